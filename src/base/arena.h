@@ -1,0 +1,43 @@
+/* arena.h - bump allocator whose whole content dies at once.
+ *
+ * One per exchange, one per config snapshot, one per configuration pass. There is no per-object
+ * free. A budget caps the total: when it is spent arena_alloc() returns NULL and the caller
+ * answers with an error row (431, 503). Blocks of ARENA_BLOCK_BYTES come from a per-thread cache,
+ * so a steady state allocates nothing. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/slice.h"
+#include <stdarg.h>
+#include <stddef.h>
+
+enum { ARENA_BLOCK_BYTES = 4096 };
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *head;
+    char *at, *end; /* free room in the head block */
+    size_t used;    /* bytes of blocks taken, headers included */
+    size_t budget;  /* bytes */
+};
+
+void arena_init(struct arena *a, size_t budget_bytes); /* takes no memory yet */
+void arena_release(struct arena *a);                    /* frees every block; safe on a zeroed arena */
+
+/* `size` bytes aligned to 8, not zeroed, or NULL when the budget is spent. */
+void *arena_alloc(struct arena *a, size_t size) __attribute__((warn_unused_result));
+void *arena_zalloc(struct arena *a, size_t size) __attribute__((warn_unused_result)); /* zeroed */
+
+/* Copies; .at is NULL when the budget is spent. The copy is NUL-terminated past its length. */
+struct slice arena_dup(struct arena *a, struct slice s);
+struct slice arena_printf(struct arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Grows the allocation that was made last in place when it can, else copies. */
+void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size);
+
+#define ARENA_NEW(a, type)      ((type *)arena_zalloc(a, sizeof(type)))
+#define ARENA_ARRAY(a, type, n) ((type *)arena_zalloc(a, sizeof(type) * (n)))
+
+/* Gives the calling thread's cached blocks back to the system (thread end, leak checks). */
+void arena_cache_release(void);

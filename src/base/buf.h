@@ -1,0 +1,80 @@
+/* buf.h - counted byte buffers from a per-worker pool, in two sizes, and spans into them.
+ *
+ * A buffer belongs to whoever holds a count on it; the last buf_drop() gives it back to its pool.
+ * Counts are plain integers: buffers never cross threads. The pool has a cap in bytes; when it is
+ * spent buf_take() returns NULL and the caller stops reading (back-pressure), it never fails a
+ * request in flight. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { BUF_SMALL_BYTES = 8192 - 64, BUF_LARGE_BYTES = 65536 + 8192 - 64 };
+enum buf_size { BUF_SMALL, BUF_LARGE };
+
+struct buf_pool;
+
+struct buf {
+    struct buf *next; /* in the pool's free list */
+    struct buf_pool *pool;
+    uint32_t refs;
+    uint32_t cap; /* bytes */
+    uint32_t len; /* bytes filled so far, by whoever fills it */
+    uint8_t size; /* enum buf_size */
+    char bytes[];
+};
+
+struct buf_pool {
+    struct buf *free[2];
+    size_t held_bytes;  /* handed out */
+    size_t cached_bytes;/* in the free lists */
+    size_t cap_bytes;   /* limit of held_bytes */
+    uint64_t refused;   /* times buf_take() said no */
+    bool starved;       /* refused since the flag was last cleared */
+};
+
+void buf_pool_init(struct buf_pool *p, size_t cap_bytes);
+void buf_pool_release(struct buf_pool *p); /* every buffer must be back: asserts */
+void buf_pool_trim(struct buf_pool *p);    /* frees cached buffers beyond what is usually in use */
+
+struct buf *buf_take(struct buf_pool *p, enum buf_size size) __attribute__((warn_unused_result));
+void buf_free_last(struct buf *b); /* for buf_drop() only */
+
+static inline struct buf *buf_ref(struct buf *b)
+{
+    b->refs++;
+    return b;
+}
+
+static inline void buf_drop(struct buf *b)
+{
+    if (--b->refs == 0)
+        buf_free_last(b);
+}
+
+/* Bytes inside a buffer. Holds one count on `buf`; buf NULL means bytes that outlive everything
+ * (literals) or that another owner keeps (an arena). Moved by value, dropped once. */
+struct span {
+    struct buf *buf;
+    const char *at;
+    size_t len;
+};
+
+static inline struct span span_ref(struct span s)
+{
+    if (s.buf)
+        buf_ref(s.buf);
+    return s;
+}
+
+static inline void span_drop(struct span s)
+{
+    if (s.buf)
+        buf_drop(s.buf);
+}
+
+static inline struct slice span_slice(struct span s)
+{
+    return (struct slice){s.at, s.len};
+}

@@ -1,0 +1,10 @@
+/* mem.h - control-plane allocation: ends the process with a clear text when memory runs out.
+ * The data path does not use this; it allocates from budgets that can refuse. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stddef.h>
+
+void *mem_new(size_t size);                   /* zeroed */
+void *mem_grow(void *old, size_t size);       /* realloc; new bytes are not zeroed */
+char *mem_dup(const char *at, size_t len);    /* NUL-terminated copy */
+#define MEM_NEW(type) ((type *)mem_new(sizeof(type)))

@@ -1,0 +1,42 @@
+/* uri.h - request targets and hosts (RFC 3986, RFC 9110 7.1), normalised once. Pure.
+ *
+ * Two forms come out of one target: `path`, in which routes are matched, and the form that goes to
+ * the origin, which can not mean something else there. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include <stdbool.h>
+
+enum uri_form { URI_ORIGIN, URI_ABSOLUTE, URI_AUTHORITY, URI_ASTERISK };
+
+struct uri {
+    enum uri_form form;
+    struct slice scheme, authority; /* absolute- and authority-form; else empty */
+    struct slice raw_path, query;   /* query without '?'; has_query tells "" from none */
+    bool has_query;
+};
+
+/* Splits a target; bytes outside what RFC 3986 allows, and '#', are ERR_BAD_TARGET. Slices point
+ * into `target`. */
+enum err uri_parse(struct slice target, struct uri *out) MUST_CHECK;
+
+enum { URI_MERGE_SLASHES = 1 };
+
+/* Normalises a path: unreserved characters are decoded, other escapes get upper-case hex, dot
+ * segments are removed, "//" is merged when asked. %00, broken escapes and dot segments that climb
+ * above the root are ERR_BAD_TARGET. "%2F" stays encoded, so an encoded slash never crosses a
+ * route. *out is `path` itself when nothing changes, else a copy in the arena. */
+enum err uri_normalize_path(struct arena *a, struct slice path, unsigned flags, struct slice *out)
+    MUST_CHECK;
+
+/* Checks a Host or authority (uri-host [":" port], RFC 9110 7.2; no userinfo), lower-cases it into
+ * the arena when it must, takes off one trailing dot of the name. *port is 0 when not given. */
+enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host, uint16_t *port)
+    MUST_CHECK;
+
+/* The value of query parameter `name`, raw; .at NULL when it is not there. */
+struct slice uri_query_get(struct slice query, struct slice name);
+/* Percent-decodes into the arena ('+' stays); .at NULL when broken or out of budget. */
+struct slice uri_decode(struct arena *a, struct slice s);

@@ -1,0 +1,81 @@
+/* loop.h - the event loop of one thread: I/O completions, timers, mail, tasks, flush, reap.
+ *
+ * loop_tick() is the order in which everything happens (docs/ARCHITECTURE.md). Work is never done
+ * inside a callback: a callback records what happened and wakes a task. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/buf.h"
+#include "base/counters.h"
+#include "base/list.h"
+#include "base/rand.h"
+#include "io/io.h"
+#include "io/mailbox.h"
+#include "io/timer.h"
+
+struct io_backend;
+
+/* A unit of work that can be woken. Embedded in its owner; waking twice runs once. */
+struct task {
+    struct task *next;
+    void (*run)(struct task *t);
+    bool queued;
+};
+
+/* Something with output to send at the end of the tick (a conn). */
+struct flush {
+    struct list link;
+    void (*run)(struct flush *f);
+};
+
+/* Something to free at the end of the tick. ready() says whether no op is armed any more. */
+struct dead {
+    struct list link;
+    bool (*ready)(struct dead *d); /* NULL: always */
+    void (*free)(struct dead *d);
+};
+
+struct loop_budget {
+    int tasks_per_tick; /* 256 */
+    int accepts_per_tick; /* 32, per listener */
+};
+
+struct loop {
+    const struct io_backend *backend;
+    void *backend_priv;
+    int64_t now_ms, now_ns; /* monotonic; read once a tick */
+    int64_t unix_ms;        /* wall clock of this tick */
+    struct timer_wheel timers;
+    struct mailbox_shared *mailbox;
+    struct io_op *done_head, **done_tail; /* results whose done() has not run */
+    struct task *run_head, **run_tail;
+    struct list flushes, dead;
+    struct buf_pool bufs;
+    struct counters_shared *counters;
+    struct rand rand;
+    struct loop_budget budget;
+    struct list starved; /* struct starved_recv: ops that wait for buffers */
+    int busy_ticks;      /* ticks in a row that did not look for new events */
+    bool stopping;
+};
+
+extern const struct io_backend io_backend_epoll;
+extern const struct io_backend io_backend_sim; /* see io/sim.h */
+
+/* `counters` is borrowed for the loop's life. False: the kernel refused (errno). */
+bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_arg,
+               struct counters_shared *counters, size_t buffer_cap_bytes);
+void loop_release(struct loop *l);
+
+void loop_tick(struct loop *l); /* waits for something to do, then does it */
+void loop_run(struct loop *l);  /* ticks until loop_stop() */
+void loop_stop(struct loop *l);
+
+void task_init(struct task *t, void (*run)(struct task *t));
+void task_wake(struct loop *l, struct task *t);
+void task_cancel(struct loop *l, struct task *t); /* before its owner dies */
+
+void flush_init(struct flush *f, void (*run)(struct flush *f));
+void flush_later(struct loop *l, struct flush *f); /* at the end of this tick, once */
+void flush_cancel(struct flush *f);
+
+void dead_add(struct loop *l, struct dead *d); /* the reaper: the only place that frees */

@@ -1,0 +1,85 @@
+/* conn.h - one stream connection: bytes in as spans, bytes out as one gathered send per tick.
+ *
+ * Owner: the worker; freed by the reaper once closed and no op is armed. Whoever uses it (an h1
+ * session, a pool, a tunnel) sets `user`; its callbacks only record and wake, and are never called
+ * from inside conn_write(), conn_close() or each other.
+ *
+ * Receiving: conn_recv() asks for one more piece; each piece arrives by on_data(), which owns the
+ * span. Nothing is received without being asked for. Sending: conn_write() queues spans (takes
+ * over their counts); all that is queued leaves in one send at the end of the tick. conn_out_bytes()
+ * tells how much the kernel has not taken; above CONN_OUT_HIGH_BYTES a producer should wait for
+ * on_room(), which comes once below CONN_OUT_LOW_BYTES.
+ *
+ * A TLS connection is the same struct with other conn_ops (src/tls). */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+#include "io/loop.h"
+#include "net/addr.h"
+
+enum { CONN_OUT_HIGH_BYTES = 256 * 1024, CONN_OUT_LOW_BYTES = 64 * 1024, CONN_OUT_SPANS = 64 };
+
+struct conn;
+struct conn_out; /* the output ring; taken only while there is output */
+
+struct conn_user_ops {
+    void (*on_open)(struct conn *c, enum err e); /* after conn_connect(): ERR_OK or why not */
+    void (*on_data)(struct conn *c, struct span s);
+    void (*on_eof)(struct conn *c);              /* peer sends no more; writing may go on */
+    void (*on_room)(struct conn *c);
+    void (*on_error)(struct conn *c, enum err e); /* ERR_CLIENT_RESET: reset or write failed; dead */
+};
+
+struct conn {
+    struct io_sock sock;
+    struct io_op recv_op, send_op;
+    struct flush flush;
+    struct dead dead;
+    struct loop *loop;
+    const struct conn_ops *ops; /* plain or TLS */
+    const struct conn_user_ops *user_ops;
+    void *user;               /* the session, pool entry or tunnel that has it now */
+    struct conn_out *out;     /* NULL: nothing queued */
+    struct conn_peer *peer;   /* addresses, heap; owned. NULL until asked for */
+    uint32_t use_count;       /* exchanges that went over it; the pool's and the session's */
+    uint8_t state;            /* enum conn_state */
+    bool recv_wanted, eof_seen, shutdown_wanted, close_wanted, room_wanted, big_reads;
+    uint64_t bytes_in, bytes_out;
+};
+
+enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING, CONN_CLOSED };
+
+struct conn_peer {
+    struct addr remote, local;
+};
+
+/* Adopts an accepted descriptor. NULL: no memory, or the kernel refused; the descriptor is closed
+ * then. */
+struct conn *conn_accept(struct loop *l, int fd, const struct conn_user_ops *ops, void *user);
+/* Starts to connect; on_open() tells how it went. NULL: no memory. */
+struct conn *conn_connect(struct loop *l, const struct addr *to, const struct conn_user_ops *ops,
+                          void *user);
+/* Hands the connection to another user between two callbacks. */
+void conn_set_user(struct conn *c, const struct conn_user_ops *ops, void *user);
+
+void conn_recv(struct conn *c); /* asks for one piece; no effect when asked already */
+bool conn_recv_armed(const struct conn *c);
+
+/* Takes over the span. Bytes whose buf is NULL must live until they are sent. ERR_OVER_LIMIT when
+ * the ring is full (wait for on_room()); the span is still the caller's then. */
+enum err conn_write(struct conn *c, struct span s) MUST_CHECK;
+size_t conn_out_bytes(const struct conn *c);
+int conn_out_room(const struct conn *c); /* spans that fit */
+void conn_want_room(struct conn *c);     /* call on_room() once, when below the low mark */
+
+void conn_shutdown(struct conn *c); /* end of output, after what is queued */
+/* Closes after what is queued was sent; no callbacks come after this call. The caller sets a
+ * limit by conn_abort() if that may take too long: conn_close_by() does it. */
+void conn_close_by(struct conn *c, int64_t deadline_ms);
+void conn_abort(struct conn *c); /* closes now; RST when unsent or unread bytes are lost */
+/* Lingering close: sends what is queued, ends output, then reads and drops until EOF, at most
+ * until the deadline, so that a peer still sending gets its answer (RFC 9112 9.6). */
+void conn_linger(struct conn *c, int64_t deadline_ms);
+
+const struct conn_peer *conn_peer(struct conn *c); /* addresses, asked from the kernel once */

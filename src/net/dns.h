@@ -1,0 +1,25 @@
+/* dns.h - names to addresses in the background (c-ares on a loop's sockets and timers).
+ *
+ * One resolver per process, on the main thread's loop. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "io/loop.h"
+#include "net/addr.h"
+
+struct dns;
+struct dns_query;
+
+struct dns_answer {
+    enum err err; /* ERR_OK or ERR_DNS_FAILED */
+    const char *text; /* why it failed */
+    const struct addr *addrs; /* port 0; borrowed until the callback returns */
+    size_t count;
+    int64_t ttl_ms; /* smallest TTL; a default for /etc/hosts and for failures */
+};
+
+struct dns *dns_new(struct loop *l, const char *servers_csv); /* NULL servers: the system's */
+void dns_free(struct dns *d); /* outstanding queries end without a callback */
+/* A and AAAA. `done` comes from a tick, exactly once, unless dns_cancel() was called. */
+struct dns_query *dns_resolve(struct dns *d, struct slice name,
+                              void (*done)(void *ctx, const struct dns_answer *a), void *ctx);
+void dns_cancel(struct dns_query *q);

@@ -1,0 +1,33 @@
+/* listener.h - a bound socket that accepts. Opened by the main thread, one per worker
+ * (SO_REUSEPORT), run by its worker. When descriptors run out it pauses and tries again. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/err.h"
+#include "io/loop.h"
+#include "net/addr.h"
+
+struct listener {
+    struct io_sock sock;
+    struct io_op accept_op;
+    struct timer resume;
+    struct dead dead;
+    struct loop *loop;
+    struct addr addr;
+    void *user;
+    void (*on_accept)(struct listener *ln, int fd); /* owns fd */
+    void (*on_closed)(struct listener *ln);         /* from the reaper: free it */
+    bool paused, closing;
+};
+
+struct listen_options {
+    bool reuseport;
+    int backlog; /* 0: 4096, cut by the kernel to somaxconn */
+    unsigned unix_mode; /* permission bits of a unix socket; 0: 0660 */
+};
+
+/* Opens, binds and listens. *fd is the caller's. ERR_ADDRESS_IN_USE, ERR_NO_PERMISSION, ERR_IO
+ * (errno). A stale unix socket file that nobody listens on is replaced. */
+enum err listener_bind(const struct addr *a, const struct listen_options *o, int *fd) MUST_CHECK;
+
+void listener_start(struct listener *ln, struct loop *l, int fd); /* adopts fd */
+void listener_close(struct listener *ln); /* stops accepting; on_closed() follows */

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fails when a file includes a folder that its own folder may not use (docs/ARCHITECTURE.md).
+
+MAY is the law: the folders that each folder may include besides itself. Files of ALONE folders do
+not include each other. A header that ends in _priv.h stays inside its folder."""
+import pathlib
+import re
+import sys
+
+MAY = {
+    "base": "",
+    "io": "base",
+    "conf": "base",
+    "http": "base io",
+    "net": "base io",
+    "tls": "base io net",
+    "upstream": "base io net conf",
+    "balancer": "base conf upstream",
+    "h1": "base io net http",
+    "h2": "base io net http",
+    "h3": "base io net http",
+    "proxy": "base io net http conf upstream",
+    "cache": "base io http conf",
+    "filter": "base http conf proxy",
+    "l4": "base io net conf upstream",
+    "acme": "base io net tls http conf proxy",
+    "admin": "base io net http conf upstream proxy cache",
+    "main": "base io net http conf upstream balancer h1 proxy filter admin tls cache l4 acme",
+}
+ALONE = {"filter", "balancer"}
+INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
+
+
+def errors_of(path, folder):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match or match[1].startswith("tests/"):
+            continue
+        target = match[1].split("/")[0]
+        bad = target != folder and target not in MAY[folder].split()
+        bad |= target == folder and folder in ALONE
+        bad |= match[1].endswith("_priv.h") and target != folder
+        if bad:
+            yield f'{path}:{number}: {folder}/ may not include "{match[1]}"'
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    found = []
+    for path in sorted(root.rglob("*.[ch]")):
+        found += errors_of(path, path.relative_to(root).parts[0])
+    print("\n".join(found) if found else "layers: every include goes down")
+    return bool(found)
+
+
+sys.exit(main())
