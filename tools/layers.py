@@ -12,7 +12,7 @@ MAY = {
     "base": "",
     "io": "base",
     "conf": "base",
-    "http": "base io",
+    "http": "base",
     "net": "base io",
     "tls": "base io net",
     "upstream": "base io net conf",

@@ -9,8 +9,8 @@
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/task.h"
 #include "http/message.h"
-#include "io/loop.h"
 
 enum { BODY_SPANS = 16 };
 
@@ -25,13 +25,14 @@ struct body {
     uint64_t pushed_bytes, taken_bytes;
     uint64_t max_bytes; /* of the whole body; past it the push fails; 0: none */
     struct headers *trailers; /* NULL, or set with the end mark; lives in the exchange's arena */
-    struct loop *loop;
-    struct task *consumer; /* woken; may be NULL */
+    struct task_queue *tasks; /* where the consumer is woken */
+    struct task *consumer;    /* may be NULL */
     void (*want)(struct body *b);
     void *producer;        /* for want() */
 };
 
-void body_init(struct body *b, struct loop *l, struct task *consumer, size_t limit_bytes);
+void body_init(struct body *b, struct task_queue *tasks, struct task *consumer,
+               size_t limit_bytes);
 void body_release(struct body *b); /* drops what is queued */
 
 /* Bytes that may be pushed now: 0 when full, ended or failed. */

@@ -8,10 +8,12 @@
  * A stream never calls its user. It records (fields below), then wakes `task`. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "base/list.h"
 #include "http/body.h"
 #include "http/message.h"
 
 struct conn;
+struct loop;
 struct stream;
 
 enum stream_head {

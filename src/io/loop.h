@@ -8,18 +8,12 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/rand.h"
+#include "base/task.h"
 #include "io/io.h"
 #include "io/mailbox.h"
 #include "io/timer.h"
 
 struct io_backend;
-
-/* A unit of work that can be woken. Embedded in its owner; waking twice runs once. */
-struct task {
-    struct task *next;
-    void (*run)(struct task *t);
-    bool queued;
-};
 
 /* Something with output to send at the end of the tick (a conn). */
 struct flush {
@@ -47,7 +41,7 @@ struct loop {
     struct timer_wheel timers;
     struct mailbox_shared *mailbox;
     struct io_op *done_head, **done_tail; /* results whose done() has not run */
-    struct task *run_head, **run_tail;
+    struct task_queue tasks; /* the run queue */
     struct list flushes, dead;
     struct buf_pool bufs;
     struct counters_shared *counters;
@@ -69,10 +63,6 @@ void loop_release(struct loop *l);
 void loop_tick(struct loop *l); /* waits for something to do, then does it */
 void loop_run(struct loop *l);  /* ticks until loop_stop() */
 void loop_stop(struct loop *l);
-
-void task_init(struct task *t, void (*run)(struct task *t));
-void task_wake(struct loop *l, struct task *t);
-void task_cancel(struct loop *l, struct task *t); /* before its owner dies */
 
 void flush_init(struct flush *f, void (*run)(struct flush *f));
 void flush_later(struct loop *l, struct flush *f); /* at the end of this tick, once */
