@@ -1,0 +1,53 @@
+/* lease.h - the use of one origin connection by one exchange: choose a server, take an idle
+ * connection or open one, wait for room, and give it back with a verdict.
+ *
+ * Owner: the exchange (embedded). Worker thread only. The caller sets deadlines itself. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "net/conn.h"
+#include "upstream/balancer.h"
+
+struct origin_pool;
+
+enum lease_state { LEASE_IDLE, LEASE_QUEUED, LEASE_CONNECTING, LEASE_READY };
+
+struct lease {
+    struct upstream_view *view;
+    struct origin_pools *pools;
+    struct origin_pool *pool;    /* of the chosen server */
+    const struct server *server; /* chosen; NULL before */
+    struct conn *conn;           /* LEASE_READY: the caller's until lease_give() */
+    struct task *waiter;
+    struct list link;            /* in a queue or among the waiters for a connect */
+    uint64_t tried[4];           /* bit per server tried, by index modulo 256 */
+    uint64_t key;
+    uint8_t state; /* enum lease_state */
+    bool reused;   /* conn served before */
+    bool fresh_only; /* after a stale connection: do not take an idle one */
+    enum err err;
+    int64_t began_ms, connect_began_ms, queue_until_ms;
+    struct timer queue_timer;
+};
+
+enum lease_verdict {
+    LEASE_KEEP,    /* the server did well and the connection may serve again */
+    LEASE_CLOSE,   /* the server did well, the connection is used up */
+    LEASE_FAILED,  /* the server failed (reset, time-out, bad answer): counts against it */
+    LEASE_UNUSED,  /* says nothing about the server (client went away, request unsent) */
+};
+
+void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p, uint64_t key,
+                struct task *waiter);
+
+/* Chooses a server that was not tried yet and gets a connection to it. ERR_OK: l->conn is ready.
+ * ERR_HOLD: the waiter is woken, then call lease_poll(). ERR_NO_SERVERS, ERR_UNRESOLVED,
+ * ERR_OVER_LIMIT (queue full), ERR_CONNECT_*. */
+enum err lease_take(struct lease *l) MUST_CHECK;
+/* After a wake: ERR_HOLD when it must wait on, else as lease_take(). ERR_QUEUE_TIMEOUT. */
+enum err lease_poll(struct lease *l) MUST_CHECK;
+/* Ends the use in any state (also while queued or connecting). `first_byte_us` (0: none) feeds the
+ * latency average. LEASE_FAILED with `why` counts toward ejection. */
+void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us);
+
+/* The server of the lease as others see it. */
+struct slice lease_server_name(const struct lease *l);

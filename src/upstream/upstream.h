@@ -1,0 +1,151 @@
+/* upstream.h - named groups of servers: the configured side (in the snapshot, read-only), the shared
+ * side (health, in-flight; found again by identity after a reload) and a worker's view.
+ *
+ * Knows no HTTP: layer 4 uses all of it. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/counters.h"
+#include "base/list.h"
+#include "conf/directive.h"
+#include "io/loop.h"
+#include "net/addr.h"
+#include <pthread.h>
+
+struct balancer_type;
+struct conf;
+struct conf_view;
+struct dns;
+
+enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096 };
+
+/* State of one server by identity (upstream name and server name), over all workers and reloads.
+ * Owner: counted. Atomics, but for the addresses, which are read only to connect. */
+struct server_shared {
+    uint32_t refs;
+    uint32_t id; /* small and dense: a worker finds its pool by it */
+    char *name, *upstream_name;
+    /* atomics, relaxed */
+    int64_t in_flight;      /* requests being served, all workers */
+    int64_t conns;          /* connections in use (not idle), all workers; against max_conns */
+    int64_t waiting;        /* exchanges queued for a connection, all workers */
+    int64_t requests_total, failures_total, connects_total;
+    int64_t fails_in_a_row;
+    int64_t ejected_until_ms; /* loop time (monotonic); 0: not ejected */
+    int64_t eject_count;      /* in a row: the back-off doubles with it */
+    int64_t latency_ewma_us;
+    int64_t last_error;       /* enum err of the last failure */
+    int64_t last_error_unix_ms;
+    pthread_mutex_t addrs_lock;
+    struct addr addrs[SERVER_ADDRS_MAX];
+    uint32_t addr_count;
+    char resolve_error[96]; /* why the name does not resolve; under addrs_lock */
+};
+
+struct upstream_shared {
+    uint32_t refs;
+    char *name;
+    /* retry budget, atomics: see retry.h */
+    int64_t budget_window_ms, budget_requests, budget_retries, budget_requests_before,
+        budget_retries_before;
+    int64_t requests_total, retries_total;
+};
+
+/* One server line. */
+struct server {
+    struct slice name; /* as written: the label in logs and status */
+    struct addr_spec spec;
+    struct conf_pos pos;
+    uint32_t index;
+    int64_t weight;    /* 1..1000 */
+    int64_t max_conns; /* 0: no limit */
+    bool backup, disabled;
+    struct server_shared *shared; /* counted; dropped with the snapshot */
+};
+
+struct upstream_timeouts { /* ms; 0: not set here */
+    int64_t connect_ms, first_byte_ms, read_ms, send_ms;
+};
+
+struct retry_conf {
+    int64_t tries;      /* further attempts: 2 */
+    bool on_502, on_503, on_504;
+    int64_t budget;     /* hundredths of a percent of requests: 20 % */
+    bool set;
+};
+
+struct upstream {
+    struct slice name; /* of an unnamed one: its servers, joined */
+    struct conf_pos pos;
+    uint32_t index; /* in upstreams_conf and in the view's locals */
+    struct server *servers;
+    uint32_t server_count;
+    const struct balancer_type *balancer;
+    void *balancer_conf;
+    struct conf_word hash_key;   /* balance hash KEY: a template that the user of the pick fills */
+    int64_t keepalive_count;     /* idle connections per worker and server; grows with use to it */
+    int64_t keepalive_ms;        /* idle timeout */
+    int64_t queue_count;         /* waiting exchanges per worker */
+    int64_t queue_ms;
+    int64_t fail_count;          /* failures in a row that eject a server */
+    int64_t fail_ms;             /* first ejection; doubles up to fail_max_ms */
+    int64_t fail_max_ms;
+    struct upstream_timeouts timeouts;
+    struct retry_conf retry;
+    struct upstream_shared *shared; /* counted */
+};
+
+struct upstreams_conf {
+    struct upstream **list;
+    uint32_t count;
+};
+
+/* Rows for `upstream` at the top and for what stands in an upstream or proxy block. Blocks build
+ * into a struct upstream. */
+extern const struct directive upstream_rows[];
+
+/* Finds a named upstream of the snapshot being built, or NULL. */
+struct upstream *upstream_find(const struct upstreams_conf *u, struct slice name);
+/* Makes an unnamed one for the targets of a proxy directive ("10.0.0.3:9000", "unix:/x"); equal
+ * lists without a block share one. Errors go to b->diag. `block` may be NULL. */
+struct upstream *upstream_inline(struct conf_build *b, struct upstreams_conf *u,
+                                 const struct conf_word *targets, uint32_t count,
+                                 const struct conf_node *block);
+/* After everything was built: checks, and binds shared state by identity. `c` gets the cleanup. */
+void upstreams_bind(struct conf_build *b, struct conf *c);
+
+/* A worker's side of one upstream in one view. */
+struct upstream_view {
+    const struct upstream *up;
+    void *balancer_state;
+    struct origin_pool **pools; /* one per server */
+};
+
+/* The worker's table of pools by server_shared.id; embedded in the worker. */
+struct origin_pools {
+    struct loop *loop;
+    struct origin_pool **by_id;
+    uint32_t count;
+    struct mailbox_shared *const *peers; /* the other workers: told when a limited server has room */
+    uint32_t peer_count;
+};
+
+void origin_pools_init(struct origin_pools *p, struct loop *l);
+void origin_pools_close(struct origin_pools *p); /* closes idle connections; stop and tests */
+void origin_pools_release(struct origin_pools *p);
+
+/* Makes the view's local side of an upstream when first used. NULL: no memory. */
+struct upstream_view *upstream_view_get(struct conf_view *v, struct origin_pools *p,
+                                        uint32_t upstream_index);
+void upstream_views_release(struct conf_view *v);
+
+/* Main thread: resolves server names of the snapshot in the background and again when their TTL
+ * ends; call again after each reload. `changed` is told after an update (for the log). */
+struct upstream_resolver;
+struct upstream_resolver *upstream_resolver_new(struct loop *l, struct dns *dns,
+                                                void (*changed)(const struct server_shared *s,
+                                                                enum err e));
+void upstream_resolver_sync(struct upstream_resolver *r, const struct conf *c);
+void upstream_resolver_free(struct upstream_resolver *r);
+
+/* Every shared server there is, for /metrics and /status; under the registry's lock. */
+void servers_shared_each(void (*each)(const struct server_shared *s, void *ctx), void *ctx);
