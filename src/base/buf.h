@@ -27,11 +27,13 @@ struct buf {
 
 struct buf_pool {
     struct buf *free[2];
-    size_t held_bytes;  /* handed out */
-    size_t cached_bytes;/* in the free lists */
-    size_t cap_bytes;   /* limit of held_bytes */
-    uint64_t refused;   /* times buf_take() said no */
-    bool starved;       /* refused since the flag was last cleared */
+    size_t held_bytes;   /* handed out */
+    size_t cached_bytes; /* in the free lists */
+    size_t cap_bytes;    /* limit of held_bytes */
+    size_t peak_bytes;   /* most that was held since the last buf_pool_trim() */
+    size_t usual_bytes;  /* decaying peak of the trims before: what is worth keeping */
+    uint64_t refused;    /* times buf_take() said no */
+    bool starved;        /* refused since the flag was last cleared */
 };
 
 void buf_pool_init(struct buf_pool *p, size_t cap_bytes);

@@ -29,9 +29,9 @@ const char *err_name(enum err e);
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* The only macro with hidden control flow: leaves the function with the error. */
-#define TRY(call)                  \
-    do {                           \
+#define TRY(call)                   \
+    do {                            \
         enum err try_err_ = (call); \
-        if (try_err_ != ERR_OK)    \
-            return try_err_;       \
+        if (try_err_ != ERR_OK)     \
+            return try_err_;        \
     } while (0)

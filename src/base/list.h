@@ -61,6 +61,6 @@ static inline struct list *list_pop(struct list *head) /* the first, or NULL */
 
 #define LIST_ENTRY(ptr, type, member) CONTAINER_OF(ptr, type, member)
 #define LIST_EACH(it, head)           for (struct list *it = (head)->next; it != (head); it = it->next)
-#define LIST_EACH_SAFE(it, head)                                               \
+#define LIST_EACH_SAFE(it, head)                                              \
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
          it = it##_next, it##_next = it->next)

@@ -4,7 +4,7 @@
 #pragma once
 #include <stddef.h>
 
-void *mem_new(size_t size);                   /* zeroed */
-void *mem_grow(void *old, size_t size);       /* realloc; new bytes are not zeroed */
-char *mem_dup(const char *at, size_t len);    /* NUL-terminated copy */
+void *mem_new(size_t size);                /* zeroed */
+void *mem_grow(void *old, size_t size);    /* realloc; new bytes are not zeroed */
+char *mem_dup(const char *at, size_t len); /* NUL-terminated copy */
 #define MEM_NEW(type) ((type *)mem_new(sizeof(type)))

@@ -14,10 +14,13 @@ struct slice {
     size_t len; /* bytes */
 };
 
-#define SLICE(lit)      ((struct slice){"" lit, sizeof(lit) - 1})
-#define SLICE_INIT(lit) {"" lit, sizeof(lit) - 1} /* for static tables */
-#define SLICE_ARG(s)    (int)(s).len, (s).at
-#define SLICE_NONE      ((struct slice){NULL, 0})
+#define SLICE(lit) ((struct slice){"" lit, sizeof(lit) - 1})
+#define SLICE_INIT(lit)         \
+    {                           \
+        "" lit, sizeof(lit) - 1 \
+    } /* for static tables */
+#define SLICE_ARG(s) (int)(s).len, (s).at
+#define SLICE_NONE   ((struct slice){NULL, 0})
 
 static inline struct slice slice_of(const char *cstr)
 {
@@ -43,7 +46,8 @@ static inline bool slice_ends(struct slice s, struct slice suffix)
 /* The rest of `s` from byte `from` on; empty when `from` is past the end. */
 static inline struct slice slice_from(struct slice s, size_t from)
 {
-    return from >= s.len ? (struct slice){s.at + s.len, 0} : (struct slice){s.at + from, s.len - from};
+    size_t skip = from < s.len ? from : s.len;
+    return skip == 0 ? s : (struct slice){s.at + skip, s.len - skip}; /* no NULL + 0 */
 }
 
 static inline struct slice slice_head(struct slice s, size_t len)

@@ -1,0 +1,101 @@
+/* buf.c - the pool behind counted buffers.
+ *
+ * Two free lists, LIFO so that the warmest buffer goes out next. Buffers that come back are kept;
+ * buf_pool_trim(), which the owner calls every second or so, gives back to the system what the
+ * last periods did not need at once. Under ASan nothing is kept, so that it sees late uses. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/buf.h"
+#include "base/asan.h"
+#include "base/assert.h"
+#include <stdlib.h>
+
+static const uint32_t caps[] = {[BUF_SMALL] = BUF_SMALL_BYTES, [BUF_LARGE] = BUF_LARGE_BYTES};
+
+void buf_pool_init(struct buf_pool *p, size_t cap_bytes)
+{
+    *p = (struct buf_pool){.cap_bytes = cap_bytes};
+}
+
+static void free_list_shrink(struct buf_pool *p, enum buf_size size, size_t keep_bytes)
+{
+    while (p->free[size] && p->cached_bytes > keep_bytes) {
+        struct buf *b = p->free[size];
+        p->free[size] = b->next;
+        p->cached_bytes -= b->cap;
+        free(b);
+    }
+}
+
+void buf_pool_release(struct buf_pool *p)
+{
+    ASSERT(p->held_bytes == 0);
+    free_list_shrink(p, BUF_LARGE, 0);
+    free_list_shrink(p, BUF_SMALL, 0);
+    ASSERT(p->cached_bytes == 0);
+}
+
+void buf_pool_trim(struct buf_pool *p)
+{
+    size_t decayed = p->usual_bytes / 4 * 3;
+    p->usual_bytes = p->peak_bytes > decayed ? p->peak_bytes : decayed;
+    p->peak_bytes = p->held_bytes;
+    size_t keep = p->usual_bytes > p->held_bytes ? p->usual_bytes - p->held_bytes : 0;
+    free_list_shrink(p, BUF_LARGE, keep);
+    free_list_shrink(p, BUF_SMALL, keep);
+}
+
+static struct buf *refuse(struct buf_pool *p)
+{
+    p->refused++;
+    p->starved = true;
+    return NULL;
+}
+
+static struct buf *pop_free(struct buf_pool *p, enum buf_size size)
+{
+    struct buf *b = p->free[size];
+    p->free[size] = b->next;
+    p->cached_bytes -= b->cap;
+    return b;
+}
+
+static struct buf *new_buf(struct buf_pool *p, enum buf_size size)
+{
+    struct buf *b = malloc(sizeof(*b) + caps[size]);
+    if (!b)
+        return NULL;
+    b->pool = p;
+    b->cap = caps[size];
+    b->size = (uint8_t)size;
+    return b;
+}
+
+struct buf *buf_take(struct buf_pool *p, enum buf_size size)
+{
+    if (p->held_bytes + caps[size] > p->cap_bytes)
+        return refuse(p);
+    struct buf *b = p->free[size] ? pop_free(p, size) : new_buf(p, size);
+    if (!b)
+        return refuse(p);
+    p->held_bytes += b->cap;
+    if (p->held_bytes > p->peak_bytes)
+        p->peak_bytes = p->held_bytes;
+    b->next = NULL;
+    b->refs = 1;
+    b->len = 0;
+    return b;
+}
+
+void buf_free_last(struct buf *b)
+{
+    struct buf_pool *p = b->pool;
+    ASSERT(p->held_bytes >= b->cap);
+    p->held_bytes -= b->cap;
+    if (ASAN_ON) {
+        free(b);
+        return;
+    }
+    b->next = p->free[b->size];
+    p->free[b->size] = b;
+    p->cached_bytes += b->cap;
+}

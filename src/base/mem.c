@@ -1,0 +1,42 @@
+/* mem.c - allocation for start-up and control plane, where running out of memory ends the
+ * process: there is no better answer while a configuration is half built. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+__attribute__((noreturn, cold)) static void out_of_memory(size_t size)
+{
+    char text[80];
+    int len = snprintf(text, sizeof(text), "weir: out of memory (%zu bytes wanted)\n", size);
+    if (write(STDERR_FILENO, text, (size_t)len) < 0)
+        _exit(EXIT_FAILURE);
+    _exit(EXIT_FAILURE);
+}
+
+void *mem_new(size_t size)
+{
+    void *at = calloc(1, size ? size : 1);
+    if (!at)
+        out_of_memory(size);
+    return at;
+}
+
+void *mem_grow(void *old, size_t size)
+{
+    void *at = realloc(old, size ? size : 1);
+    if (!at)
+        out_of_memory(size);
+    return at;
+}
+
+char *mem_dup(const char *at, size_t len)
+{
+    char *copy = mem_grow(NULL, len + 1);
+    if (len)
+        memcpy(copy, at, len);
+    copy[len] = '\0';
+    return copy;
+}
