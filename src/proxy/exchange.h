@@ -1,0 +1,104 @@
+/* exchange.h - one request and its response, whatever protocol carried them.
+ *
+ * Owner: the worker; freed by the reaper after the step "finish". Only exchange_run() moves it;
+ * everybody else records what happened and wakes its task. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/arena.h"
+#include "http/message.h"
+#include "http/stream.h"
+#include "http/uri.h"
+#include "io/loop.h"
+#include "proxy/route.h"
+#include "proxy/worker.h"
+#include "upstream/lease.h"
+
+struct spool;
+
+enum exchange_step {
+    STEP_START, STEP_ROUTE, STEP_REQUEST_FILTERS, STEP_BUFFER, STEP_PICK, STEP_FORWARD, STEP_AWAIT,
+    STEP_RESPONSE_FILTERS, STEP_RELAY, STEP_FINISH, STEP_DONE
+};
+
+/* Moments of an exchange, loop time in us since it began; 0: did not happen. */
+struct exchange_times {
+    int64_t began_us;      /* absolute: first byte of the head */
+    int64_t head_us, picked_us, connected_us, first_byte_us, response_us, done_us;
+};
+
+struct exchange {
+    struct task task;
+    struct worker *worker;
+    struct stream *client, *origin; /* NULL: none (any more) */
+    uint8_t step;       /* enum exchange_step */
+    uint8_t tries;      /* servers tried */
+    bool dry;           /* `test` and `explain`: nothing is sent, no server is chosen */
+    bool local;         /* the response was made here */
+    bool replied;       /* the final head went to the client */
+    bool tunnel;        /* after 101: raw bytes both ways */
+    bool retry_wanted;
+    uint32_t at;        /* position in the filter chain of the current step */
+    enum err err;       /* why it failed; row gives status, log word and metric */
+    uint8_t err_step;   /* where */
+    const struct listen_conf *listen;
+    const struct site *site;
+    const struct route *route;
+    const struct settings *settings; /* the route's, or a copy with `when` settings in the arena */
+    struct conf_view *view;          /* held */
+    uint64_t whens;                  /* bit per `when` block of the route that holds */
+    char *filter_states;
+    enum site_match site_match;
+
+    struct message req, res;
+    struct uri uri;
+    struct slice host;     /* checked, lower case, no port */
+    uint16_t host_port;    /* as the client gave it; 0: none */
+    struct slice path;     /* normalised: what routes, conditions and $path see */
+    struct slice forward_path; /* what goes to the origin (strip, rewrite) */
+    struct slice forward_query;
+    bool forward_has_query;
+    struct addr client_addr; /* the believed one: the peer, or from a trusted proxy's header */
+    bool client_trusted;     /* the peer is in `trust` */
+    struct slice client_scheme; /* "http", "https": the believed one */
+    struct slice forwarded_host; /* believed X-Forwarded-Host; empty: none */
+    uint16_t forwarded_port;
+    char id[24];             /* $request_id: 16 hex digits; NUL-terminated */
+
+    struct lease lease;
+    struct slice server_name; /* of the last server tried, for the log */
+    struct slice upstream_name;
+    struct spool *spool;      /* whole request body, when buffered */
+    struct body req_body, res_body;
+    struct arena arena;       /* owns heads, headers and whatever filters make */
+
+    struct timer step_timer, total_timer;
+    struct exchange_times times;
+    int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress */
+    uint64_t client_rx_seen, client_tx_seen, origin_rx_seen, origin_tx_seen;
+    uint64_t request_bytes, response_bytes; /* bodies, as relayed */
+
+    struct list link;         /* worker's list */
+    struct dead dead;
+    struct exchange *next_free;
+};
+
+/* For the acceptor: begins an exchange for a request that is being received. */
+enum err exchange_open(struct stream_acceptor *a, struct stream *s, void *listener);
+void exchange_wake(struct exchange *x);
+const char *exchange_step_name(const struct exchange *x);
+const char *step_name(enum exchange_step s);
+
+/* Without a client and without network, for `test` blocks and `weir explain`: x->req, client_addr
+ * and listen are set by the caller. Runs the real steps up to the choice of a server, or through the
+ * response filters with a response that the caller gives (status 0: stop before). */
+struct exchange *exchange_dry_new(struct worker *w, const struct listen_conf *l);
+void exchange_dry_run(struct exchange *x, enum exchange_step until);
+void exchange_dry_free(struct exchange *x);
+
+/* A response made here, for filters and local origins: replaces any response so far, an origin's
+ * included. `body` must live until the exchange ends. An empty content type: none. */
+enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
+                          struct slice body) MUST_CHECK;
+/* The response for an error row: a page as the client accepts it (HTML, JSON or text). */
+void exchange_respond_error(struct exchange *x, enum err e);
+int64_t exchange_now_us(const struct exchange *x);

@@ -1,0 +1,103 @@
+/* route.h - listeners, sites and routes as the snapshot holds them, and how one is found.
+ *
+ * Built once by proxy/build.c, then read-only. Lookup takes time in the length of host and path,
+ * whatever the number of sites and routes. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/hash.h"
+#include "base/radix.h"
+#include "conf/snapshot.h"
+#include "net/addr.h"
+#include "proxy/filter.h"
+#include "proxy/settings.h"
+
+struct condition;
+struct exchange;
+
+enum { WHENS_MAX = 64 };
+
+/* A `when` block as it applies to one route. Bit `index` of x->whens tells that it holds. */
+struct when {
+    const struct condition *cond;
+    struct settings settings; /* only what the block sets */
+    bool has_settings;
+    struct conf_pos pos;
+};
+
+enum route_kind { ROUTE_EXACT, ROUTE_PATTERN, ROUTE_PREFIX, ROUTE_SITE /* no route matched */ };
+
+struct route {
+    enum route_kind kind;
+    struct slice pattern; /* as written */
+    bool strip;           /* the prefix is cut off before forwarding */
+    struct conf_pos pos;
+    const struct site *site;
+    void *regex;          /* ROUTE_PATTERN: pcre2_code */
+    struct settings settings; /* complete: nothing is unset but retries */
+    struct filter_chain chains[HOOK_COUNT];
+    uint32_t filter_count;    /* filter_use.slot is below this */
+    size_t state_bytes;       /* of all filters together */
+    const struct when *const *whens;
+    uint32_t when_count;
+};
+
+struct site_name {
+    struct slice text; /* "app.example.com", "*.example.com", "*" */
+    struct conf_pos pos;
+};
+
+struct site {
+    const struct site_name *names;
+    uint32_t name_count;
+    struct conf_pos pos;
+    struct hash_map exact;   /* path -> struct route */
+    struct route **patterns; /* in file order */
+    uint32_t pattern_count;
+    struct radix prefixes;
+    struct route *own;       /* ROUTE_SITE */
+    struct route **routes;   /* all, own included, in file order */
+    uint32_t route_count;
+    const struct conf_node *node; /* for its tests */
+};
+
+/* One address to listen on. Identity over reloads: `key`. */
+struct listen_conf {
+    struct slice key;  /* canonical text of the address */
+    struct addr addr;
+    struct conf_pos pos;
+    bool tls;          /* due with TLS: refused for now with a clear error */
+    bool internal;     /* the admin listener: run by the main thread */
+    struct hash_map exact;     /* host -> struct site */
+    struct hash_map wildcards; /* "example.com" of "*.example.com" -> struct site */
+    struct site *fallback;     /* site *; NULL: unknown hosts get 421 */
+};
+
+struct trust_conf {
+    struct addr_prefix *prefixes;
+    uint32_t count;
+};
+
+struct proxy_conf {
+    struct listen_conf **listens;
+    uint32_t listen_count;
+    struct site **sites;
+    uint32_t site_count;
+    struct settings defaults; /* top level, complete */
+    struct trust_conf trust;
+};
+
+struct listen_conf *listen_find(const struct proxy_conf *p, struct slice key);
+
+/* How the site was found, for explain. */
+enum site_match { SITE_NONE, SITE_EXACT, SITE_WILDCARD, SITE_DEFAULT };
+
+/* `host` is checked, lower case and without port. NULL: no site (421). */
+struct site *site_lookup(const struct listen_conf *l, struct slice host, enum site_match *how);
+
+/* The route for a normalised path: exact, then patterns in file order, then longest prefix, else
+ * site->own. A prefix without a trailing slash matches itself and what is below it ("/a" matches
+ * "/a" and "/a/b", not "/ab"). *matched_len: bytes of path that a prefix covered. */
+const struct route *route_lookup(const struct site *s, struct slice path, size_t *matched_len);
+
+/* Evaluates the route's `when` blocks once: bits for x->whens. */
+uint64_t whens_eval(const struct route *r, struct exchange *x);

@@ -1,0 +1,39 @@
+/* worker.h - what one worker thread has: its loop, its view of the configuration, its pools.
+ *
+ * Owner: the process (main/workers.c). No other thread touches it; others reach it by its mailbox
+ * and read its counters page. The main thread has one too, for the admin listener. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/counters.h"
+#include "conf/snapshot.h"
+#include "http/stream.h"
+#include "io/loop.h"
+#include "upstream/upstream.h"
+
+struct exchange;
+
+struct worker {
+    struct loop loop;
+    struct stream_acceptor acceptor;
+    struct conf_view *view; /* of the newest configuration installed here */
+    struct origin_pools pools;
+    const struct origin_engine *engine; /* h1 */
+    struct list exchanges;              /* running: struct exchange.link */
+    struct exchange *free_exchanges;    /* cache, so that a steady state allocates nothing */
+    uint32_t free_count;
+    uint32_t index;
+    uint64_t request_seq;               /* for $request_id */
+    struct counters_shared *counters;
+};
+
+/* The loop, the acceptor's upcalls and the pools; `backend_arg` as for loop_init(). False: the
+ * kernel refused. */
+bool worker_init(struct worker *w, uint32_t index, const struct io_backend *backend,
+                 void *backend_arg, const struct origin_engine *engine,
+                 struct counters_shared *counters, size_t buffer_cap_bytes);
+void worker_install(struct worker *w, struct conf *c); /* a new view; takes a count on c */
+/* Nothing new is accepted or begun; idle connections close, others after their request. */
+void worker_drain(struct worker *w);
+void worker_abort(struct worker *w); /* closes every session now */
+bool worker_idle(const struct worker *w); /* no session is open */
+void worker_release(struct worker *w);
