@@ -18,13 +18,16 @@ struct lease {
     const struct server *server; /* chosen; NULL before */
     struct conn *conn;           /* LEASE_READY: the caller's until lease_give() */
     struct task *waiter;
-    struct list link;            /* in a queue or among the waiters for a connect */
+    struct list link;            /* in a queue */
     uint64_t tried[4];           /* bit per server tried, by index modulo 256 */
     uint64_t key;
     uint8_t state; /* enum lease_state */
     bool reused;   /* conn served before */
     bool fresh_only; /* after a stale connection: do not take an idle one */
-    enum err err;
+    bool granted;    /* LEASE_QUEUED: `server` has a place for it */
+    uint8_t addr;    /* LEASE_CONNECTING: the address being tried */
+    uint16_t addrs_tried; /* bit per address of the server */
+    enum err err;         /* what happened since the last call */
     int64_t began_ms, connect_began_ms, queue_until_ms;
     struct timer queue_timer;
 };
@@ -41,12 +44,15 @@ void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p
 
 /* Chooses a server that was not tried yet and gets a connection to it. ERR_OK: l->conn is ready.
  * ERR_HOLD: the waiter is woken, then call lease_poll(). ERR_NO_SERVERS, ERR_UNRESOLVED,
- * ERR_OVER_LIMIT (queue full), ERR_CONNECT_*. */
+ * ERR_OVER_LIMIT (queue full), ERR_CONNECT_*, ERR_NO_DESCRIPTORS, ERR_NO_MEMORY. After an error the
+ * failure is counted already and the lease is idle: call again to try another server. */
 enum err lease_take(struct lease *l) MUST_CHECK;
 /* After a wake: ERR_HOLD when it must wait on, else as lease_take(). ERR_QUEUE_TIMEOUT. */
 enum err lease_poll(struct lease *l) MUST_CHECK;
-/* Ends the use in any state (also while queued or connecting). `first_byte_us` (0: none) feeds the
- * latency average. LEASE_FAILED with `why` counts toward ejection. */
+/* Ends the use in any state (also while queued or connecting); the connection goes back to the pool
+ * or is closed, so its session must have let go of it. `first_byte_us` (0: none) feeds the latency
+ * average. LEASE_FAILED with `why` counts toward ejection, but ERR_ORIGIN_STALE does not: after it,
+ * and after LEASE_UNUSED, the same server may be taken again, stale: over a fresh connection. */
 void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us);
 
 /* The server of the lease as others see it. */

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/counters.h"
 #include "base/list.h"
+#include "base/radix.h"
 #include "conf/directive.h"
 #include "io/loop.h"
 #include "net/addr.h"
@@ -23,31 +24,33 @@ enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096 };
 struct server_shared {
     uint32_t refs;
     uint32_t id; /* small and dense: a worker finds its pool by it */
-    char *name, *upstream_name;
-    /* atomics, relaxed */
-    int64_t in_flight;      /* requests being served, all workers */
-    int64_t conns;          /* connections in use (not idle), all workers; against max_conns */
-    int64_t waiting;        /* exchanges queued for a connection, all workers */
-    int64_t requests_total, failures_total, connects_total;
-    int64_t fails_in_a_row;
+    /* atomics, relaxed; what a pick reads stands first */
+    uint32_t addr_count;      /* 0: not resolved yet */
     int64_t ejected_until_ms; /* loop time (monotonic); 0: not ejected */
-    int64_t eject_count;      /* in a row: the back-off doubles with it */
-    int64_t latency_ewma_us;
-    int64_t last_error;       /* enum err of the last failure */
+    int64_t in_flight;        /* requests being served, all workers */
+    int64_t conns;            /* connections in use (not idle), all workers; against max_conns */
+    int64_t latency_ewma_us, latency_at_ms; /* first byte; at: loop time of the last sample */
+    int64_t fails_in_a_row;
+    int64_t eject_count; /* in a row: the back-off doubles with it */
+    int64_t requests_total, failures_total, connects_total;
+    int64_t last_error; /* enum err of the last failure */
     int64_t last_error_unix_ms;
+    char *name, *upstream_name;
     pthread_mutex_t addrs_lock;
     struct addr addrs[SERVER_ADDRS_MAX];
-    uint32_t addr_count;
     char resolve_error[96]; /* why the name does not resolve; under addrs_lock */
 };
 
+/* State of one upstream by its name. Owner: counted. Atomics, relaxed. */
 struct upstream_shared {
     uint32_t refs;
+    uint32_t id; /* small and dense */
     char *name;
-    /* retry budget, atomics: see retry.h */
+    /* retry budget: see retry.h */
     int64_t budget_window_ms, budget_requests, budget_retries, budget_requests_before,
         budget_retries_before;
     int64_t requests_total, retries_total;
+    int64_t waiting; /* exchanges queued for a connection, all workers */
 };
 
 /* One server line. */
@@ -62,15 +65,15 @@ struct server {
     struct server_shared *shared; /* counted; dropped with the snapshot */
 };
 
-struct upstream_timeouts { /* ms; 0: not set here */
+struct upstream_timeouts { /* ms; 0: not set here; CONF_OFF: no limit */
     int64_t connect_ms, first_byte_ms, read_ms, send_ms;
 };
 
 struct retry_conf {
     int64_t tries;      /* further attempts: 2 */
     bool on_502, on_503, on_504;
-    int64_t budget;     /* hundredths of a percent of requests: 20 % */
-    bool set;
+    int64_t budget;     /* hundredths of a percent of requests: 20 %; CONF_OFF: no limit */
+    bool set;           /* the upstream has a retry line of its own */
 };
 
 struct upstream {
@@ -82,11 +85,12 @@ struct upstream {
     const struct balancer_type *balancer;
     void *balancer_conf;
     struct conf_word hash_key;   /* balance hash KEY: a template that the user of the pick fills */
-    int64_t keepalive_count;     /* idle connections per worker and server; grows with use to it */
+    int64_t keepalive_count;     /* idle connections per worker and server; grows with use to it;
+                                    CONF_OFF: none */
     int64_t keepalive_ms;        /* idle timeout */
-    int64_t queue_count;         /* waiting exchanges per worker */
+    int64_t queue_count;         /* waiting exchanges per worker; CONF_OFF: none may wait */
     int64_t queue_ms;
-    int64_t fail_count;          /* failures in a row that eject a server */
+    int64_t fail_count;          /* failures in a row that eject a server; CONF_OFF: never */
     int64_t fail_ms;             /* first ejection; doubles up to fail_max_ms */
     int64_t fail_max_ms;
     struct upstream_timeouts timeouts;
@@ -97,10 +101,11 @@ struct upstream {
 struct upstreams_conf {
     struct upstream **list;
     uint32_t count;
+    struct radix named, inlined; /* name -> struct upstream, while building */
 };
 
-/* Rows for `upstream` at the top and for what stands in an upstream or proxy block. Blocks build
- * into a struct upstream. */
+/* Rows for `upstream` at the top (scope: struct upstreams_conf, zeroed before first use) and for
+ * what stands in an upstream or proxy block (scope: struct upstream). */
 extern const struct directive upstream_rows[];
 
 /* Finds a named upstream of the snapshot being built, or NULL. */
@@ -116,22 +121,25 @@ void upstreams_bind(struct conf_build *b, struct conf *c);
 /* A worker's side of one upstream in one view. */
 struct upstream_view {
     const struct upstream *up;
+    struct origin_pools *all;
     void *balancer_state;
-    struct origin_pool **pools; /* one per server */
+    struct origin_pool **pools; /* one per server, made when first used */
 };
 
-/* The worker's table of pools by server_shared.id; embedded in the worker. */
+/* The worker's pools and queues; embedded in the worker. While it is registered (init to release)
+ * other workers tell it through its loop's mailbox when a server at its limit has room. */
 struct origin_pools {
     struct loop *loop;
-    struct origin_pool **by_id;
-    uint32_t count;
-    struct mailbox_shared *const *peers; /* the other workers: told when a limited server has room */
-    uint32_t peer_count;
+    struct origin_pool **by_id;     /* by server_shared.id */
+    struct upstream_queue **queues; /* by upstream_shared.id; NULL when nobody waits */
+    uint32_t count, queue_count;    /* slots in the two tables */
+    struct list peer;               /* in the registry of workers, under its lock */
+    int64_t waiting_shared;         /* atomic: exchanges queued in this worker */
 };
 
 void origin_pools_init(struct origin_pools *p, struct loop *l);
 void origin_pools_close(struct origin_pools *p); /* closes idle connections; stop and tests */
-void origin_pools_release(struct origin_pools *p);
+void origin_pools_release(struct origin_pools *p); /* no lease may be in use any more */
 
 /* Makes the view's local side of an upstream when first used. NULL: no memory. */
 struct upstream_view *upstream_view_get(struct conf_view *v, struct origin_pools *p,
