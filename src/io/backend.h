@@ -11,7 +11,11 @@ struct io_backend {
     void (*clock)(struct loop *l); /* refreshes now_ns, now_ms, unix_ms */
     bool (*sock_open)(struct loop *l, struct io_sock *s, int fd);
     void (*sock_close)(struct loop *l, struct io_sock *s);
+    void (*sock_detach)(struct loop *l, struct io_sock *s);
+    bool (*sock_names)(struct loop *l, const struct io_sock *s, struct io_names *out);
+    void (*discard)(struct loop *l, int fd);
     void (*start)(struct loop *l, struct io_op *op);   /* op is filled in; result by io_finish() */
+    int (*accept_next)(struct loop *l, struct io_sock *s);
     void (*connect)(struct loop *l, struct io_op *op, const struct sockaddr *to, socklen_t len);
     void (*cancel)(struct loop *l, struct io_op *op);
     void (*shutdown)(struct loop *l, struct io_sock *s);
@@ -19,6 +23,16 @@ struct io_backend {
     void (*wait)(struct loop *l, int timeout_ms); /* collects; finished ops go to io_finish() */
 };
 
-/* Queues the result; done() runs in the next io_tick(). */
+/* Queues the result; done() runs in the next round of io_tick(). */
 void io_finish(struct loop *l, struct io_op *op, int res);
-void io_tick(struct loop *l);
+/* Collects what has finished (waits at most `timeout_ms`; below 0: looks at nothing new) and runs
+ * every done(), a few rounds of them. */
+void io_tick(struct loop *l, int timeout_ms);
+
+/* For backends: a buffer for an armed recv. NULL: the pool is spent; the op waits in loop->starved
+ * and start() is called again when buffers are back. */
+struct buf *io_recv_buf(struct loop *l, struct io_op *op);
+/* As if the pool were spent. */
+void io_starve(struct loop *l, struct io_op *op);
+/* A recv waits for a buffer and there is one. */
+bool io_can_feed_starved(const struct loop *l);

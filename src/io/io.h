@@ -10,6 +10,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/buf.h"
+#include "base/list.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -18,15 +19,19 @@
 struct loop;
 struct io_op;
 
-/* res: bytes moved (0 = end of stream for recv), a descriptor for accept, 0 for connect, -errno.
- * -ENOBUFS from recv: the buffer pool is spent; arm again later (the loop's starved list). */
+/* res: bytes moved (0 = end of stream for recv), a descriptor for accept, 0 for connect and poll,
+ * or -errno. A recv that finds the buffer pool spent stays armed: it waits in the loop's starved
+ * list and is tried again when buffers came back. */
 typedef void io_done(struct io_op *op, int res);
 
-enum io_kind { IO_RECV, IO_SEND, IO_ACCEPT, IO_CONNECT };
+enum io_kind { IO_RECV, IO_SEND, IO_ACCEPT, IO_CONNECT, IO_POLL_IN, IO_POLL_OUT };
 
 struct io_op {
     io_done *done; /* set once by the owner before first use */
-    struct io_op *next;
+    union {
+        struct io_op *next;       /* among the loop's results */
+        struct list starved_link; /* IO_RECV while `starved` */
+    };
     struct io_sock *sock;
     union {
         struct buf *buf;         /* IO_RECV: the filled buffer, from done() on the callee's */
@@ -38,7 +43,8 @@ struct io_op {
     uint8_t buf_size; /* IO_RECV: enum buf_size wished for */
     bool armed;       /* from io_*() until done() is called */
     bool canceled;
-    bool queued;      /* result known, done() not yet run (backend's) */
+    bool queued;      /* result known, done() not yet run */
+    bool starved;     /* IO_RECV: waits in loop->starved for a buffer */
 };
 
 /* One descriptor as a backend sees it: registered once for both directions, never modified.
@@ -46,8 +52,9 @@ struct io_op {
 struct io_sock {
     int fd; /* -1: closed. The sim backend's own numbers are not descriptors */
     bool readable, writable; /* edge-triggered state: may be tried now */
-    bool hangup;             /* peer has closed both ways or an error is pending */
+    bool hangup;             /* the peer ended its side, or an error is pending: read to the end */
     bool connecting;
+    bool shared;             /* other processes may hold the descriptor, too (a listener) */
     struct io_op *rd, *wr;   /* armed ops: recv or accept; send or connect */
     void *priv;              /* backend's */
 };
@@ -57,19 +64,38 @@ bool io_sock_open(struct loop *l, struct io_sock *s, int fd);
 /* Closes the descriptor. No op may be armed (cancel, then wait for done()). */
 void io_sock_close(struct loop *l, struct io_sock *s);
 
+/* Takes the descriptor out of the backend without closing it; s->fd becomes -1. Cancel its ops
+ * first; their done() may come later. */
+void io_sock_detach(struct loop *l, struct io_sock *s);
+/* Closes a descriptor that accept gave and that no io_sock has adopted. */
+void io_discard(struct loop *l, int fd);
+
 /* `op->buf_size` says which buffer to receive into. */
 void io_recv(struct loop *l, struct io_sock *s, struct io_op *op);
 /* Starts with an attempt at once; may end with fewer bytes than given. */
 void io_send(struct loop *l, struct io_sock *s, struct io_op *op, const struct iovec *iov,
              int iov_count);
 void io_accept(struct loop *l, struct io_sock *s, struct io_op *op);
-/* Makes a stream socket for `addr`, bound to `from` unless that is NULL, and connects it. On
- * failure to make one done() gets the -errno and s->fd stays -1. */
+/* From the done() of an accept only: one connection more without an op; -EAGAIN when none waits. */
+int io_accept_next(struct loop *l, struct io_sock *s);
+/* Makes a stream socket for `addr` and connects it. On failure to make one done() gets the -errno
+ * and s->fd stays -1. */
 void io_connect(struct loop *l, struct io_sock *s, struct io_op *op, const struct sockaddr *addr,
                 socklen_t addr_len);
+/* Ends when the descriptor can be read from (written to); for descriptors that a library or the
+ * kernel's special files bring along. Level-triggered. Not on the sim backend. */
+void io_poll_in(struct loop *l, struct io_sock *s, struct io_op *op);
+void io_poll_out(struct loop *l, struct io_sock *s, struct io_op *op);
 void io_cancel(struct loop *l, struct io_op *op); /* no effect on an op that is not armed */
 
 /* No more sends: the peer sees the end of the stream. */
 void io_shutdown(struct loop *l, struct io_sock *s);
 /* The next close resets the connection (RST) and drops what is unsent. */
 void io_set_reset(struct loop *l, struct io_sock *s);
+
+/* Addresses of both ends. False: unknown (errno). */
+struct io_names {
+    struct sockaddr_storage remote, local;
+    socklen_t remote_len, local_len;
+};
+bool io_sock_names(struct loop *l, const struct io_sock *s, struct io_names *out);

@@ -47,8 +47,11 @@ struct loop {
     struct counters_shared *counters;
     struct rand rand;
     struct loop_budget budget;
-    struct list starved; /* struct starved_recv: ops that wait for buffers */
-    int busy_ticks;      /* ticks in a row that did not look for new events */
+    struct list starved; /* recvs that wait for a buffer (io_op.starved_link) */
+    struct loop_block *blocks; /* spare blocks, see loop_block_take() */
+    int block_count;
+    int64_t trim_at_ms;
+    int busy_ticks; /* ticks in a row that did not look for new events */
     bool stopping;
 };
 
@@ -58,8 +61,10 @@ extern const struct io_backend io_backend_sim; /* see io/sim.h */
 /* `counters` is borrowed for the loop's life. False: the kernel refused (errno). */
 bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_arg,
                struct counters_shared *counters, size_t buffer_cap_bytes);
+/* Runs what was closed or canceled to its end first, so that the reaper gets everything. */
 void loop_release(struct loop *l);
 
+bool loop_busy(struct loop *l); /* something can be done without waiting, due timers included */
 void loop_tick(struct loop *l); /* waits for something to do, then does it */
 void loop_run(struct loop *l);  /* ticks until loop_stop() */
 void loop_stop(struct loop *l);
@@ -67,5 +72,11 @@ void loop_stop(struct loop *l);
 void flush_init(struct flush *f, void (*run)(struct flush *f));
 void flush_later(struct loop *l, struct flush *f); /* at the end of this tick, once */
 void flush_cancel(struct flush *f);
+
+/* Memory for what is needed for a few ticks only (a connection's output ring): recycled from a
+ * small stack, freed with the loop. NULL: no memory. Not zeroed. */
+enum { LOOP_BLOCK_BYTES = 2624, LOOP_BLOCKS_KEPT = 256 };
+void *loop_block_take(struct loop *l) __attribute__((warn_unused_result));
+void loop_block_give(struct loop *l, void *block);
 
 void dead_add(struct loop *l, struct dead *d); /* the reaper: the only place that frees */

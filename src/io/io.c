@@ -1,0 +1,218 @@
+/* io.c - what all backends share: ops are armed here, their results queue up in the loop, and
+ * io_tick() alone runs done().
+ *
+ * Results that come up while done() runs (a recv that continues at once, for example) are run in
+ * the same tick for IO_ROUNDS rounds, so that a large body is gathered into one send; after that
+ * they wait for the next tick, and the others get their turn. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/assert.h"
+#include "io/backend.h"
+#include <errno.h>
+
+enum { IO_ROUNDS = 4 };
+
+bool io_sock_open(struct loop *l, struct io_sock *s, int fd)
+{
+    *s = (struct io_sock){.fd = fd, .writable = true};
+    if (l->backend->sock_open(l, s, fd))
+        return true;
+    s->fd = -1;
+    return false;
+}
+
+void io_sock_close(struct loop *l, struct io_sock *s)
+{
+    ASSERT(!s->rd && !s->wr);
+    if (s->fd < 0)
+        return;
+    l->backend->sock_close(l, s);
+    s->fd = -1;
+}
+
+void io_sock_detach(struct loop *l, struct io_sock *s)
+{
+    ASSERT(!s->rd && !s->wr);
+    if (s->fd < 0)
+        return;
+    l->backend->sock_detach(l, s);
+    s->fd = -1;
+}
+
+void io_discard(struct loop *l, int fd)
+{
+    l->backend->discard(l, fd);
+}
+
+bool io_sock_names(struct loop *l, const struct io_sock *s, struct io_names *out)
+{
+    return l->backend->sock_names(l, s, out);
+}
+
+static void arm(struct io_sock *s, struct io_op *op, enum io_kind kind)
+{
+    ASSERT(!op->armed);
+    op->sock = s;
+    op->kind = (uint8_t)kind;
+    op->armed = true;
+    op->canceled = op->queued = op->starved = false;
+}
+
+static void start_reading(struct loop *l, struct io_sock *s, struct io_op *op, enum io_kind kind)
+{
+    ASSERT(!s->rd);
+    arm(s, op, kind);
+    s->rd = op;
+    l->backend->start(l, op);
+}
+
+static void start_writing(struct loop *l, struct io_sock *s, struct io_op *op, enum io_kind kind)
+{
+    ASSERT(!s->wr);
+    arm(s, op, kind);
+    s->wr = op;
+    l->backend->start(l, op);
+}
+
+void io_recv(struct loop *l, struct io_sock *s, struct io_op *op)
+{
+    op->buf = NULL;
+    start_reading(l, s, op, IO_RECV);
+}
+
+void io_send(struct loop *l, struct io_sock *s, struct io_op *op, const struct iovec *iov,
+             int iov_count)
+{
+    op->iov = iov;
+    op->iov_count = (uint16_t)iov_count;
+    start_writing(l, s, op, IO_SEND);
+}
+
+void io_accept(struct loop *l, struct io_sock *s, struct io_op *op)
+{
+    s->shared = true;
+    start_reading(l, s, op, IO_ACCEPT);
+}
+
+int io_accept_next(struct loop *l, struct io_sock *s)
+{
+    return l->backend->accept_next(l, s);
+}
+
+void io_connect(struct loop *l, struct io_sock *s, struct io_op *op, const struct sockaddr *addr,
+                socklen_t addr_len)
+{
+    *s = (struct io_sock){.fd = -1};
+    arm(s, op, IO_CONNECT);
+    s->wr = op;
+    l->backend->connect(l, op, addr, addr_len);
+}
+
+void io_poll_in(struct loop *l, struct io_sock *s, struct io_op *op)
+{
+    s->shared = true;
+    start_reading(l, s, op, IO_POLL_IN);
+}
+
+void io_poll_out(struct loop *l, struct io_sock *s, struct io_op *op)
+{
+    s->shared = true;
+    start_writing(l, s, op, IO_POLL_OUT);
+}
+
+void io_cancel(struct loop *l, struct io_op *op)
+{
+    if (!op->armed || op->canceled || op->queued)
+        return;
+    op->canceled = true;
+    l->backend->cancel(l, op);
+}
+
+void io_shutdown(struct loop *l, struct io_sock *s)
+{
+    if (s->fd >= 0)
+        l->backend->shutdown(l, s);
+}
+
+void io_set_reset(struct loop *l, struct io_sock *s)
+{
+    if (s->fd >= 0)
+        l->backend->set_reset(l, s);
+}
+
+void io_finish(struct loop *l, struct io_op *op, int res)
+{
+    ASSERT(op->armed && !op->queued);
+    if (op->starved) {
+        list_remove(&op->starved_link);
+        op->starved = false;
+    }
+    if (op->sock->rd == op)
+        op->sock->rd = NULL;
+    else if (op->sock->wr == op)
+        op->sock->wr = NULL;
+    op->res = res;
+    op->queued = true;
+    op->next = NULL;
+    *l->done_tail = op;
+    l->done_tail = &op->next;
+}
+
+void io_starve(struct loop *l, struct io_op *op)
+{
+    if (op->starved)
+        return;
+    op->starved = true;
+    list_push(&l->starved, &op->starved_link);
+}
+
+struct buf *io_recv_buf(struct loop *l, struct io_op *op)
+{
+    struct buf *b = buf_take(&l->bufs, op->buf_size);
+    if (!b && op->buf_size != BUF_SMALL)
+        b = buf_take(&l->bufs, BUF_SMALL); /* better a small piece than none */
+    if (!b)
+        io_starve(l, op);
+    return b;
+}
+
+bool io_can_feed_starved(const struct loop *l)
+{
+    return !list_empty(&l->starved) && l->bufs.held_bytes + BUF_SMALL_BYTES <= l->bufs.cap_bytes;
+}
+
+/* In the order in which they began to wait, each once, as long as there is room. */
+static void feed_starved(struct loop *l)
+{
+    struct list *last = l->starved.prev, *it;
+    do {
+        it = l->starved.next;
+        struct io_op *op = LIST_ENTRY(it, struct io_op, starved_link);
+        list_remove(it);
+        op->starved = false;
+        l->backend->start(l, op);
+    } while (it != last && io_can_feed_starved(l));
+}
+
+static void run_results(struct loop *l)
+{
+    struct io_op *op = l->done_head;
+    l->done_head = NULL;
+    l->done_tail = &l->done_head;
+    while (op) {
+        struct io_op *next = op->next; /* done() may arm the op again */
+        op->armed = op->queued = false;
+        op->done(op, op->res);
+        op = next;
+    }
+}
+
+void io_tick(struct loop *l, int timeout_ms)
+{
+    if (io_can_feed_starved(l))
+        feed_starved(l);
+    if (timeout_ms >= 0)
+        l->backend->wait(l, timeout_ms);
+    l->backend->clock(l);
+    for (int round = 0; l->done_head && round < IO_ROUNDS; round++)
+        run_results(l);
+}
