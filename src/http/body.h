@@ -18,7 +18,8 @@ struct body {
     struct span spans[BODY_SPANS];
     uint8_t first, count;
     bool ended;         /* the end mark is in the queue: nothing is pushed any more */
-    bool starved;       /* the producer stopped because it was full: call want() */
+    bool starved;       /* set by a producer that stopped because it was full: body_take() calls
+                         * want() once there is room again */
     enum err err;       /* the body is broken off; queued bytes may still be taken */
     size_t bytes;       /* queued now */
     size_t limit_bytes; /* of the queue */
@@ -33,7 +34,10 @@ struct body {
 
 void body_init(struct body *b, struct task_queue *tasks, struct task *consumer,
                size_t limit_bytes);
-void body_release(struct body *b); /* drops what is queued */
+void body_release(struct body *b); /* drops what is queued; nobody is woken or asked afterwards */
+/* After a 101: the same queue carries raw bytes from now on, without a limit for the whole. Takes
+ * off the end mark, the error and the trailers; queued bytes, consumer and counts stay. */
+void body_reopen(struct body *b);
 
 /* Bytes that may be pushed now: 0 when full, ended or failed. */
 size_t body_room(const struct body *b);
@@ -45,7 +49,8 @@ void body_fail(struct body *b, enum err e); /* after the end mark: no effect */
 
 /* The first span, borrowed; false when none is queued. */
 bool body_peek(const struct body *b, struct span *out);
-/* Takes at most `max` bytes off the front; len 0 when empty. The span is the caller's. */
+/* Takes at most `max` bytes off the front; len 0 when empty. The span is the caller's. Calls want()
+ * when the producer stopped and the queue is half empty now. */
 struct span body_take(struct body *b, size_t max);
 /* Nothing is queued and the end mark has come. */
 bool body_done(const struct body *b);

@@ -18,21 +18,28 @@ struct uri {
     bool has_query;
 };
 
-/* Splits a target; bytes outside what RFC 3986 allows, and '#', are ERR_BAD_TARGET. Slices point
- * into `target`. */
+/* Splits a target. Bytes outside what RFC 3986 allows, and '#', are ERR_BAD_TARGET - but for the
+ * few that every browser sends raw (WHATWG URL): [ ] | in a path, and { } \ ^ ` too in a query.
+ * Slices point into `target`; an absolute-form without a path has "/". Escapes of the path are
+ * checked by uri_normalize_path(). */
 enum err uri_parse(struct slice target, struct uri *out) MUST_CHECK;
 
 enum { URI_MERGE_SLASHES = 1 };
 
-/* Normalises a path: unreserved characters are decoded, other escapes get upper-case hex, dot
- * segments are removed, "//" is merged when asked. %00, broken escapes and dot segments that climb
- * above the root are ERR_BAD_TARGET. "%2F" stays encoded, so an encoded slash never crosses a
- * route. *out is `path` itself when nothing changes, else a copy in the arena. */
+/* Normalises a path: unreserved characters are decoded, other escapes get upper-case hex, [ ] | are
+ * escaped, dot segments are removed, "//" is merged when asked. %00, broken escapes, bytes that no
+ * path may have and dot segments that climb above the root are ERR_BAD_TARGET; so is what some
+ * origins read as a dot segment and others do not: dots beside an encoded slash or backslash
+ * ("..%2f"), or before a path parameter ("..;"). "%2F" stays encoded, so an encoded slash never
+ * crosses a route. *out is `path` itself when nothing changes, else a copy in the arena.
+ * ERR_OVER_BUDGET. */
 enum err uri_normalize_path(struct arena *a, struct slice path, unsigned flags, struct slice *out)
     MUST_CHECK;
 
 /* Checks a Host or authority (uri-host [":" port], RFC 9110 7.2; no userinfo), lower-cases it into
- * the arena when it must, takes off one trailing dot of the name. *port is 0 when not given. */
+ * the arena when it must, takes off one trailing dot of the name. An IPv6 literal keeps its
+ * brackets. Of RFC 3986's reg-name only unreserved characters are taken (no sub-delims, no escapes),
+ * empty labels are refused. *port is 0 when not given. ERR_BAD_HOST, ERR_OVER_BUDGET. */
 enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host, uint16_t *port)
     MUST_CHECK;
 
