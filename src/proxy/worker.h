@@ -11,6 +11,17 @@
 #include "upstream/upstream.h"
 
 struct exchange;
+struct listen_conf;
+
+/* What a client session was accepted on (the `listener` of h1_client_start()): finds the listener's
+ * part of the configuration that is in force. Embedded in main's listener, which outlives its
+ * sessions. After its address was removed it keeps the last view that had it. */
+struct listen_point {
+    struct list link;
+    struct slice key; /* of struct listen_conf; borrowed from the owner */
+    struct conf_view *view;         /* counted */
+    const struct listen_conf *conf; /* in `view` */
+};
 
 struct worker {
     struct loop loop;
@@ -18,6 +29,7 @@ struct worker {
     struct conf_view *view; /* of the newest configuration installed here */
     struct origin_pools pools;
     const struct origin_engine *engine; /* h1 */
+    struct list points;                 /* struct listen_point.link */
     struct list exchanges;              /* running: struct exchange.link */
     struct exchange *free_exchanges;    /* cache, so that a steady state allocates nothing */
     uint32_t free_count;
@@ -32,6 +44,9 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
                  void *backend_arg, const struct origin_engine *engine,
                  struct counters_shared *counters, size_t buffer_cap_bytes);
 void worker_install(struct worker *w, struct conf *c); /* a new view; takes a count on c */
+/* Binds a point to the view in force; `key` must be one of its listeners. */
+void worker_point_add(struct worker *w, struct listen_point *p, struct slice key);
+void worker_point_remove(struct worker *w, struct listen_point *p); /* no session uses it any more */
 /* Nothing new is accepted or begun; idle connections close, others after their request. */
 void worker_drain(struct worker *w);
 void worker_abort(struct worker *w); /* closes every session now */
