@@ -33,10 +33,11 @@ enum err addr_parse_ip(struct slice text, struct addr *out) MUST_CHECK; /* no po
 void addr_set_port(struct addr *a, uint16_t port);
 uint16_t addr_port(const struct addr *a);
 bool addr_eq(const struct addr *a, const struct addr *b);
-bool addr_is_loopback(const struct addr *a);
+bool addr_is_loopback(const struct addr *a); /* unix sockets, too */
+void addr_unmap(struct addr *a); /* an IPv4-mapped IPv6 address becomes IPv4; others stay */
 
 enum { ADDR_TEXT_BYTES = 128 };
-size_t addr_write(char to[ADDR_TEXT_BYTES], const struct addr *a);    /* with port */
+size_t addr_write(char to[ADDR_TEXT_BYTES], const struct addr *a);    /* with port; "-" for none */
 size_t addr_write_ip(char to[ADDR_TEXT_BYTES], const struct addr *a); /* "unix" for unix sockets */
 
 struct addr_prefix {

@@ -24,11 +24,20 @@ struct conn;
 struct conn_out; /* the output ring; taken only while there is output */
 
 struct conn_user_ops {
-    void (*on_open)(struct conn *c, enum err e); /* after conn_connect(): ERR_OK or why not */
+    /* After conn_connect(): ERR_OK or why not (then conn_abort() it). May be NULL otherwise. */
+    void (*on_open)(struct conn *c, enum err e);
     void (*on_data)(struct conn *c, struct span s);
     void (*on_eof)(struct conn *c);              /* peer sends no more; writing may go on */
     void (*on_room)(struct conn *c);
-    void (*on_error)(struct conn *c, enum err e); /* ERR_CLIENT_RESET: reset or write failed; dead */
+    /* ERR_CLIENT_RESET: reset or write failed. Once; it is dead, conn_abort() it. */
+    void (*on_error)(struct conn *c, enum err e);
+};
+
+/* What differs between plain and TLS. */
+struct conn_ops {
+    const char *name;
+    void (*start_recv)(struct conn *c); /* arms recv_op */
+    void (*start_send)(struct conn *c); /* sends what is queued; send_op is not armed */
 };
 
 struct conn {
@@ -42,9 +51,11 @@ struct conn {
     void *user;               /* the session, pool entry or tunnel that has it now */
     struct conn_out *out;     /* NULL: nothing queued */
     struct conn_peer *peer;   /* addresses, heap; owned. NULL until asked for */
+    struct conn_closing *closing; /* while CONN_CLOSING: its deadline */
     uint32_t use_count;       /* exchanges that went over it; the pool's and the session's */
     uint8_t state;            /* enum conn_state */
-    bool recv_wanted, eof_seen, shutdown_wanted, close_wanted, room_wanted, big_reads;
+    uint8_t err;              /* enum err: why it is dead; nothing is sent or received any more */
+    bool recv_wanted, eof_seen, shutdown_wanted, room_wanted, big_reads;
     uint64_t bytes_in, bytes_out;
 };
 
@@ -67,7 +78,8 @@ void conn_recv(struct conn *c); /* asks for one piece; no effect when asked alre
 bool conn_recv_armed(const struct conn *c);
 
 /* Takes over the span. Bytes whose buf is NULL must live until they are sent. ERR_OVER_LIMIT when
- * the ring is full (wait for on_room()); the span is still the caller's then. */
+ * the ring is full (wait for on_room()), ERR_CLIENT_RESET when it is dead, ERR_NO_MEMORY; the span
+ * is still the caller's then. */
 enum err conn_write(struct conn *c, struct span s) MUST_CHECK;
 size_t conn_out_bytes(const struct conn *c);
 int conn_out_room(const struct conn *c); /* spans that fit */
@@ -78,6 +90,7 @@ void conn_shutdown(struct conn *c); /* end of output, after what is queued */
  * limit by conn_abort() if that may take too long: conn_close_by() does it. */
 void conn_close_by(struct conn *c, int64_t deadline_ms);
 void conn_abort(struct conn *c); /* closes now; RST when unsent or unread bytes are lost */
+void conn_reset(struct conn *c); /* closes now by RST: what was sent must not look complete */
 /* Lingering close: sends what is queued, ends output, then reads and drops until EOF, at most
  * until the deadline, so that a peer still sending gets its answer (RFC 9112 9.6). */
 void conn_linger(struct conn *c, int64_t deadline_ms);

@@ -25,9 +25,11 @@ struct listen_options {
     unsigned unix_mode; /* permission bits of a unix socket; 0: 0660 */
 };
 
-/* Opens, binds and listens. *fd is the caller's. ERR_ADDRESS_IN_USE, ERR_NO_PERMISSION, ERR_IO
- * (errno). A stale unix socket file that nobody listens on is replaced. */
+/* Opens, binds and listens. *fd is the caller's. ERR_ADDRESS_IN_USE, ERR_NO_PERMISSION,
+ * ERR_NO_DESCRIPTORS, ERR_IO (errno says more in every case). A stale unix socket file that nobody listens on is replaced. */
 enum err listener_bind(const struct addr *a, const struct listen_options *o, int *fd) MUST_CHECK;
 
-void listener_start(struct listener *ln, struct loop *l, int fd); /* adopts fd */
+/* Adopts fd. `addr`, `user` and the callbacks are the caller's to set before. False: the kernel
+ * refused (errno); fd is closed then. */
+bool listener_start(struct listener *ln, struct loop *l, int fd) MUST_CHECK;
 void listener_close(struct listener *ln); /* stops accepting; on_closed() follows */
