@@ -22,7 +22,7 @@ int log_sink_open(enum log_target target, const char *path);
 void log_sink_drop(int sink);
 void log_sinks_reopen(void); /* SIGUSR1: the writer reopens every file before its next line */
 
-void log_start(void); /* starts the writer thread; before it, lines go out directly */
+void log_start(void); /* starts the writer thread; before it, lines go out directly (SIGPIPE too) */
 void log_stop(void);  /* drains every ring, ends the writer; lines go out directly again */
 
 /* One ring per thread: the calling thread's lines go there from now on, until log_thread_end(). */
