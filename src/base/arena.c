@@ -65,6 +65,11 @@ void arena_cache_release(void)
     cache.count = 0;
 }
 
+size_t arena_cached_count(void)
+{
+    return cache.count;
+}
+
 void arena_init(struct arena *a, size_t budget_bytes)
 {
     *a = (struct arena){.budget = budget_bytes};

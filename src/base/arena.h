@@ -60,3 +60,4 @@ void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size);
 
 /* Gives the calling thread's cached blocks back to the system (thread end, leak checks). */
 void arena_cache_release(void);
+size_t arena_cached_count(void); /* blocks in the calling thread's cache */
