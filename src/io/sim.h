@@ -34,3 +34,5 @@ size_t sim_open_count(const struct sim_net *n); /* sockets not closed yet: leak 
  * of events that were delivered. */
 uint64_t sim_run(struct sim_net *n, int64_t until_ms);
 void sim_trace(struct sim_net *n, bool on); /* each event as a line on stderr */
+/* Of everything that happened so far: equal for equal runs. */
+uint64_t sim_hash(const struct sim_net *n);

@@ -267,8 +267,9 @@ size_t addr_write(char to[ADDR_TEXT_BYTES], const struct addr *a)
     addr_write_ip(ip, a);
     if (a->len == 0)
         return (size_t)snprintf(to, ADDR_TEXT_BYTES, "-");
-    const char *form = strchr(ip, ':') ? "[%.64s]:%u" : "%.64s:%u";
-    return (size_t)snprintf(to, ADDR_TEXT_BYTES, form, ip, addr_port(a));
+    bool is_v6 = strchr(ip, ':') != NULL;
+    return (size_t)snprintf(to, ADDR_TEXT_BYTES, "%s%.64s%s:%u", is_v6 ? "[" : "", ip,
+                            is_v6 ? "]" : "", addr_port(a));
 }
 
 enum err addr_prefix_parse(struct slice text, struct addr_prefix *out)
