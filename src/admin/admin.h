@@ -1,0 +1,38 @@
+/* admin.h - the admin API as local origins: /metrics, /status, /config, and on the control socket
+ * POST /reload and /stop.
+ *
+ * It is served by the main thread's worker over the same exchanges as everything else. What the
+ * process knows comes in through struct admin_source, filled in by main; the configuration is the
+ * exchange's own view. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/counters.h"
+#include "conf/directive.h"
+#include "net/addr.h"
+
+struct conf;
+struct text;
+
+/* Owner: the process; lives as long as any snapshot. Called on the main thread only. */
+struct admin_source {
+    void *ctx;
+    int64_t started_unix_ms;
+    const struct counters_shared *const *pages; /* one per worker, the main thread's last */
+    uint32_t page_count;
+    uint32_t worker_count;
+    const struct addr *control; /* of the control socket; NULL: none */
+    uint32_t (*snapshots_alive)(void *ctx);
+    bool (*stopping)(void *ctx);
+    /* False with the errors in *report. */
+    bool (*reload)(void *ctx, struct text *report);
+    void (*stop)(void *ctx);
+};
+
+/* Adds the internal listeners of the snapshot that is being built. `b->app` is c; proxy_build() was
+ * called. `admin` NULL: no admin listener. */
+void admin_build(struct conf_build *b, struct conf *c, const struct admin_source *source,
+                 const struct addr *admin);
+
+/* The key of the two internal listeners in c->proxy->listens. */
+#define ADMIN_KEY   "admin"
+#define CONTROL_KEY "control"

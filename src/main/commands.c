@@ -1,0 +1,69 @@
+/* commands.c - the table of commands. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+#include "main/command.h"
+
+const struct command commands_all[] = {
+    {"run", "[-c FILE]", "runs weir in the foreground",
+     "Reads the configuration, opens its listeners and serves until SIGTERM, SIGINT or `weir "
+     "stop`. SIGHUP or `weir reload` installs a changed file, SIGUSR1 opens the log files anew. A "
+     "second SIGINT ends weir at once.",
+     OPTION_BIT(CONFIG), 0, 0, cmd_run},
+    {"check", "[-c FILE]", "checks a configuration and runs its tests",
+     "Prints every error with its place, or what the file holds. Nothing is opened and nothing "
+     "that runs is touched.",
+     OPTION_BIT(CONFIG), 0, 1, cmd_check},
+    {"reload", "[-c FILE]", "lets the running weir read its configuration again",
+     "A file with errors changes nothing: they are printed and weir goes on with the old one.",
+     OPTION_BIT(CONFIG), 0, 0, cmd_reload},
+    {"stop", "[-c FILE]", "stops the running weir gracefully and waits for it",
+     "Requests in flight are finished first, for at most `stop_timeout`.", OPTION_BIT(CONFIG), 0, 0,
+     cmd_stop},
+    {"status", "[-c FILE]", "tells what the running weir does", NULL,
+     OPTION_BIT(CONFIG) | OPTION_BIT(JSON), 0, 0, cmd_status},
+    {"explain", "URL [-c FILE]", "tells what would happen to a request, with file and line",
+     "Decides as the running weir would: listener, site, route, every policy in its order, where "
+     "the request goes. Nothing is sent.",
+     OPTION_BIT(CONFIG) | OPTION_BIT(METHOD) | OPTION_BIT(HEADER) | OPTION_BIT(FROM), 1, 1,
+     cmd_explain},
+    {"fmt", "FILE", "prints a configuration in canonical layout",
+     "Comments stay. FILE may be - for standard input.", OPTION_BIT(WRITE) | OPTION_BIT(CHECK), 1,
+     1, cmd_fmt},
+    {"proxy", "TARGET...", "runs a proxy without a configuration file",
+     "Each TARGET is a server such as localhost:3000 or unix:/run/app; several share the requests.",
+     OPTION_BIT(LISTEN), 1, ARGS_WORDS_MAX, cmd_proxy},
+    {"demo", "", "runs a demonstration with servers of its own",
+     "Four requests to try are printed.", OPTION_BIT(LISTEN), 0, 0, cmd_demo},
+    {"docs", "[reference|man|words]", "prints the reference manual of the configuration",
+     "`reference` (Markdown) is what is printed without a word; `man` is the manual page weir(8), "
+     "`words` every word of the language, one a line.",
+     0, 0, 1, cmd_docs},
+    {"completion", "bash", "prints a shell completion script",
+     "Put it where your shell looks: weir completion bash > "
+     "/usr/share/bash-completion/completions/weir",
+     0, 1, 1, cmd_completion},
+    {"version", "", "prints the version", NULL, 0, 0, 0, cmd_version},
+    {0},
+};
+
+const struct command *command_find(struct slice name)
+{
+    for (const struct command *c = commands_all; c->name; c++)
+        if (slice_eq(slice_of(c->name), name))
+            return c;
+    return NULL;
+}
+
+const struct command *command_nearest(struct slice word)
+{
+    const struct command *best = NULL;
+    size_t best_distance = word.len <= 3 ? 2 : 3; /* beyond that it is no longer a slip */
+    for (const struct command *c = commands_all; c->name; c++) {
+        size_t d = text_distance(word, slice_of(c->name));
+        if (d < best_distance) {
+            best = c;
+            best_distance = d;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,26 @@
+/* main_conf.h - what the top level of a configuration says about the process itself. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "conf/directive.h"
+#include "net/addr.h"
+
+#define ADMIN_ADDRESS_DEFAULT "127.0.0.1:9180"
+enum { ADMIN_PORT_DEFAULT = 9180, WORKERS_MAX = 256, RESOLVERS_MAX = 8 };
+
+struct main_conf {
+    int64_t workers;       /* 0: one per core that the process may use */
+    int64_t buffers_bytes; /* cap of each worker's buffer pool */
+    int64_t stop_ms;       /* how long a stop waits for requests in flight */
+    struct slice user, group;
+    struct slice pid_file;
+    struct addr admin; /* len 0: off */
+    bool admin_explicit;
+    struct conf_pos admin_pos;
+    struct slice resolvers; /* as c-ares wants them: "1.1.1.1:53,[::1]:53"; empty: the system's */
+};
+
+extern const struct directive main_rows[]; /* scope: struct main_conf */
+
+void main_conf_init(struct main_conf *m); /* every default */
+/* The number that `workers auto` stands for. */
+uint32_t main_conf_workers(const struct main_conf *m);
