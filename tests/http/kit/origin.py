@@ -61,7 +61,7 @@ def answer(body=b"ok", status="200 OK", headers=(), length=True):
 def chunked(*pieces, status="200 OK", headers=(), trailers=b""):
     """A chunked answer, one chunk per piece."""
     head = "\r\n".join([f"HTTP/1.1 {status}", "Transfer-Encoding: chunked", *headers]).encode()
-    body = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces)
+    body = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces if p)
     return head + b"\r\n\r\n" + body + b"0\r\n" + trailers + b"\r\n"
 
 
