@@ -93,6 +93,7 @@ struct session_link {
     void (*abort)(struct session_link *s); /* close now */
     bool idle;
     struct conn *conn;
+    void *listener; /* what the session was made with: no session has it, it may be freed */
 };
 
 /* An origin-side protocol engine, handed to proxy/ by main's wiring. */
