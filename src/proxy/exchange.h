@@ -36,10 +36,15 @@ struct exchange {
     bool local;         /* the response was made here */
     bool replied;       /* the final head went to the client */
     bool tunnel;        /* after 101: raw bytes both ways */
-    bool retry_wanted;
+    bool timed_out;     /* step_timer fired with deadline_err */
+    bool over_time;     /* total_timer fired */
+    bool continue_sent; /* a 100 went to the client */
+    bool failing;       /* the response is the error page of x->err */
+    bool origin_failed; /* the error was the server's: it counts against it */
     uint32_t at;        /* position in the filter chain of the current step */
     enum err err;       /* why it failed; row gives status, log word and metric */
     uint8_t err_step;   /* where */
+    enum err deadline_err;
     const struct listen_conf *listen;
     const struct site *site;
     const struct route *route;
@@ -75,6 +80,8 @@ struct exchange {
     struct exchange_times times;
     int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress */
     uint64_t client_rx_seen, client_tx_seen, origin_rx_seen, origin_tx_seen;
+    int64_t rate_at_ms;   /* the window in which the request body's rate is measured */
+    uint64_t rate_seen;
     uint64_t request_bytes, response_bytes; /* bodies, as relayed */
 
     struct list link;         /* worker's list */

@@ -1,0 +1,238 @@
+/* error.c - the filter behind `error STATUS... PAGE`: own pages for errors, weir's and the
+ * origin's. A page is a file, read with the configuration, or a text with variables. The status
+ * stays, and so do the fields that say what a client may do next. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/num.h"
+#include "proxy/build.h"
+#include "proxy/exchange.h"
+#include "proxy/filter.h"
+#include "proxy/template.h"
+#include <stdio.h>
+
+enum { PAGE_MAX_BYTES = 1 << 20 };
+
+struct error_page {
+    struct error_page *next; /* nearer blocks come last, so the last match counts */
+    const struct conf_word *statuses;
+    uint32_t status_count;
+    struct slice source;
+    struct slice file; /* .at NULL: `text` */
+    const struct template *text;
+    struct slice content_type;
+    struct conf_pos pos;
+};
+
+struct error_conf {
+    struct error_page *first, *last;
+};
+
+struct error_options {
+    struct slice type;
+};
+
+/* "404", "5xx" */
+static bool status_word_valid(struct slice w)
+{
+    if (w.len != 3 || (w.at[0] != '4' && w.at[0] != '5'))
+        return false;
+    bool is_class = w.at[1] == 'x' && w.at[2] == 'x';
+    bool is_number = w.at[1] >= '0' && w.at[1] <= '9' && w.at[2] >= '0' && w.at[2] <= '9';
+    return is_class || is_number;
+}
+
+static bool status_word_matches(struct slice w, uint16_t status)
+{
+    char text[3] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
+                    (char)('0' + status % 10)};
+    return w.at[0] == text[0] && (w.at[1] == 'x' || (w.at[1] == text[1] && w.at[2] == text[2]));
+}
+
+/* --- reading the directive -------------------------------------------------------------------- */
+
+static bool is_path(struct slice s)
+{
+    return slice_starts(s, SLICE("/")) || slice_starts(s, SLICE("./"));
+}
+
+static struct slice file_read(struct arena *a, const char *path)
+{
+    struct slice out = SLICE_NONE;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return out;
+    char *bytes = arena_alloc(a, PAGE_MAX_BYTES + 1);
+    size_t len = bytes ? fread(bytes, 1, PAGE_MAX_BYTES + 1, f) : 0;
+    if (bytes && !ferror(f) && len <= PAGE_MAX_BYTES)
+        out = arena_dup(a, (struct slice){bytes, len});
+    fclose(f);
+    return out;
+}
+
+static struct slice page_file(struct conf_build *b, const struct conf_word *w)
+{
+    struct arena scratch;
+    arena_init(&scratch, 4 * PAGE_MAX_BYTES);
+    struct slice read = file_read(&scratch, arena_dup(&scratch, w->text).at);
+    struct slice page = read.at ? arena_dup(b->arena, read) : SLICE_NONE;
+    arena_release(&scratch);
+    if (!page.at)
+        diag_error(b->diag, w->pos, "cannot read the page '%.*s' (a file of at most 1M)",
+                   SLICE_ARG(w->text));
+    return page;
+}
+
+static struct slice type_by_name(struct slice path)
+{
+    if (slice_ends(path, SLICE(".html")) || slice_ends(path, SLICE(".htm")))
+        return SLICE("text/html; charset=utf-8");
+    if (slice_ends(path, SLICE(".json")))
+        return SLICE("application/json");
+    return SLICE("text/plain; charset=utf-8");
+}
+
+static bool page_read(struct conf_build *b, struct error_page *p, const struct conf_word *w)
+{
+    p->source = w->text;
+    if (!is_path(w->text)) {
+        p->text = template_compile(b, w, false);
+        p->content_type = SLICE("text/plain; charset=utf-8");
+        return p->text != NULL;
+    }
+    p->file = page_file(b, w);
+    p->content_type = type_by_name(w->text);
+    return p->file.at != NULL;
+}
+
+static bool statuses_check(struct conf_build *b, const struct error_page *p)
+{
+    for (uint32_t i = 0; i < p->status_count; i++)
+        if (!status_word_valid(p->statuses[i].text)) {
+            diag_error(b->diag, p->statuses[i].pos,
+                       "expected an error status such as 404 or 5xx, not '%.*s'",
+                       SLICE_ARG(p->statuses[i].text));
+            return false;
+        }
+    return true;
+}
+
+static void error_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct error_conf *conf = scope;
+    struct error_options options = {0};
+    struct error_page *p = ARENA_NEW(b->arena, struct error_page);
+    *p = (struct error_page){.statuses = n->args, .status_count = n->arg_count - 1, .pos = n->pos};
+    conf_options(b, n, &options);
+    if (!statuses_check(b, p) || !page_read(b, p, &n->args[n->arg_count - 1]))
+        return;
+    if (options.type.len)
+        p->content_type = options.type;
+    *(conf->last ? &conf->last->next : &conf->first) = p;
+    conf->last = p;
+}
+
+/* --- at run time ------------------------------------------------------------------------------ */
+
+static bool page_matches(const struct error_page *p, uint16_t status)
+{
+    for (uint32_t i = 0; i < p->status_count; i++)
+        if (status_word_matches(p->statuses[i].text, status))
+            return true;
+    return false;
+}
+
+static const struct error_page *page_find(const struct error_conf *conf, uint16_t status)
+{
+    const struct error_page *found = NULL;
+    for (const struct error_page *p = conf->first; p; p = p->next)
+        if (page_matches(p, status))
+            found = p;
+    return found;
+}
+
+/* A body that the configuration gave by `respond` is not an error page to be replaced. */
+static bool may_replace(const struct exchange *x)
+{
+    return x->res.status >= 400 && (x->failing || !x->local || x->res.content_length == 0);
+}
+
+static enum err keep_field(struct exchange *x, enum field_id id, struct slice value)
+{
+    return value.at ? headers_add_id(&x->res.headers, &x->arena, id, value) : ERR_OK;
+}
+
+static enum err page_respond(const struct error_page *p, struct exchange *x)
+{
+    struct arena *a = &x->arena;
+    struct slice auth = headers_get(&x->res.headers, FIELD_WWW_AUTHENTICATE);
+    struct slice retry = headers_get(&x->res.headers, FIELD_RETRY_AFTER);
+    struct slice allow = headers_get(&x->res.headers, FIELD_ALLOW);
+    /* The old head's bytes go away with the origin's stream. */
+    struct slice kept_auth = auth.at ? arena_dup(a, auth) : SLICE_NONE;
+    struct slice kept_retry = retry.at ? arena_dup(a, retry) : SLICE_NONE;
+    struct slice kept_allow = allow.at ? arena_dup(a, allow) : SLICE_NONE;
+    struct slice body = p->file.at ? p->file : template_eval(p->text, x, NULL);
+    if (!body.at)
+        return ERR_OVER_BUDGET;
+    TRY(exchange_respond(x, x->res.status, p->content_type, body));
+    TRY(keep_field(x, FIELD_WWW_AUTHENTICATE, kept_auth));
+    TRY(keep_field(x, FIELD_RETRY_AFTER, kept_retry));
+    return keep_field(x, FIELD_ALLOW, kept_allow);
+}
+
+static enum verdict error_run(struct exchange *x, const void *conf, void *state)
+{
+    (void)state;
+    const struct error_page *p = may_replace(x) ? page_find(conf, x->res.status) : NULL;
+    enum err e = p ? page_respond(p, x) : ERR_OK;
+    if (e == ERR_OK)
+        return PASS;
+    x->err = e;
+    return FAILED;
+}
+
+static void error_explain(const void *conf, struct explain *e)
+{
+    const struct error_conf *c = conf;
+    for (const struct error_page *p = c->first; p; p = p->next)
+        explain_line(e, "error", p->pos, "%.*s%s %.*s", SLICE_ARG(p->statuses[0].text),
+                     p->status_count > 1 ? " ..." : "", SLICE_ARG(p->source));
+}
+
+static const struct directive error_option_rows[] = {
+    {.name = "type",
+     .where = IN_OPTIONS,
+     .type = CONF_STRING,
+     .offset = offsetof(struct error_options, type),
+     .usage = "MEDIA-TYPE",
+     .text = "Content-Type of the page; without it the file's name tells (.html, .json), and texts "
+             "are plain."},
+    {0},
+};
+
+static const struct directive error_rows[] = {
+    {.name = "error",
+     .where = IN_POLICY,
+     .repeat = true,
+     .args_min = 2,
+     .args_max = 255,
+     .key_args = 254,
+     .options = error_option_rows,
+     .apply = error_apply,
+     .usage = "STATUS... PAGE [type=MEDIA-TYPE]",
+     .text = "Shows an own page for error responses with these statuses (`404`, `5xx`), weir's own "
+             "and the origin's. PAGE is a file (`/path` or `./path`; read with the configuration, "
+             "at most 1M) or a text that may hold variables. The status does not change. Without "
+             "this, weir's own errors get a short page in HTML, JSON or plain text, as the client "
+             "accepts it.",
+     .example = "error 502 503 504 \"Back in a minute ($status)\""},
+    {0},
+};
+
+const struct filter_type filter_error = {
+    .name = "error",
+    .stage = STAGE_SHAPE,
+    .directives = error_rows,
+    .conf_bytes = sizeof(struct error_conf),
+    .on_response = error_run,
+    .explain = error_explain,
+};

@@ -1,0 +1,150 @@
+/* admit.c - the steps "start" and "route": is the head sane, who asks, and for what.
+ *
+ * The target is normalised once here; routes, conditions and the origin all see that one form, so
+ * they can not disagree about what was asked for. */
+// SPDX-License-Identifier: Apache-2.0
+#include "conf/directive.h"
+#include "proxy/exchange_priv.h"
+
+static enum err method_check(const struct exchange *x)
+{
+    if (x->req.method == METHOD_CONNECT || x->req.method == METHOD_TRACE)
+        return ERR_METHOD_UNSUPPORTED; /* TRACE would echo secrets back (RFC 9110 9.3.8) */
+    return ERR_OK;
+}
+
+static enum err target_read(struct exchange *x)
+{
+    unsigned flags = x->settings->merge_slashes == 1 ? URI_MERGE_SLASHES : 0;
+    TRY(uri_parse(x->req.target, &x->uri));
+    if (x->uri.form == URI_ASTERISK)
+        x->path = x->uri.raw_path = SLICE("*");
+    else
+        TRY(uri_normalize_path(&x->arena, x->uri.raw_path, flags, &x->path));
+    x->forward_path = x->path;
+    x->forward_query = x->uri.query;
+    x->forward_has_query = x->uri.has_query;
+    return ERR_OK;
+}
+
+static enum err host_read(struct exchange *x)
+{
+    if (x->req.authority.len == 0) /* HTTP/1.0 without Host: the default site may take it */
+        return ERR_OK;
+    return uri_host_parse(&x->arena, x->req.authority, &x->host, &x->host_port);
+}
+
+static enum err head_admit(struct exchange *x)
+{
+    TRY(method_check(x));
+    TRY(target_read(x));
+    TRY(host_read(x));
+    forwarded_read(x);
+    return ERR_OK;
+}
+
+enum outcome step_start(struct exchange *x)
+{
+    if (!x->dry) {
+        if (x->client->head_state != STREAM_HEAD_FINAL && x->client->err == ERR_OK)
+            return HOLD;
+        x->times.head_us = exchange_now_us(x) - x->times.began_us;
+        x->client_rx_ms = x->client_tx_ms = x->worker->loop.now_ms;
+        if (x->client->err != ERR_OK)
+            return exchange_fail(x, x->client->err);
+    }
+    enum err e = head_admit(x);
+    return e == ERR_OK ? NEXT : exchange_fail(x, e);
+}
+
+/* Settings of `when` blocks lie over the route's; only then a copy is made. */
+static enum err settings_bind(struct exchange *x)
+{
+    x->settings = &x->route->settings;
+    if (x->route->when_count == 0)
+        return ERR_OK;
+    x->whens = whens_eval(x->route, x);
+    struct settings *own = NULL;
+    for (uint32_t i = 0; i < x->route->when_count; i++) {
+        const struct when *w = x->route->whens[i];
+        if (!w->has_settings || !(x->whens & (1ull << i)))
+            continue;
+        if (!own) {
+            own = arena_alloc(&x->arena, sizeof *own);
+            if (!own)
+                return ERR_OVER_BUDGET;
+            *own = x->route->settings;
+            x->settings = own;
+        }
+        settings_merge(own, &w->settings);
+    }
+    return ERR_OK;
+}
+
+static enum err body_limit(struct exchange *x)
+{
+    int64_t max = x->settings->body_max_bytes;
+    x->req_body.limit_bytes = x->res_body.limit_bytes = (size_t)x->settings->body_queue_bytes;
+    x->req_body.max_bytes = max > 0 ? (uint64_t)max : 0;
+    if (max < 0 || x->dry)
+        return ERR_OK;
+    bool known_too_long = x->req.length == LENGTH_KNOWN && x->req.content_length > (uint64_t)max;
+    bool came_too_long = x->req_body.pushed_bytes > (uint64_t)max;
+    return known_too_long || came_too_long ? ERR_BODY_TOO_LARGE : ERR_OK;
+}
+
+static enum err filter_states_make(struct exchange *x)
+{
+    if (x->route->state_bytes == 0)
+        return ERR_OK;
+    x->filter_states = arena_zalloc(&x->arena, x->route->state_bytes);
+    return x->filter_states ? ERR_OK : ERR_OVER_BUDGET;
+}
+
+static void total_begin(struct exchange *x)
+{
+    if (x->settings->request_ms > 0)
+        timer_set(&x->worker->loop.timers, &x->total_timer,
+                  x->worker->loop.now_ms + x->settings->request_ms);
+}
+
+/* `strip` cuts the prefix off, leaving a path that begins with a slash. */
+static enum err path_strip(struct exchange *x, size_t prefix_len)
+{
+    struct slice rest = slice_from(x->path, prefix_len);
+    if (rest.len > 0 && rest.at[0] == '/') {
+        x->forward_path = rest;
+        return ERR_OK;
+    }
+    if (prefix_len > 0 && x->path.at[prefix_len - 1] == '/') {
+        x->forward_path = slice_from(x->path, prefix_len - 1);
+        return ERR_OK;
+    }
+    x->forward_path = arena_printf(&x->arena, "/%.*s", SLICE_ARG(rest));
+    return x->forward_path.at ? ERR_OK : ERR_OVER_BUDGET;
+}
+
+static enum err route_bind(struct exchange *x)
+{
+    size_t matched = 0;
+    x->site = site_lookup(x->listen, x->host, &x->site_match);
+    if (!x->site)
+        return ERR_NO_SITE;
+    x->route = route_lookup(x->site, x->path, &matched);
+    TRY(settings_bind(x));
+    TRY(body_limit(x));
+    TRY(filter_states_make(x));
+    TRY(forwarded_write(x));
+    if (x->route->strip)
+        TRY(path_strip(x, matched));
+    return ERR_OK;
+}
+
+enum outcome step_route(struct exchange *x)
+{
+    enum err e = route_bind(x);
+    if (e != ERR_OK)
+        return exchange_fail(x, e);
+    total_begin(x);
+    return NEXT;
+}

@@ -1,0 +1,107 @@
+/* answer.c - responses made here: by filters and local origins, and the pages of errors.
+ *
+ * An answer replaces whatever response there was; from here on it takes the same way as an
+ * origin's. An error's page is HTML for browsers, JSON for those who prefer it, else plain text. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+#include "proxy/exchange_priv.h"
+
+enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
+                          struct slice body)
+{
+    if (!x->dry)
+        origin_release(x, LEASE_CLOSE);
+    body_reset(x, &x->res_body);
+    message_init(&x->res);
+    x->local = true;
+    x->res.status = status;
+    x->res.version_minor = 1;
+    x->res.keep_alive = true;
+    if (status_has_body(status)) {
+        x->res.length = LENGTH_KNOWN;
+        x->res.content_length = body.len;
+    }
+    if (content_type.len)
+        TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_CONTENT_TYPE, content_type));
+    if (status_has_body(status) && body.len)
+        TRY(body_push(&x->res_body, (struct span){NULL, body.at, body.len}));
+    body_end(&x->res_body);
+    return ERR_OK;
+}
+
+static struct slice page_json(struct exchange *x, uint16_t status, struct slice reason,
+                              const char *text)
+{
+    return arena_printf(
+        &x->arena, "{\"status\":%u,\"error\":\"%.*s\",\"reason\":\"%s\",\"request_id\":\"%s\"}\n",
+        status, SLICE_ARG(reason), text, x->id);
+}
+
+static struct slice page_html(struct exchange *x, uint16_t status, struct slice reason,
+                              const char *text)
+{
+    return arena_printf(
+        &x->arena,
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>%u %.*s</title>\n"
+        "<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:36em;"
+        "padding:0 1em;color:#234}h1{font-size:1.6em}small{color:#789}</style>\n"
+        "<h1>%u %.*s</h1>\n<p>%s.</p>\n<p><small>request %s</small></p>\n</html>\n",
+        status, SLICE_ARG(reason), status, SLICE_ARG(reason), text, x->id);
+}
+
+static struct slice page_text(struct exchange *x, uint16_t status, struct slice reason,
+                              const char *text)
+{
+    return arena_printf(&x->arena, "%u %.*s: %s\nrequest %s\n", status, SLICE_ARG(reason), text,
+                        x->id);
+}
+
+static const struct page_type {
+    struct slice type, content_type;
+    struct slice (*make)(struct exchange *x, uint16_t status, struct slice reason,
+                         const char *text);
+} PAGE_TYPES[] = {
+    /* in order of our preference among equal weights */
+    {SLICE_INIT("text/plain"), SLICE_INIT("text/plain; charset=utf-8"), page_text},
+    {SLICE_INIT("text/html"), SLICE_INIT("text/html; charset=utf-8"), page_html},
+    {SLICE_INIT("application/json"), SLICE_INIT("application/json"), page_json},
+};
+
+/* What the client likes best; a bare wildcard (curl) means plain text. */
+static const struct page_type *page_choose(struct exchange *x)
+{
+    struct slice accept = headers_join(&x->req.headers, &x->arena, FIELD_ACCEPT);
+    const struct page_type *best = &PAGE_TYPES[0];
+    int best_weight = field_accept_weight(accept, best->type);
+    for (size_t i = 1; i < COUNT_OF(PAGE_TYPES); i++) {
+        int weight = field_accept_weight(accept, PAGE_TYPES[i].type);
+        if (weight > best_weight) {
+            best = &PAGE_TYPES[i];
+            best_weight = weight;
+        }
+    }
+    return best;
+}
+
+static enum err respond_page(struct exchange *x, uint16_t status, const char *text)
+{
+    const struct page_type *p = page_choose(x);
+    struct slice body = p->make(x, status, status_reason(status), text);
+    if (!body.at)
+        return ERR_OVER_BUDGET;
+    TRY(exchange_respond(x, status, p->content_type, body));
+    if (status == 503)
+        TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_RETRY_AFTER, SLICE("1")));
+    return headers_add_id(&x->res.headers, &x->arena, FIELD_CACHE_CONTROL, SLICE("no-store"));
+}
+
+void exchange_respond_error(struct exchange *x, enum err e)
+{
+    static const struct slice none = SLICE_INIT("");
+    const struct err_row *row = err_row(e);
+    uint16_t status = row->status ? row->status : 500;
+    /* Out of budget even for the page: an empty response needs no memory. */
+    if (respond_page(x, status, row->text) != ERR_OK &&
+        exchange_respond(x, status, none, none) != ERR_OK)
+        x->res.status = status;
+}

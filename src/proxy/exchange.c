@@ -1,0 +1,417 @@
+/* exchange.c - the life of a request, top to bottom.
+ *
+ * Read STEPS: that table is the path of every request. A step goes on (NEXT), stops until something
+ * happens (HOLD), has a response already (SKIP), wants another server (RETRY) or fails (FAIL).
+ * Only exchange_run() moves an exchange; streams, timers and filters record and wake. Steps that
+ * need more room have files of their own: admit.c, spool.c, origin.c, relay.c. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+
+#include "base/rand.h"
+#include "proxy/access_log.h"
+#include "proxy/exchange_priv.h"
+#include <stdlib.h>
+
+enum { EXCHANGE_ARENA_BYTES = 512 * 1024, EXCHANGES_CACHED = 1024, BODY_QUEUE_BYTES = 256 * 1024 };
+
+static step_fn step_request_filters, step_response_filters, step_finish;
+
+static const struct {
+    const char *name;
+    step_fn *run;
+} STEPS[] = {
+    [STEP_START] = {"start", step_start},
+    [STEP_ROUTE] = {"route", step_route},
+    [STEP_REQUEST_FILTERS] = {"request_filters", step_request_filters},
+    [STEP_BUFFER] = {"buffer", step_buffer},
+    [STEP_PICK] = {"pick", step_pick},
+    [STEP_FORWARD] = {"forward", step_forward},
+    [STEP_AWAIT] = {"await", step_await},
+    [STEP_RESPONSE_FILTERS] = {"response_filters", step_response_filters},
+    [STEP_RELAY] = {"relay", step_relay},
+    [STEP_FINISH] = {"finish", step_finish},
+    [STEP_DONE] = {"done", NULL},
+};
+
+const char *step_name(enum exchange_step s)
+{
+    return STEPS[s].name;
+}
+
+const char *exchange_step_name(const struct exchange *x)
+{
+    return STEPS[x->step].name;
+}
+
+void step_goto(struct exchange *x, enum exchange_step s)
+{
+    x->step = (uint8_t)s;
+    x->at = 0;
+    deadline_stop(x);
+}
+
+enum outcome exchange_fail(struct exchange *x, enum err e)
+{
+    x->err = e;
+    x->err_step = x->step;
+    return FAIL;
+}
+
+enum outcome exchange_fail_origin(struct exchange *x, enum err e)
+{
+    x->origin_failed = true;
+    return exchange_fail(x, e);
+}
+
+static bool client_is_gone(enum err e)
+{
+    return e == ERR_CLIENT_RESET || e == ERR_CLIENT_CLOSED;
+}
+
+/* A failure becomes the error's page while the client has seen nothing of a response; after that
+ * the connection is broken off, so that the client can tell. */
+static void fail(struct exchange *x)
+{
+    bool can_answer =
+        !x->replied && !x->failing && err_row(x->err)->status != 0 && !client_is_gone(x->err);
+    origin_release(x, x->origin_failed ? LEASE_FAILED : LEASE_UNUSED);
+    x->origin_failed = false;
+    if (!can_answer) {
+        step_goto(x, STEP_FINISH);
+        return;
+    }
+    x->failing = true;
+    exchange_respond_error(x, x->err);
+    step_goto(x, STEP_RESPONSE_FILTERS);
+}
+
+static void advance(struct exchange *x, enum outcome o)
+{
+    switch (o) {
+    case NEXT: step_goto(x, x->step + 1); break;
+    case SKIP: step_goto(x, STEP_RESPONSE_FILTERS); break;
+    case RETRY: step_goto(x, STEP_PICK); break;
+    case FAIL: fail(x); break;
+    case HOLD: break;
+    }
+}
+
+/* Steps that wait in several directions at once judge their deadlines themselves. */
+static bool judges_deadlines(const struct exchange *x)
+{
+    return x->step == STEP_BUFFER || x->step == STEP_AWAIT || x->step == STEP_RELAY;
+}
+
+/* What ends an exchange in any step: the client's connection is gone, or a time is over. A client
+ * that sent nonsense can still be told so: its error does not interrupt the page about it. */
+static enum err interrupted(struct exchange *x)
+{
+    if (x->dry || x->step == STEP_START || x->step >= STEP_FINISH)
+        return ERR_OK;
+    if (x->client->err != ERR_OK && !(x->failing && !client_is_gone(x->client->err)))
+        return x->client->err;
+    if (x->over_time)
+        return ERR_REQUEST_TIMEOUT;
+    if (x->timed_out && !judges_deadlines(x))
+        return x->deadline_err;
+    return ERR_OK;
+}
+
+static bool server_is_to_blame(const struct exchange *x, enum err e)
+{
+    return x->step == STEP_PICK && (e == ERR_CONNECT_TIMEOUT);
+}
+
+void exchange_steps_run(struct exchange *x, enum exchange_step until)
+{
+    enum outcome o = NEXT;
+    while (o != HOLD && x->step < until) {
+        enum err e = interrupted(x);
+        x->over_time = false;
+        if (e == ERR_OK)
+            o = STEPS[x->step].run(x);
+        else if (server_is_to_blame(x, e))
+            o = retry_allowed(x) ? RETRY : exchange_fail_origin(x, e);
+        else
+            o = exchange_fail(x, e);
+        advance(x, o);
+    }
+}
+
+static void exchange_run(struct task *t)
+{
+    exchange_steps_run(CONTAINER_OF(t, struct exchange, task), STEP_DONE);
+}
+
+void exchange_wake(struct exchange *x)
+{
+    task_wake(&x->worker->loop.tasks, &x->task);
+}
+
+/* --- steps ------------------------------------------------------------------------------------ */
+
+static bool filter_applies(const struct exchange *x, const struct filter_use *f)
+{
+    return f->when == 0 || (x->whens & f->when) != 0;
+}
+
+static enum outcome step_request_filters(struct exchange *x)
+{
+    const struct filter_chain *chain = &x->route->chains[HOOK_REQUEST];
+    for (; x->at < chain->count; x->at++) {
+        const struct filter_use *f = &chain->uses[x->at];
+        if (!filter_applies(x, f))
+            continue;
+        switch (f->type->on_request(x, f->conf, x->filter_states + f->state_offset)) {
+        case PASS: break;
+        case ANSWERED: return SKIP;
+        case WAIT: return HOLD;
+        case FAILED: return exchange_fail(x, x->err);
+        }
+    }
+    return NEXT;
+}
+
+static enum outcome run_response_filters(struct exchange *x)
+{
+    const struct filter_chain *chain = &x->route->chains[HOOK_RESPONSE];
+    for (; x->at < chain->count; x->at++) {
+        const struct filter_use *f = &chain->uses[x->at];
+        if (!filter_applies(x, f))
+            continue;
+        switch (f->type->on_response(x, f->conf, x->filter_states + f->state_offset)) {
+        case PASS:
+        case ANSWERED: break;
+        case WAIT: return HOLD;
+        case FAILED: return exchange_fail(x, x->err);
+        }
+    }
+    return NEXT;
+}
+
+static void count_response(struct exchange *x)
+{
+    unsigned class = x->res.status / 100;
+    if (class >= 1 && class <= 5)
+        counter_add(x->worker->counters, METRIC_RESPONSES_1XX + class - 1, 1);
+}
+
+/* Both sides become pipes; the bodies start anew (a 101 has none, nor had its request). */
+static void tunnel_begin(struct exchange *x)
+{
+    x->tunnel = true;
+    body_reset(x, &x->req_body);
+    body_reset(x, &x->res_body);
+    x->client->ops->tunnel(x->client);
+    x->origin->ops->tunnel(x->origin);
+    counter_add(x->worker->counters, METRIC_TUNNELS, 1);
+    counter_add(x->worker->counters, METRIC_TUNNELS_OPEN, 1);
+}
+
+static enum outcome step_response_filters(struct exchange *x)
+{
+    if (x->route) {
+        enum outcome o = run_response_filters(x);
+        if (o != NEXT)
+            return o;
+    }
+    if (x->dry)
+        return NEXT;
+    x->times.response_us = exchange_now_us(x) - x->times.began_us;
+    enum err e = x->client->ops->send_head(x->client, &x->res);
+    if (e != ERR_OK)
+        return exchange_fail(x, e);
+    x->replied = true;
+    count_response(x);
+    if (x->res.status == 101)
+        tunnel_begin(x);
+    return NEXT;
+}
+
+static void run_finish_filters(struct exchange *x)
+{
+    if (!x->route || !x->filter_states)
+        return; /* refused before its filters began */
+    const struct filter_chain *chain = &x->route->chains[HOOK_FINISH];
+    for (uint32_t i = 0; i < chain->count; i++) {
+        const struct filter_use *f = &chain->uses[i];
+        if (filter_applies(x, f))
+            f->type->on_finish(x, f->conf, x->filter_states + f->state_offset);
+    }
+}
+
+static void count_finish(struct exchange *x)
+{
+    struct counters_shared *c = x->worker->counters;
+    counter_add(c, METRIC_REQUESTS_ACTIVE, -1);
+    if (x->tunnel)
+        counter_add(c, METRIC_TUNNELS_OPEN, -1);
+    if (x->err != ERR_OK)
+        counter_bump(&c->errors[x->err], 1);
+}
+
+static void log_finish(struct exchange *x)
+{
+    const struct settings *s = x->settings;
+    if (s->log != &access_log_off)
+        access_log_write(s->log, x);
+    const struct err_row *row = err_row(x->err);
+    if (row->level < log_error_level())
+        return;
+    char peer[ADDR_TEXT_BYTES] = "";
+    size_t len = addr_write(peer, &x->client_addr);
+    log_write(row->level, "%s: %s (%s) client=%.*s host=%.*s upstream=%.*s server=%.*s id=%s",
+              step_name(x->err_step), row->text, row->name, (int)len, peer, SLICE_ARG(x->host),
+              SLICE_ARG(x->upstream_name), SLICE_ARG(x->server_name), x->id);
+}
+
+static void exchange_free(struct dead *d);
+
+static enum outcome step_finish(struct exchange *x)
+{
+    x->times.done_us = exchange_now_us(x) - x->times.began_us;
+    run_finish_filters(x);
+    log_finish(x);
+    count_finish(x);
+    bool whole = x->origin && x->origin->reusable;
+    origin_release(x, whole ? LEASE_KEEP : x->origin_failed ? LEASE_FAILED : LEASE_CLOSE);
+    stream_detach(x->client);
+    x->client = NULL;
+    task_cancel(&x->worker->loop.tasks, &x->task);
+    dead_add(&x->worker->loop, &x->dead);
+    return NEXT;
+}
+
+/* --- birth and death -------------------------------------------------------------------------- */
+
+static void deadline_fired(struct timer *t)
+{
+    struct exchange *x = CONTAINER_OF(t, struct exchange, step_timer);
+    x->timed_out = true;
+    exchange_wake(x);
+}
+
+static void total_fired(struct timer *t)
+{
+    struct exchange *x = CONTAINER_OF(t, struct exchange, total_timer);
+    x->over_time = !x->tunnel;
+    exchange_wake(x);
+}
+
+void deadline_at(struct exchange *x, int64_t at_ms, enum err e)
+{
+    x->timed_out = false;
+    x->deadline_err = e;
+    timer_set(&x->worker->loop.timers, &x->step_timer, at_ms);
+}
+
+void deadline_set(struct exchange *x, int64_t ms, enum err e)
+{
+    if (ms >= 0)
+        deadline_at(x, x->worker->loop.now_ms + ms, e);
+    else
+        deadline_stop(x);
+}
+
+void deadline_stop(struct exchange *x)
+{
+    x->timed_out = false;
+    timer_stop(&x->worker->loop.timers, &x->step_timer);
+}
+
+int64_t exchange_now_us(const struct exchange *x)
+{
+    return x->worker->loop.now_ns / 1000;
+}
+
+void body_reset(struct exchange *x, struct body *b)
+{
+    size_t limit = x->settings ? (size_t)x->settings->body_queue_bytes : BODY_QUEUE_BYTES;
+    body_release(b);
+    body_init(b, &x->worker->loop.tasks, &x->task, limit);
+}
+
+static void id_make(struct exchange *x)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t r = rand_next(&x->worker->loop.rand);
+    for (int i = 0; i < 16; i++, r >>= 4)
+        x->id[i] = digits[r & 15];
+    x->id[16] = '\0';
+}
+
+void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p)
+{
+    *x = (struct exchange){.worker = w, .listen = p->conf, .view = view_take(p->view)};
+    x->settings = &p->view->conf->proxy->defaults;
+    task_init(&x->task, exchange_run);
+    timer_init(&x->step_timer, deadline_fired);
+    timer_init(&x->total_timer, total_fired);
+    arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    message_init(&x->req);
+    message_init(&x->res);
+    body_init(&x->req_body, &w->loop.tasks, &x->task, (size_t)x->settings->body_queue_bytes);
+    body_init(&x->res_body, &w->loop.tasks, &x->task, (size_t)x->settings->body_queue_bytes);
+    x->times.began_us = exchange_now_us(x);
+    x->dead.free = exchange_free;
+    id_make(x);
+    list_push(&w->exchanges, &x->link);
+}
+
+void exchange_release(struct exchange *x)
+{
+    struct worker *w = x->worker;
+    timer_stop(&w->loop.timers, &x->step_timer);
+    timer_stop(&w->loop.timers, &x->total_timer);
+    task_cancel(&w->loop.tasks, &x->task);
+    body_release(&x->req_body);
+    body_release(&x->res_body);
+    spool_release(x);
+    arena_release(&x->arena);
+    list_remove(&x->link);
+    view_drop(x->view);
+}
+
+static void exchange_free(struct dead *d)
+{
+    struct exchange *x = CONTAINER_OF(d, struct exchange, dead);
+    struct worker *w = x->worker;
+    exchange_release(x);
+    if (w->free_count >= EXCHANGES_CACHED) {
+        free(x);
+        return;
+    }
+    x->next_free = w->free_exchanges;
+    w->free_exchanges = x;
+    w->free_count++;
+}
+
+static struct exchange *exchange_alloc(struct worker *w)
+{
+    struct exchange *x = w->free_exchanges;
+    if (!x)
+        return malloc(sizeof *x);
+    w->free_exchanges = x->next_free;
+    w->free_count--;
+    return x;
+}
+
+enum err exchange_open(struct stream_acceptor *a, struct stream *s, void *listener)
+{
+    struct worker *w = CONTAINER_OF(a, struct worker, acceptor);
+    struct exchange *x = exchange_alloc(w);
+    if (!x)
+        return ERR_NO_MEMORY;
+    exchange_init(x, w, listener);
+    x->client = s;
+    s->task = &x->task;
+    s->arena = &x->arena;
+    s->head = &x->req;
+    s->body = &x->req_body;
+    x->client_addr = conn_peer(s->conn)->remote;
+    if (s->began_ms)
+        x->times.began_us = s->began_ms * 1000;
+    counter_add(w->counters, METRIC_REQUESTS, 1);
+    counter_add(w->counters, METRIC_REQUESTS_ACTIVE, 1);
+    return ERR_OK;
+}

@@ -1,0 +1,59 @@
+/* exchange_priv.h - what the files that make up the exchange share: the outcome of a step, and the
+ * parts that steps are made of. Private to src/proxy. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "proxy/exchange.h"
+
+enum outcome {
+    NEXT,  /* go on with the next step */
+    HOLD,  /* stop until woken */
+    SKIP,  /* the response is there: go to the response filters */
+    RETRY, /* back to "pick", with another server */
+    FAIL,  /* x->err is set */
+};
+
+typedef enum outcome step_fn(struct exchange *x);
+
+/* The steps that have files of their own. */
+step_fn step_start, step_route;         /* admit.c */
+step_fn step_buffer;                    /* spool.c */
+step_fn step_pick, step_forward, step_await; /* origin.c */
+step_fn step_relay;                     /* relay.c */
+
+enum outcome exchange_fail(struct exchange *x, enum err e); /* sets x->err; returns FAIL */
+/* The server's fault: also counts against it. */
+enum outcome exchange_fail_origin(struct exchange *x, enum err e);
+
+/* Wakes the exchange with `e` after `ms` (CONF_OFF: never), unless the step ends before. */
+void deadline_set(struct exchange *x, int64_t ms, enum err e);
+void deadline_at(struct exchange *x, int64_t at_ms, enum err e);
+void deadline_stop(struct exchange *x);
+
+/* admit.c: who the client is, by `trust`; and the fields that tell the origin. forwarded.c */
+void forwarded_read(struct exchange *x);
+enum err forwarded_write(struct exchange *x) MUST_CHECK;
+
+/* origin.c: ends the use of the server; safe without one. */
+void origin_release(struct exchange *x, enum lease_verdict v);
+bool retry_allowed(struct exchange *x);
+
+/* Answers 100 in the server's place. */
+enum err continue_send(struct exchange *x) MUST_CHECK;
+
+/* relay.c: moves request body to the server, as much as goes. ERR_OK also when it must wait. */
+enum err relay_request(struct exchange *x) MUST_CHECK;
+/* Deadlines of both directions, for "await" and "relay". ERR_OK, or which one has passed. */
+enum err relay_deadline(struct exchange *x) MUST_CHECK;
+bool request_sent_whole(const struct exchange *x);
+
+/* spool.c: the body that goes to the server: the spool's, or the client's as it comes. */
+struct body *request_body(struct exchange *x);
+void spool_release(struct exchange *x);
+uint64_t spool_bytes(const struct exchange *x);
+enum err spool_rewind(struct exchange *x) MUST_CHECK; /* for a retry */
+
+void body_reset(struct exchange *x, struct body *b); /* empty and open again */
+void exchange_steps_run(struct exchange *x, enum exchange_step until); /* stops before it */
+void step_goto(struct exchange *x, enum exchange_step s);
+void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p);
+void exchange_release(struct exchange *x);

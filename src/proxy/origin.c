@@ -1,0 +1,372 @@
+/* origin.c - the steps "pick", "forward" and "await": a server, the request to it, its head back.
+ *
+ * Everything that may be tried again happens here: nothing of a response has reached the client
+ * yet. A request is sent a second time only when it can not do harm (RFC 9110 9.2.2): the method
+ * is idempotent, or the server saw nothing of it; and only while its body is still in our hands and
+ * the upstream's retry budget lasts. */
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/hash.h"
+#include "conf/directive.h"
+#include "proxy/exchange_priv.h"
+#include "proxy/target.h"
+#include "proxy/template.h"
+#include "upstream/retry.h"
+
+enum { CONTINUE_WAIT_MS = 1000 };
+
+/* Upstream timeouts that are set win over the route's. */
+static int64_t timeout_of(int64_t upstream_ms, int64_t route_ms)
+{
+    return upstream_ms ? upstream_ms : route_ms;
+}
+
+/* --- retries ---------------------------------------------------------------------------------- */
+
+static const struct upstream *upstream_of(const struct exchange *x)
+{
+    return x->lease.view->up;
+}
+
+static int64_t tries_allowed(const struct exchange *x)
+{
+    int64_t set = x->settings->retry_tries;
+    return 1 + (settings_is_set(set) ? set : upstream_of(x)->retry.tries);
+}
+
+/* Is the whole body (if any) still ours to send? */
+static bool body_replayable(const struct exchange *x)
+{
+    return x->spool || x->req_body.taken_bytes == 0;
+}
+
+static bool harmless_again(const struct exchange *x)
+{
+    bool server_saw_it = x->origin && x->origin->sent_bytes > 0;
+    return method_idempotent(x->req.method) || !server_saw_it;
+}
+
+bool retry_allowed(struct exchange *x)
+{
+    if (x->replied || x->tries >= tries_allowed(x) || !body_replayable(x) || !harmless_again(x))
+        return false;
+    struct counters_shared *c = x->worker->counters;
+    bool granted = retry_budget_take(upstream_of(x)->shared, upstream_of(x)->retry.budget,
+                                     x->worker->loop.now_ms);
+    counter_add(c, granted ? METRIC_RETRIES : METRIC_RETRIES_REFUSED, 1);
+    return granted;
+}
+
+/* A reused connection that died before it answered says nothing about the server: the same one is
+ * asked again over a fresh connection, without a budget, once per try. */
+static bool stale_again(struct exchange *x, enum err e)
+{
+    if (e != ERR_ORIGIN_STALE || x->lease.fresh_only || !body_replayable(x) || !harmless_again(x))
+        return false;
+    x->tries--;
+    return true;
+}
+
+static enum outcome origin_broke(struct exchange *x, enum err e)
+{
+    if (stale_again(x, e)) {
+        origin_release(x, LEASE_UNUSED);
+        memset(x->lease.tried, 0, sizeof x->lease.tried);
+        x->lease.fresh_only = true;
+        return RETRY;
+    }
+    if (!retry_allowed(x))
+        return exchange_fail_origin(x, e);
+    x->err = e; /* for lease_give(); a response clears it */
+    origin_release(x, LEASE_FAILED);
+    return RETRY;
+}
+
+void origin_release(struct exchange *x, enum lease_verdict v)
+{
+    int64_t first_byte_us =
+        x->times.first_byte_us ? x->times.first_byte_us - x->times.connected_us : 0;
+    bool untouched = !x->origin;
+    if (x->origin) {
+        if (v == LEASE_KEEP && !x->origin->reusable)
+            v = LEASE_CLOSE;
+        stream_detach(x->origin);
+        x->origin = NULL;
+    }
+    if (!x->lease.view || (x->lease.state == LEASE_IDLE && untouched && !x->lease.conn))
+        return;
+    lease_give(&x->lease, v, x->err, first_byte_us);
+}
+
+/* --- pick ------------------------------------------------------------------------------------- */
+
+static enum err lease_begin(struct exchange *x, const struct target *t)
+{
+    struct upstream_view *v = upstream_view_get(x->view, &x->worker->pools, t->upstream->index);
+    if (!v)
+        return ERR_NO_MEMORY;
+    uint64_t key = 0;
+    if (t->hash_key) {
+        struct slice text = template_eval(t->hash_key, x, NULL);
+        if (!text.at)
+            return ERR_OVER_BUDGET;
+        key = hash_fast(text, 0);
+    }
+    x->upstream_name = t->upstream->name;
+    lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
+    retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
+    return ERR_OK;
+}
+
+static enum outcome serve_local(struct exchange *x, const struct target *t)
+{
+    enum err e = t->local->serve(x, t->local_conf);
+    return e == ERR_OK ? SKIP : exchange_fail(x, e);
+}
+
+static bool is_connect_error(enum err e)
+{
+    return e == ERR_CONNECT_FAILED || e == ERR_CONNECT_REFUSED || e == ERR_CONNECT_TIMEOUT ||
+           e == ERR_NO_DESCRIPTORS;
+}
+
+/* No server is left: the failure of the last one tried says more than "no servers". */
+static enum outcome pick_failed(struct exchange *x, enum err e)
+{
+    if (is_connect_error(e)) {
+        x->tries++;
+        x->server_name = lease_server_name(&x->lease);
+        counter_add(x->worker->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
+        if (retry_allowed(x)) {
+            x->err = e;
+            return RETRY;
+        }
+        return exchange_fail(x, e);
+    }
+    return exchange_fail(x, x->err != ERR_OK ? x->err : e);
+}
+
+static enum outcome picked(struct exchange *x)
+{
+    x->tries++;
+    x->server_name = lease_server_name(&x->lease);
+    x->times.connected_us = exchange_now_us(x) - x->times.began_us;
+    if (x->lease.reused)
+        counter_add(x->worker->counters, METRIC_ORIGIN_REUSES, 1);
+    return NEXT;
+}
+
+static enum outcome pick_wait(struct exchange *x)
+{
+    int64_t ms = timeout_of(upstream_of(x)->timeouts.connect_ms, x->settings->connect_ms);
+    if (x->lease.state == LEASE_CONNECTING && !timer_armed(&x->step_timer))
+        deadline_set(x, ms, ERR_CONNECT_TIMEOUT);
+    return HOLD;
+}
+
+/* `test` and explain: what would have been asked, answered by an imaginary 200. */
+static enum outcome pick_dry(struct exchange *x, const struct target *t)
+{
+    x->upstream_name = t->upstream->name;
+    x->res.status = 200;
+    return SKIP;
+}
+
+enum outcome step_pick(struct exchange *x)
+{
+    const struct target *t = x->settings->target;
+    if (!t || !settings_is_set((int64_t)(intptr_t)t))
+        return exchange_fail(x, ERR_NO_ROUTE);
+    if (t->kind == TARGET_LOCAL)
+        return serve_local(x, t);
+    if (x->dry)
+        return pick_dry(x, t);
+    if (!x->lease.view) {
+        enum err e = lease_begin(x, t);
+        if (e != ERR_OK)
+            return exchange_fail(x, e);
+    }
+    if (x->times.picked_us == 0)
+        x->times.picked_us = exchange_now_us(x) - x->times.began_us;
+    enum err e = x->lease.state == LEASE_IDLE ? lease_take(&x->lease) : lease_poll(&x->lease);
+    switch (e) {
+    case ERR_OK: return picked(x);
+    case ERR_HOLD: return pick_wait(x);
+    default: return pick_failed(x, e);
+    }
+}
+
+/* --- forward ---------------------------------------------------------------------------------- */
+
+/* The target in origin-form, from the normalised path. */
+static enum err target_write(struct exchange *x)
+{
+    if (x->forward_path.at == x->uri.raw_path.at && x->forward_path.len == x->uri.raw_path.len &&
+        x->uri.form == URI_ORIGIN && x->forward_query.at == x->uri.query.at)
+        return ERR_OK; /* nothing was changed: the target as it came is the target */
+    x->req.target = x->forward_has_query
+                        ? arena_printf(&x->arena, "%.*s?%.*s", SLICE_ARG(x->forward_path),
+                                       SLICE_ARG(x->forward_query))
+                        : x->forward_path;
+    return x->req.target.at ? ERR_OK : ERR_OVER_BUDGET;
+}
+
+/* HTTP/1.1 wants a Host (RFC 9112 3.2); a 1.0 client may have sent none. */
+static enum err host_ensure(struct exchange *x)
+{
+    if (headers_find(&x->req.headers, FIELD_HOST))
+        return ERR_OK;
+    struct slice host = x->req.authority.len ? x->req.authority : lease_server_name(&x->lease);
+    return headers_add_id(&x->req.headers, &x->arena, FIELD_HOST, host);
+}
+
+static enum err request_prepare(struct exchange *x)
+{
+    if (x->spool) { /* the whole body is here: its length is known, and nobody waits for a 100 */
+        x->req.length = LENGTH_KNOWN;
+        x->req.content_length = spool_bytes(x);
+        headers_del_id(&x->req.headers, FIELD_EXPECT);
+    }
+    TRY(target_write(x));
+    return host_ensure(x);
+}
+
+static enum err request_send(struct exchange *x)
+{
+    body_reset(x, &x->res_body);
+    message_init(&x->res);
+    x->origin = x->worker->engine->open(x->lease.conn, &x->task, &x->arena, &x->res, &x->res_body,
+                                        x->worker->acceptor.limits(&x->worker->acceptor, NULL));
+    if (!x->origin)
+        return ERR_OVER_BUDGET;
+    TRY(request_prepare(x));
+    if (x->spool)
+        TRY(spool_rewind(x));
+    x->origin_rx_ms = x->origin_tx_ms = x->worker->loop.now_ms;
+    TRY(x->origin->ops->send_head(x->origin, &x->req));
+    return relay_request(x);
+}
+
+enum outcome step_forward(struct exchange *x)
+{
+    enum err e = request_send(x);
+    if (e == ERR_OK)
+        return NEXT;
+    if (x->origin && x->origin->err != ERR_OK)
+        return origin_broke(x, x->origin->err);
+    return exchange_fail(x, e);
+}
+
+/* --- await ------------------------------------------------------------------------------------ */
+
+static enum err interim_relay(struct exchange *x)
+{
+    enum err e = ERR_OK;
+    if (x->res.status != 100 || x->req.expect_continue) {
+        x->continue_sent |= x->res.status == 100;
+        e = x->client->ops->send_head(x->client, &x->res);
+        counter_add(x->worker->counters, METRIC_RESPONSES_1XX, 1);
+    }
+    message_init(&x->res);
+    x->origin->ops->next_head(x->origin);
+    return e;
+}
+
+/* The client holds its body back for a 100 that the server may never send: after a while we ask
+ * for it ourselves (RFC 9110 10.1.1). */
+static bool continue_due(const struct exchange *x)
+{
+    return x->req.expect_continue && !x->continue_sent && !x->spool &&
+           x->req_body.pushed_bytes == 0 && !x->req_body.ended;
+}
+
+enum err continue_send(struct exchange *x)
+{
+    struct message m;
+    message_init(&m);
+    m.status = 100;
+    x->continue_sent = true;
+    return x->client->ops->send_head(x->client, &m);
+}
+
+static bool status_retries(const struct exchange *x)
+{
+    const struct retry_conf *r = &upstream_of(x)->retry;
+    int64_t set = x->settings->retry_statuses;
+    bool own = settings_is_set(set);
+    switch (x->res.status) {
+    case 502: return own ? set & RETRY_ON_502 : r->on_502;
+    case 503: return own ? set & RETRY_ON_503 : r->on_503;
+    case 504: return own ? set & RETRY_ON_504 : r->on_504;
+    default: return false;
+    }
+}
+
+static void await_deadline(struct exchange *x)
+{
+    struct loop *l = &x->worker->loop;
+    if (continue_due(x)) {
+        deadline_at(x, x->origin_tx_ms + CONTINUE_WAIT_MS, ERR_OK);
+        return;
+    }
+    if (!request_sent_whole(x))
+        return; /* relay_deadline() has set what is due */
+    int64_t ms = timeout_of(upstream_of(x)->timeouts.first_byte_ms, x->settings->first_byte_ms);
+    if (ms >= 0 &&
+        (!timer_armed(&x->step_timer) || x->deadline_err != ERR_ORIGIN_FIRST_BYTE_TIMEOUT))
+        deadline_at(x, l->now_ms + ms, ERR_ORIGIN_FIRST_BYTE_TIMEOUT);
+}
+
+/* What a fired timer means here. ERR_OK: nothing that ends the exchange. */
+static enum err await_timed_out(struct exchange *x)
+{
+    if (!x->timed_out)
+        return ERR_OK;
+    x->timed_out = false;
+    if (continue_due(x))
+        return continue_send(x);
+    return x->deadline_err == ERR_ORIGIN_FIRST_BYTE_TIMEOUT ? x->deadline_err : ERR_OK;
+}
+
+static enum outcome response_begun(struct exchange *x)
+{
+    x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
+    x->origin_rx_ms = x->worker->loop.now_ms;
+    if (status_retries(x) && retry_allowed(x)) {
+        origin_release(x, LEASE_FAILED);
+        return RETRY;
+    }
+    x->err = ERR_OK;
+    return NEXT;
+}
+
+static enum err await_step(struct exchange *x)
+{
+    TRY(await_timed_out(x));
+    while (x->origin->head_state == STREAM_HEAD_INTERIM)
+        TRY(interim_relay(x));
+    if (x->origin->head_state == STREAM_HEAD_FINAL)
+        return ERR_OK;
+    TRY(relay_request(x));
+    if (!continue_due(x))
+        TRY(relay_deadline(x));
+    await_deadline(x);
+    return ERR_HOLD;
+}
+
+static bool is_clients_fault(enum err e)
+{
+    return err_row(e)->status < 500 && e != ERR_OK;
+}
+
+enum outcome step_await(struct exchange *x)
+{
+    if (x->origin->err != ERR_OK && x->origin->head_state != STREAM_HEAD_FINAL)
+        return origin_broke(x, x->origin->err);
+    enum err e = await_step(x);
+    switch (e) {
+    case ERR_OK: return response_begun(x);
+    case ERR_HOLD: return HOLD;
+    default: return is_clients_fault(e) ? exchange_fail(x, e) : origin_broke(x, e);
+    }
+}

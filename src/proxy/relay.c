@@ -1,0 +1,213 @@
+/* relay.c - the step "relay": both bodies until both ends are done; after a 101, raw bytes.
+ *
+ * Bytes move by reference from one stream's body to the other's connection; struct body holds the
+ * faster side back. Each direction has its own deadline, measured from its own last progress, and
+ * only while it is that direction's peer that is waited for. */
+// SPDX-License-Identifier: Apache-2.0
+#include "net/conn.h"
+#include "proxy/exchange_priv.h"
+
+enum { RATE_WINDOW_MS = 10000 };
+
+bool request_sent_whole(const struct exchange *x)
+{
+    return x->origin && x->origin->sent_all;
+}
+
+enum err relay_request(struct exchange *x)
+{
+    struct body *b = request_body(x);
+    if (x->origin->sent_all)
+        return ERR_OK;
+    if (b->err != ERR_OK && b->count == 0)
+        return b->err;
+    TRY(x->origin->ops->send_body(x->origin, b));
+    x->request_bytes = b->taken_bytes;
+    return ERR_OK;
+}
+
+static enum err relay_response(struct exchange *x)
+{
+    struct body *b = &x->res_body;
+    if (x->client->sent_all)
+        return ERR_OK;
+    if (b->err != ERR_OK && b->count == 0)
+        return b->err;
+    TRY(x->client->ops->send_body(x->client, b));
+    x->response_bytes = b->taken_bytes;
+    return ERR_OK;
+}
+
+/* --- deadlines -------------------------------------------------------------------------------- */
+
+/* The soonest deadline of several, and what it means. */
+struct soonest {
+    int64_t at_ms;
+    enum err err;
+};
+
+static void consider(struct soonest *s, int64_t since_ms, int64_t limit_ms, enum err e)
+{
+    if (limit_ms >= 0 && since_ms + limit_ms < s->at_ms)
+        *s = (struct soonest){since_ms + limit_ms, e};
+}
+
+/* *at_ms is when `value` last changed, or now while nobody waits for it. */
+static void progress(uint64_t value, uint64_t *seen, int64_t *at_ms, int64_t now_ms, bool waiting)
+{
+    if (value == *seen && waiting)
+        return;
+    *seen = value;
+    *at_ms = now_ms;
+}
+
+static bool waits_for_request_body(const struct exchange *x)
+{
+    return !x->req_body.ended && x->req_body.err == ERR_OK && body_room(&x->req_body) > 0 &&
+           !request_sent_whole(x);
+}
+
+static bool waits_for_response_body(const struct exchange *x)
+{
+    return x->origin && x->step == STEP_RELAY && !x->res_body.ended && body_room(&x->res_body) > 0;
+}
+
+static void watch_request_body(struct exchange *x, struct soonest *s, int64_t now)
+{
+    bool waiting = waits_for_request_body(x);
+    progress(x->req_body.pushed_bytes, &x->client_rx_seen, &x->client_rx_ms, now, waiting);
+    if (waiting)
+        consider(s, x->client_rx_ms, x->settings->client_body_ms, ERR_CLIENT_BODY_TIMEOUT);
+}
+
+/* The minimum rate, over windows in which the client alone was waited for. ERR_OK as the meaning of
+ * the deadline: the end of a window is not an error by itself. */
+static enum err watch_rate(struct exchange *x, struct soonest *s, int64_t now)
+{
+    if (x->settings->body_rate <= 0)
+        return ERR_OK;
+    if (!waits_for_request_body(x)) {
+        x->rate_at_ms = 0;
+        return ERR_OK;
+    }
+    uint64_t got = x->req_body.pushed_bytes - x->rate_seen;
+    bool over = x->rate_at_ms && now >= x->rate_at_ms + RATE_WINDOW_MS;
+    if (over && got < (uint64_t)x->settings->body_rate * (RATE_WINDOW_MS / 1000))
+        return ERR_CLIENT_BODY_RATE;
+    if (over || x->rate_at_ms == 0) {
+        x->rate_at_ms = now;
+        x->rate_seen = x->req_body.pushed_bytes;
+    }
+    consider(s, x->rate_at_ms, RATE_WINDOW_MS, ERR_OK);
+    return ERR_OK;
+}
+
+static int64_t upstream_ms(int64_t own, int64_t route)
+{
+    return own ? own : route;
+}
+
+static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)
+{
+    if (!x->origin)
+        return;
+    const struct upstream_timeouts *t = &x->lease.view->up->timeouts;
+    bool waiting = waits_for_response_body(x);
+    progress(x->res_body.pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, now, waiting);
+    if (waiting)
+        consider(s, x->origin_rx_ms, upstream_ms(t->read_ms, x->settings->read_ms),
+                 ERR_ORIGIN_READ_TIMEOUT);
+    progress(x->origin->conn->bytes_out, &x->origin_tx_seen, &x->origin_tx_ms, now,
+             x->origin->blocked);
+    if (x->origin->blocked)
+        consider(s, x->origin_tx_ms, upstream_ms(t->send_ms, x->settings->send_ms),
+                 ERR_ORIGIN_SEND_TIMEOUT);
+}
+
+static void watch_client(struct exchange *x, struct soonest *s, int64_t now)
+{
+    progress(x->client->conn->bytes_out, &x->client_tx_seen, &x->client_tx_ms, now,
+             x->client->blocked);
+    if (x->client->blocked)
+        consider(s, x->client_tx_ms, x->settings->client_send_ms, ERR_CLIENT_SEND_TIMEOUT);
+}
+
+static int64_t newer(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A tunnel is idle when nothing moves in either direction. */
+static void watch_tunnel(struct exchange *x, struct soonest *s, int64_t now)
+{
+    progress(x->req_body.pushed_bytes, &x->client_rx_seen, &x->client_rx_ms, now, true);
+    progress(x->res_body.pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, now, true);
+    progress(x->client->conn->bytes_out, &x->client_tx_seen, &x->client_tx_ms, now, true);
+    progress(x->origin->conn->bytes_out, &x->origin_tx_seen, &x->origin_tx_ms, now, true);
+    int64_t last =
+        newer(newer(x->client_rx_ms, x->client_tx_ms), newer(x->origin_rx_ms, x->origin_tx_ms));
+    consider(s, last, x->settings->tunnel_ms, ERR_TUNNEL_IDLE);
+}
+
+enum err relay_deadline(struct exchange *x)
+{
+    int64_t now = x->worker->loop.now_ms;
+    struct soonest s = {INT64_MAX, ERR_OK};
+    if (x->tunnel) {
+        watch_tunnel(x, &s, now);
+    } else {
+        watch_request_body(x, &s, now);
+        TRY(watch_rate(x, &s, now));
+        watch_origin(x, &s, now);
+        watch_client(x, &s, now);
+    }
+    if (s.at_ms <= now && s.err != ERR_OK)
+        return s.err;
+    if (s.at_ms != INT64_MAX)
+        deadline_at(x, s.at_ms, s.err);
+    return ERR_OK;
+}
+
+/* --- the step --------------------------------------------------------------------------------- */
+
+/* An error of the server's connection matters only while its answer is not whole. */
+static enum err origin_error(const struct exchange *x)
+{
+    return x->origin && !x->res_body.ended && x->res_body.count == 0 ? x->origin->err : ERR_OK;
+}
+
+static enum err relay_both(struct exchange *x)
+{
+    TRY(relay_response(x));
+    if (x->client->sent_all && !x->tunnel)
+        return ERR_OK;
+    TRY(origin_error(x));
+    if (x->origin && x->origin->err == ERR_OK)
+        TRY(relay_request(x));
+    return ERR_OK;
+}
+
+static bool relay_done(const struct exchange *x)
+{
+    return x->client->sent_all && (!x->tunnel || x->origin->sent_all);
+}
+
+static bool is_origins_fault(const struct exchange *x, enum err e)
+{
+    return x->origin && !x->tunnel &&
+           (e == x->origin->err || e == ERR_ORIGIN_READ_TIMEOUT || e == ERR_ORIGIN_SEND_TIMEOUT);
+}
+
+enum outcome step_relay(struct exchange *x)
+{
+    if (x->dry)
+        return NEXT;
+    enum err e = relay_both(x);
+    if (e == ERR_OK && relay_done(x))
+        return NEXT;
+    if (e == ERR_OK)
+        e = relay_deadline(x);
+    if (e == ERR_OK)
+        return HOLD;
+    return is_origins_fault(x, e) ? exchange_fail_origin(x, e) : exchange_fail(x, e);
+}

@@ -1,0 +1,112 @@
+/* worker.c - see worker.h: birth, installing a configuration, draining, death of a worker. */
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/worker.h"
+#include "conf/directive.h"
+#include "proxy/exchange.h"
+#include "proxy/route.h"
+#include <stdlib.h>
+
+static const struct stream_limits *acceptor_limits(struct stream_acceptor *a, void *listener)
+{
+    struct worker *w = CONTAINER_OF(a, struct worker, acceptor);
+    struct listen_point *p = listener;
+    return p ? &p->conf->limits : &w->view->conf->proxy->limits;
+}
+
+bool worker_init(struct worker *w, uint32_t index, const struct io_backend *backend,
+                 void *backend_arg, const struct origin_engine *engine,
+                 struct counters_shared *counters, size_t buffer_cap_bytes)
+{
+    *w = (struct worker){.index = index, .engine = engine, .counters = counters};
+    if (!loop_init(&w->loop, backend, backend_arg, counters, buffer_cap_bytes))
+        return false;
+    w->acceptor.open = exchange_open;
+    w->acceptor.limits = acceptor_limits;
+    list_init(&w->acceptor.sessions);
+    list_init(&w->points);
+    list_init(&w->exchanges);
+    origin_pools_init(&w->pools, &w->loop);
+    return true;
+}
+
+/* A listener that is still configured serves by the new view; one that was removed keeps the last
+ * that had it, until its connections are done. */
+static void point_rebind(struct worker *w, struct listen_point *p)
+{
+    const struct listen_conf *conf = listen_find(w->view->conf->proxy, p->key);
+    if (!conf)
+        return;
+    if (p->view)
+        view_drop(p->view);
+    p->view = view_take(w->view);
+    p->conf = conf;
+}
+
+void worker_install(struct worker *w, struct conf *c)
+{
+    struct conf_view *old = w->view;
+    w->view = view_new(c);
+    w->view->release = upstream_views_release;
+    LIST_EACH (l, &w->points)
+        point_rebind(w, LIST_ENTRY(l, struct listen_point, link));
+    if (old)
+        view_replace(old);
+}
+
+void worker_point_add(struct worker *w, struct listen_point *p, struct slice key)
+{
+    *p = (struct listen_point){.key = key};
+    list_push(&w->points, &p->link);
+    point_rebind(w, p);
+    ASSERT(p->conf);
+}
+
+void worker_point_remove(struct worker *w, struct listen_point *p)
+{
+    (void)w;
+    list_remove(&p->link);
+    view_drop(p->view);
+    p->view = NULL;
+}
+
+void worker_drain(struct worker *w)
+{
+    w->acceptor.draining = true;
+    LIST_EACH_SAFE (l, &w->acceptor.sessions) {
+        struct session_link *s = LIST_ENTRY(l, struct session_link, link);
+        s->drain(s);
+    }
+}
+
+void worker_abort(struct worker *w)
+{
+    LIST_EACH_SAFE (l, &w->acceptor.sessions) {
+        struct session_link *s = LIST_ENTRY(l, struct session_link, link);
+        s->abort(s);
+    }
+}
+
+bool worker_idle(const struct worker *w)
+{
+    return list_empty(&w->acceptor.sessions) && list_empty(&w->exchanges);
+}
+
+static void free_exchanges(struct worker *w)
+{
+    for (struct exchange *x = w->free_exchanges, *next; x; x = next) {
+        next = x->next_free;
+        free(x);
+    }
+    w->free_exchanges = NULL;
+    w->free_count = 0;
+}
+
+void worker_release(struct worker *w)
+{
+    origin_pools_release(&w->pools);
+    if (w->view)
+        view_replace(w->view);
+    w->view = NULL;
+    loop_release(&w->loop);
+    free_exchanges(w);
+}
