@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/radix.h"
 #include "conf/snapshot.h"
+#include "http/stream.h"
 #include "net/addr.h"
 #include "proxy/filter.h"
 #include "proxy/settings.h"
@@ -67,6 +68,7 @@ struct listen_conf {
     struct conf_pos pos;
     bool tls;          /* due with TLS: refused for now with a clear error */
     bool internal;     /* the admin listener: run by the main thread */
+    struct stream_limits limits; /* before the host is known: the most generous of its sites' */
     struct hash_map exact;     /* host -> struct site */
     struct hash_map wildcards; /* "example.com" of "*.example.com" -> struct site */
     struct site *fallback;     /* site *; NULL: unknown hosts get 421 */
@@ -83,6 +85,7 @@ struct proxy_conf {
     struct site **sites;
     uint32_t site_count;
     struct settings defaults; /* top level, complete */
+    struct stream_limits limits; /* of origin-side heads */
     struct trust_conf trust;
 };
 
