@@ -16,12 +16,24 @@ struct h1_scan {
 };
 
 /* ERR_OK: *head_len bytes are the head with its empty line. ERR_HOLD: needs more. Else the error
- * (ERR_URI_TOO_LONG, ERR_HEAD_TOO_LARGE, ERR_TOO_MANY_HEADERS, ERR_BARE_LF, ERR_BARE_CR,
- * ERR_NUL_BYTE, ERR_NOT_HTTP). Leading CRLFs before a request line (at most 2) are part of the head
+ * (ERR_URI_TOO_LONG, ERR_HEAD_TOO_LARGE, ERR_TOO_MANY_HEADERS, ERR_BARE_LF, ERR_NOT_HTTP,
+ * ERR_BAD_REQUEST_LINE). Only line ends are looked at here, with memchr(): every other byte is
+ * judged by the parse. Leading CRLFs before a request line (at most 2) are part of the head
  * (RFC 9112 2.2). */
 enum err h1_head_find(struct h1_scan *s, struct slice in, const struct stream_limits *l,
                       size_t *head_len) MUST_CHECK;
 
+/* Strict where a lenient reading could differ from another server's (docs/SECURITY.md):
+ * - framing: one Content-Length line of digits only, or one Transfer-Encoding "chunked" line of an
+ *   HTTP/1.1 request, never both;
+ * - Host: exactly one and valid (1.0 may lack it); the authority of an absolute-form must equal it.
+ *   Both, in lower case and without a trailing dot, become `authority` and the value of Host;
+ * - Connection: fields that it names become hop-by-hop, unless field.def has a row for them that is
+ *   not hop-by-hop itself: nobody strips Host, Content-Length, Cookie or X-Forwarded-For by naming
+ *   it there, such an option is ignored;
+ * - Upgrade counts with "Connection: upgrade" in HTTP/1.1, without a body, and not for h2c;
+ * - only HTTP/1.0 and 1.1 are spoken; CONNECT is ERR_METHOD_UNSUPPORTED.
+ * `scheme` is set by an absolute-form only. */
 enum err h1_parse_request(struct slice head, struct arena *a, const struct stream_limits *l,
                           struct message *out) MUST_CHECK;
 /* `method` of the request: a response to HEAD has no body. ERR_ORIGIN_BAD_HEAD,
@@ -44,9 +56,17 @@ void h1_chunks_init(struct h1_chunks *c);
  * line was read and *in stands at the trailer section. Else ERR_BAD_CHUNK, ERR_CHUNK_EXT_TOO_LONG. */
 enum err h1_chunks_next(struct h1_chunks *c, struct slice *in, const struct stream_limits *l,
                         struct slice *data) MUST_CHECK;
-/* Parses a whole trailer section (found with h1_trailer_find). Forbidden fields: ERR_BAD_TRAILER
- * for requests; the origin side drops them. */
+/* As h1_head_find() for the trailer section; *len includes its empty line. ERR_HEAD_TOO_LARGE past
+ * trailer_bytes. */
 enum err h1_trailer_find(struct h1_scan *s, struct slice in, const struct stream_limits *l,
                          size_t *len) MUST_CHECK;
+/* Parses a whole trailer section. Forbidden fields (framing, routing, hop-by-hop; RFC 9110 6.5.1)
+ * are ERR_BAD_TRAILER in requests and dropped from responses. */
+enum h1_message { H1_REQUEST, H1_RESPONSE };
 enum err h1_parse_trailers(struct slice section, struct arena *a, const struct stream_limits *l,
-                           struct headers *out) MUST_CHECK;
+                           enum h1_message kind, struct headers *out) MUST_CHECK;
+
+/* What an error of h1_head_find(), h1_chunks_next() or the trailers is called when an origin sent
+ * it: ERR_ORIGIN_BAD_HEAD, ERR_ORIGIN_BAD_FRAMING, ERR_ORIGIN_HEAD_TOO_LARGE; ERR_OVER_BUDGET and
+ * the like stay. */
+enum err h1_origin_err(enum err e);

@@ -185,8 +185,8 @@ static enum err headers_reserve(struct headers *h, struct arena *a)
     return ERR_OK;
 }
 
-static enum err append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
-                       struct slice value)
+enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
+                        struct slice value)
 {
     TRY(headers_reserve(h, a));
     h->at[h->count++] = (struct header){
@@ -197,13 +197,13 @@ static enum err append(struct headers *h, struct arena *a, enum field_id id, str
 
 enum err headers_add(struct headers *h, struct arena *a, struct slice name, struct slice value)
 {
-    return append(h, a, field_find(name), name, value);
+    return headers_append(h, a, field_find(name), name, value);
 }
 
 enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id, struct slice value)
 {
     ASSERT(id != FIELD_OTHER);
-    return append(h, a, id, field_row(id)->usual, value);
+    return headers_append(h, a, id, field_row(id)->usual, value);
 }
 
 enum err headers_set(struct headers *h, struct arena *a, struct slice name, struct slice value)
@@ -283,7 +283,7 @@ enum err headers_copy(struct headers *to, struct arena *a, const struct headers 
         struct slice name = arena_dup(a, it->name), value = arena_dup(a, it->value);
         if (!name.at || !value.at)
             return ERR_OVER_BUDGET;
-        TRY(append(&copy, a, (enum field_id)it->id, name, value));
+        TRY(headers_append(&copy, a, (enum field_id)it->id, name, value));
         copy.at[copy.count - 1].hop = it->hop;
     }
     *to = copy;

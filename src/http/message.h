@@ -72,6 +72,9 @@ struct slice headers_get(const struct headers *h, enum field_id id);
 /* Adds at the end; slices are borrowed. ERR_OVER_BUDGET. */
 enum err headers_add(struct headers *h, struct arena *a, struct slice name, struct slice value)
     MUST_CHECK;
+/* As headers_add() for a name whose id is known already. */
+enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
+                        struct slice value) MUST_CHECK;
 enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id, struct slice value)
     MUST_CHECK;
 /* Replaces every header of that name by one. */
