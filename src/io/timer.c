@@ -57,9 +57,9 @@ static int64_t horizon_ms(const struct timer_wheel *w)
     return ((w->now_ms >> TOP_SHIFT) + TIMER_SLOTS - 1) << TOP_SHIFT;
 }
 
-static void file(struct timer_wheel *w, struct timer *t)
+static void file(struct timer_wheel *w, struct timer *t, int64_t floor_ms)
 {
-    int64_t at_ms = t->at_ms > w->floor_ms ? t->at_ms : w->floor_ms;
+    int64_t at_ms = t->at_ms > floor_ms ? t->at_ms : floor_ms;
     t->filed_ms = at_ms < horizon_ms(w) ? at_ms : horizon_ms(w);
     struct place p = place_of(w, t->filed_ms);
     list_push(&w->slots[p.level][p.slot], &t->link);
@@ -84,7 +84,7 @@ void timer_set(struct timer_wheel *w, struct timer *t, int64_t at_ms)
         unfile(w, t);
     else
         w->count++;
-    file(w, t);
+    file(w, t, w->floor_ms);
 }
 
 void timer_stop(struct timer_wheel *w, struct timer *t)
@@ -126,7 +126,7 @@ static void run_slot(struct timer_wheel *w, struct list *slot)
     while ((link = list_pop(&due))) {
         struct timer *t = LIST_ENTRY(link, struct timer, link);
         if (t->at_ms > w->now_ms) {
-            file(w, t);
+            file(w, t, w->now_ms);
             continue;
         }
         w->count--;
