@@ -1,8 +1,9 @@
-# make           builds build/weir                 make run      sets up, builds, starts the demo
-# make test      sets up, runs every test          make check    format, layers, unit, rows, sim
+# make           builds build/weir                  make run      sets up, builds, starts the demo
+# make test      sets up, runs every test           make check    format, layers, every test
 # make asan tsan unit and simulation tests under sanitizers
 # make fuzz      runs each fuzzer for FUZZ_SECONDS  make bench    compares with nginx and haproxy
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
+# make format    clang-format on all C files        make http     integration tests alone, T=words
 #
 # V=release|debug|asan|tsan|fuzz picks a variant; each has its own folder under build/.
 # ONLY="base io" builds the unit tests of some folders alone.
@@ -13,8 +14,9 @@ CC     := $(if $(filter fuzz,$(V)),clang,$(if $(filter default,$(origin CC)),gcc
 PREFIX ?= /usr/local
 
 VERSION := 0.1.0
+WERROR ?= -Werror
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
-        -Wpointer-arith -Wwrite-strings -Wno-missing-field-initializers -Werror
+        -Wpointer-arith -Wwrite-strings -Wno-missing-field-initializers $(WERROR)
 HARDEN := -fstack-protector-strong -fcf-protection=full -fPIE
 FLAGS_release := -O2 -g -flto=auto -D_FORTIFY_SOURCE=2 $(HARDEN)
 FLAGS_debug   := -O0 -g3
@@ -93,12 +95,67 @@ $(B)/flags: FORCE
 	  echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
 FORCE:
 
+run:
+	@tools/setup build
+	@$(MAKE) --no-print-directory build/weir
+	build/weir demo
+test:
+	@tools/setup test
+	@tools/run_tests layers unit sim http
+check: format-check test
 unit: $(B)/unit
 	$(B)/unit $(T)
+sim: $(B)/sim
+	$(B)/sim $(T)
+http: $(B)/weir
+	V=$(V) tools/run_tests http $(T)
+asan tsan:
+	@$(MAKE) --no-print-directory V=$@ unit
+	@$(MAKE) --no-print-directory V=$@ sim
 layers:
 	@python3 tools/layers.py src
+
+# Each fuzzer writes what it finds into build/corpus and starts from tests/corpus as well.
+FUZZ_SECONDS ?= 60
+FUZZERS := $(FUZZ_C:src/%_fuzz.c=%)
+fuzz:
+	@tools/setup dev
+	@$(MAKE) --no-print-directory V=fuzz fuzz-run
+fuzz-run: $(FUZZERS:%=$(B)/fuzz_%)
+	@for f in $(FUZZERS); do c=$${f##*/}; mkdir -p build/corpus/$$c; echo "fuzz $$f"; \
+	  $(B)/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=build/corpus/ build/corpus/$$c $$(ls -d tests/corpus/$$c 2>/dev/null) \
+	    || exit 1; done
+
+FORMATTED := $(wildcard src/*/*.[ch] tests/*.[ch] tests/sim/*.[ch])
+format:
+	@tools/setup dev
+	clang-format -i $(FORMATTED)
+format-check:
+	@clang-format --dry-run --Werror $(FORMATTED) && echo "format: every C file is in layout"
+
+docs: build/weir
+	@mkdir -p docs/reference
+	build/weir docs reference > docs/reference/configuration.md
+
+SYSCONF := $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+install: build/weir
+	install -Dm755 build/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/lib/systemd/system \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	build/weir docs man > $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
+	build/weir completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	sed 's|@PREFIX@|$(PREFIX)|; s|@SYSCONF@|$(SYSCONF)|' packaging/weir.service \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
+	[ -e $(DESTDIR)$(SYSCONF)/weir/weir.conf ] || \
+	  install -Dm644 packaging/weir.conf $(DESTDIR)$(SYSCONF)/weir/weir.conf
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(DESTDIR)$(PREFIX)/share/man/man8/weir.8 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all unit layers clean FORCE
+.PHONY: all run test check unit sim http asan tsan layers fuzz fuzz-run format format-check docs \
+        install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')
