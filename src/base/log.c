@@ -23,7 +23,7 @@ enum writer_state { WRITER_AWAKE, WRITER_IDLE, WRITER_GATHERING };
 
 static struct log_shared {
     uint32_t writer;               /* atomic, enum writer_state; the futex */
-    bool running;                  /* atomic: there is a writer thread; changes under `writing` */
+    bool running;                  /* atomic: there is a writer thread */
     bool stopping;                 /* atomic */
     int error_sink;                /* atomic */
     int error_level;               /* atomic */
@@ -106,15 +106,16 @@ static void drain_ring(struct log_ring_shared *r)
         unlink_ring(r);
 }
 
-/* The caller holds `writing`. */
 static void pass(void)
 {
+    pthread_mutex_lock(&shared.writing);
     log_sinks_pass_begin();
     for (struct log_ring_shared *r = first_ring(), *next; r; r = next) {
         next = r->next;
         drain_ring(r);
     }
     log_sinks_pass_end();
+    pthread_mutex_unlock(&shared.writing);
 }
 
 static bool is_stopping(void)
@@ -155,12 +156,11 @@ static void *writer_main(void *arg)
     const struct timespec gather = {.tv_nsec = GATHER_MS * 1000000L};
     pthread_setname_np(pthread_self(), "weir-log");
     while (!is_stopping()) {
-        pthread_mutex_lock(&shared.writing);
         pass();
-        pthread_mutex_unlock(&shared.writing);
         writer_sleep(WRITER_IDLE, NULL, work_waits);
         writer_sleep(WRITER_GATHERING, &gather, is_stopping);
     }
+    pass(); /* what was queued before log_stop() */
     return arg;
 }
 
@@ -169,7 +169,6 @@ void log_start(void)
     ASSERT(!is_running());
     sigset_t all, old;
     sigfillset(&all);
-    shared.stopping = false;
     /* The writer gets no signals: they are for the main thread, and SIGPIPE is for nobody. */
     pthread_sigmask(SIG_SETMASK, &all, &old);
     ASSERT(pthread_create(&shared.thread, NULL, writer_main, NULL) == 0);
@@ -183,21 +182,18 @@ void log_stop(void)
     __atomic_store_n(&shared.stopping, true, __ATOMIC_SEQ_CST);
     writer_wake();
     pthread_join(shared.thread, NULL);
-    pthread_mutex_lock(&shared.writing);
     __atomic_store_n(&shared.running, false, __ATOMIC_RELEASE);
-    pass();
-    pthread_mutex_unlock(&shared.writing);
+    __atomic_store_n(&shared.stopping, false, __ATOMIC_SEQ_CST);
+    if (work_waits()) /* a thread was quicker than this one */
+        pass();
 }
 
 void log_writer_poke(void)
 {
-    if (is_running()) {
+    if (is_running())
         writer_wake();
-        return;
-    }
-    pthread_mutex_lock(&shared.writing);
-    pass();
-    pthread_mutex_unlock(&shared.writing);
+    else
+        pass();
 }
 
 /* ---- a thread's side ---- */
