@@ -33,6 +33,7 @@ struct diag {
     struct arena arena; /* owns texts */
     struct diag_entry entries[DIAG_MAX];
     uint32_t count, error_count; /* error_count counts those that did not fit too */
+    bool last_dropped;           /* the one added last did not fit: its hint goes nowhere */
 };
 
 void diag_init(struct diag *d);
@@ -45,5 +46,6 @@ void diag_hint(struct diag *d, const char *fmt, ...) /* to the entry that was ad
     __attribute__((format(printf, 2, 3)));
 /* Adds the hint "did you mean 'x'?" when a candidate is near enough. */
 void diag_nearest(struct diag *d, struct slice word, const struct slice *candidates, size_t count);
+/* Each entry as "file:line:col: error: text", the source line, a marker under it, and the hint. */
 void diag_print(const struct diag *d, struct text *out, bool color);
 bool diag_failed(const struct diag *d);

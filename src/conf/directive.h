@@ -51,10 +51,11 @@ typedef void conf_apply_fn(struct conf_build *b, void *scope, const struct conf_
 
 struct directive {
     const char *name;
-    unsigned where;   /* enum conf_where bits */
-    uint8_t type;     /* enum conf_type */
-    bool off_ok;      /* also takes "off" (stores CONF_OFF) */
-    bool repeat;      /* may stand several times in one block */
+    unsigned where;             /* enum conf_where bits */
+    uint8_t type;               /* enum conf_type */
+    bool off_ok;                /* also takes "off" (stores CONF_OFF) */
+    bool repeat;                /* may stand several times in one block */
+    bool block_due;             /* its block may not be left out */
     uint8_t args_min, args_max; /* positional words; 255: any number. 0, 0 with a typed row: 1 */
     uint8_t key_args; /* policies: this many leading args tell which one a nearer block overrides */
     unsigned opens;   /* enum conf_where of its block; 0: no block (unless it has options) */
@@ -64,8 +65,8 @@ struct directive {
     const struct conf_choice *choices; /* CONF_CHOICE; ends in {0} */
     const struct directive *options;   /* rows with IN_OPTIONS; ends in {0} */
     conf_apply_fn *apply;
-    const char *usage; /* the words after the name: "ADDRESS [weight=N] [backup]" */
-    const char *text;  /* Markdown, what it does and why one would change it */
+    const char *usage;   /* the words after the name: "ADDRESS [weight=N] [backup]" */
+    const char *text;    /* Markdown, what it does and why one would change it */
     const char *example; /* a line or block that must pass conf_check() in its place; may be NULL */
 };
 
@@ -73,6 +74,9 @@ struct conf_table {
     const char *module; /* heading in the reference */
     const struct directive *rows;
 };
+
+/* include, define and use: conf_read() carries them out, the rows only describe them. */
+extern const struct directive conf_core_rows[];
 
 struct conf_schema {
     const struct conf_table *tables;

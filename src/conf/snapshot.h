@@ -32,17 +32,17 @@ struct conf {
     struct upstreams_conf *upstreams;
 };
 
-struct conf *conf_new(uint64_t generation);        /* one count, the caller's */
+struct conf *conf_new(uint64_t generation); /* one count, the caller's */
 struct conf *conf_take(struct conf *c);
 void conf_drop(struct conf *c);
-void conf_free(struct conf *c);                    /* main thread: cleanups, then the arena */
+void conf_free(struct conf *c); /* main thread: cleanups, then the arena */
 void conf_on_free(struct conf *c, void (*run)(void *ctx), void *ctx); /* last added runs first */
 
 struct conf_view {
     struct conf *conf;
-    uint32_t refs;    /* plain: exchanges of this worker that use it */
-    bool replaced;    /* a newer one is installed: dies with its last user */
-    void **locals;    /* per upstream of the conf: struct upstream_view, made when first used */
+    uint32_t refs; /* plain: exchanges of this worker that use it */
+    bool replaced; /* a newer one is installed: dies with its last user */
+    void **locals; /* per upstream of the conf: struct upstream_view, made when first used */
     void (*release)(struct conf_view *v); /* frees the locals; set by the installer */
 };
 

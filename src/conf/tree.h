@@ -1,5 +1,5 @@
 /* tree.h - a configuration as blocks of words: read, with includes, snippets and static variables
- * put in, before any meaning is given to it. See docs: the grammar stands in config-language.
+ * put in, before any meaning is given to it. The grammar stands in README.md.
  *
  * Owner: the arena given to conf_read(); everything lives and dies with it. */
 // SPDX-License-Identifier: Apache-2.0
@@ -13,7 +13,9 @@ enum conf_quote { CONF_BARE, CONF_QUOTED, CONF_RAW };
 struct conf_word {
     struct slice text; /* escapes, ${env.X}, ${file:X} and snippet parameters are resolved */
     struct conf_pos pos;
-    uint8_t quote; /* enum conf_quote; in CONF_RAW a '$' is just a '$' */
+    uint8_t quote;       /* enum conf_quote; in CONF_RAW a '$' is just a '$' */
+    uint8_t value_quote; /* of the part after '=' in a bare KEY=VALUE */
+    uint32_t value_at;   /* byte of `text` where that part starts; 0: not of that form */
 };
 
 struct conf_option {
@@ -36,9 +38,11 @@ struct conf_node {
 };
 
 struct conf_tree {
+    struct arena *arena;   /* the one given to conf_read() */
     struct conf_node root; /* children: the top level */
     struct conf_file **files;
     uint32_t file_count;
+    bool broken; /* braces or quotes do not match: what stands where is unknown, so not checked */
 };
 
 #define CONF_NODE_EACH(it, parent_node) \
