@@ -117,11 +117,6 @@ static enum err interrupted(struct exchange *x)
     return ERR_OK;
 }
 
-static bool server_is_to_blame(const struct exchange *x, enum err e)
-{
-    return x->step == STEP_PICK && (e == ERR_CONNECT_TIMEOUT);
-}
-
 void exchange_steps_run(struct exchange *x, enum exchange_step until)
 {
     enum outcome o = NEXT;
@@ -130,8 +125,8 @@ void exchange_steps_run(struct exchange *x, enum exchange_step until)
         x->over_time = false;
         if (e == ERR_OK)
             o = STEPS[x->step].run(x);
-        else if (server_is_to_blame(x, e))
-            o = retry_allowed(x) ? RETRY : exchange_fail_origin(x, e);
+        else if (e == ERR_CONNECT_TIMEOUT)
+            o = connect_timed_out(x);
         else
             o = exchange_fail(x, e);
         advance(x, o);
@@ -244,6 +239,8 @@ static void count_finish(struct exchange *x)
 {
     struct counters_shared *c = x->worker->counters;
     counter_add(c, METRIC_REQUESTS_ACTIVE, -1);
+    counter_add(c, METRIC_CLIENT_BYTES_IN, (int64_t)x->client->received_bytes);
+    counter_add(c, METRIC_CLIENT_BYTES_OUT, (int64_t)x->client->sent_bytes);
     if (x->tunnel)
         counter_add(c, METRIC_TUNNELS_OPEN, -1);
     if (x->err != ERR_OK)

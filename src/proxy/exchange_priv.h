@@ -35,7 +35,7 @@ enum err forwarded_write(struct exchange *x) MUST_CHECK;
 
 /* origin.c: ends the use of the server; safe without one. */
 void origin_release(struct exchange *x, enum lease_verdict v);
-bool retry_allowed(struct exchange *x);
+enum outcome connect_timed_out(struct exchange *x); /* another server, or the end */
 
 /* Answers 100 in the server's place. */
 enum err continue_send(struct exchange *x) MUST_CHECK;

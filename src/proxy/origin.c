@@ -5,7 +5,6 @@
  * is idempotent, or the server saw nothing of it; and only while its body is still in our hands and
  * the upstream's retry budget lasts. */
 // SPDX-License-Identifier: Apache-2.0
-
 #include "base/hash.h"
 #include "conf/directive.h"
 #include "proxy/exchange_priv.h"
@@ -46,7 +45,7 @@ static bool harmless_again(const struct exchange *x)
     return method_idempotent(x->req.method) || !server_saw_it;
 }
 
-bool retry_allowed(struct exchange *x)
+static bool retry_allowed(struct exchange *x)
 {
     if (x->replied || x->tries >= tries_allowed(x) || !body_replayable(x) || !harmless_again(x))
         return false;
@@ -70,16 +69,23 @@ static bool stale_again(struct exchange *x, enum err e)
 static enum outcome origin_broke(struct exchange *x, enum err e)
 {
     if (stale_again(x, e)) {
+        x->err = e; /* for lease_give(), and the log if nothing better comes */
         origin_release(x, LEASE_UNUSED);
-        memset(x->lease.tried, 0, sizeof x->lease.tried);
         x->lease.fresh_only = true;
         return RETRY;
     }
     if (!retry_allowed(x))
         return exchange_fail_origin(x, e);
-    x->err = e; /* for lease_give(); a response clears it */
+    x->err = e;
     origin_release(x, LEASE_FAILED);
     return RETRY;
+}
+
+enum outcome connect_timed_out(struct exchange *x)
+{
+    x->tries++;
+    x->server_name = lease_server_name(&x->lease);
+    return origin_broke(x, ERR_CONNECT_TIMEOUT);
 }
 
 void origin_release(struct exchange *x, enum lease_verdict v)
@@ -90,6 +96,9 @@ void origin_release(struct exchange *x, enum lease_verdict v)
     if (x->origin) {
         if (v == LEASE_KEEP && !x->origin->reusable)
             v = LEASE_CLOSE;
+        counter_add(x->worker->counters, METRIC_ORIGIN_BYTES_OUT, (int64_t)x->origin->sent_bytes);
+        counter_add(x->worker->counters, METRIC_ORIGIN_BYTES_IN,
+                    (int64_t)x->origin->received_bytes);
         stream_detach(x->origin);
         x->origin = NULL;
     }
@@ -136,7 +145,6 @@ static enum outcome pick_failed(struct exchange *x, enum err e)
     if (is_connect_error(e)) {
         x->tries++;
         x->server_name = lease_server_name(&x->lease);
-        counter_add(x->worker->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
         if (retry_allowed(x)) {
             x->err = e;
             return RETRY;
@@ -151,8 +159,6 @@ static enum outcome picked(struct exchange *x)
     x->tries++;
     x->server_name = lease_server_name(&x->lease);
     x->times.connected_us = exchange_now_us(x) - x->times.began_us;
-    if (x->lease.reused)
-        counter_add(x->worker->counters, METRIC_ORIGIN_REUSES, 1);
     return NEXT;
 }
 
