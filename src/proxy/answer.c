@@ -6,6 +6,34 @@
 #include "base/text.h"
 #include "proxy/exchange_priv.h"
 
+/* The connection may send after the exchange, and its arena, are gone: so the bytes are copied into
+ * counted buffers, as many as the body has room for. */
+static enum err local_push(struct exchange *x, struct body *b)
+{
+    struct slice *rest = &x->local_rest;
+    struct buf *buf =
+        buf_take(&x->worker->loop.bufs, rest->len > BUF_SMALL_BYTES ? BUF_LARGE : BUF_SMALL);
+    if (!buf)
+        return ERR_NO_BUFFERS;
+    buf->len = (uint32_t)(rest->len < buf->cap ? rest->len : buf->cap);
+    memcpy(buf->bytes, rest->at, buf->len);
+    *rest = slice_from(*rest, buf->len);
+    return body_push(b, (struct span){buf, buf->bytes, buf->len});
+}
+
+static void local_fill(struct body *b)
+{
+    struct exchange *x = b->producer;
+    enum err e = ERR_OK;
+    while (e == ERR_OK && x->local_rest.len > 0 && body_room(b) > 0)
+        e = local_push(x, b);
+    b->starved = x->local_rest.len > 0;
+    if (e != ERR_OK)
+        body_fail(b, e);
+    else if (x->local_rest.len == 0)
+        body_end(b);
+}
+
 enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
                           struct slice body)
 {
@@ -23,10 +51,13 @@ enum err exchange_respond(struct exchange *x, uint16_t status, struct slice cont
     }
     if (content_type.len)
         TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_CONTENT_TYPE, content_type));
-    if (status_has_body(status) && body.len)
-        TRY(body_push(&x->res_body, (struct span){NULL, body.at, body.len}));
-    body_end(&x->res_body);
-    return ERR_OK;
+    if (x->dry)
+        return ERR_OK;
+    x->local_rest = status_has_body(status) ? body : SLICE_NONE;
+    x->res_body.producer = x;
+    x->res_body.want = local_fill;
+    local_fill(&x->res_body);
+    return x->res_body.err;
 }
 
 static struct slice page_json(struct exchange *x, uint16_t status, struct slice reason,

@@ -73,6 +73,7 @@ struct exchange {
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;
     struct spool *spool;      /* whole request body, when buffered */
+    struct slice local_rest;  /* of the body of an answer made here: not in res_body yet */
     struct body req_body, res_body;
     struct arena arena;       /* owns heads, headers and whatever filters make */
 
