@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include <endian.h>
 #include <pthread.h>
 #include <stdlib.h>
 

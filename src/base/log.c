@@ -198,6 +198,20 @@ void log_writer_poke(void)
 
 /* ---- a thread's side ---- */
 
+static char *direct_begin(size_t cap)
+{
+    self.direct = malloc(cap + 1);
+    if (!self.direct)
+        log_dropped_add(1);
+    return self.direct;
+}
+
+static void direct_end(void)
+{
+    free(self.direct);
+    self.direct = NULL;
+}
+
 void log_thread_begin(const char *name, size_t ring_bytes)
 {
     ASSERT(!self.ring);
@@ -214,19 +228,9 @@ void log_thread_end(void)
     struct log_ring_shared *r = self.ring;
     ASSERT(r);
     self.ring = NULL;
-    free(self.direct);
-    self.direct = NULL;
+    direct_end();
     __atomic_store_n(&r->ended, true, __ATOMIC_SEQ_CST); /* from here on it is the writer's */
     log_writer_poke();
-}
-
-static char *direct_begin(size_t cap)
-{
-    free(self.direct); /* of a line that was begun and not committed */
-    self.direct = malloc(cap + 1);
-    if (!self.direct)
-        log_dropped_add(1);
-    return self.direct;
 }
 
 static void direct_commit(size_t len)
@@ -236,12 +240,12 @@ static void direct_commit(size_t len)
     log_sink_emit(self.sink, self.level, (struct slice){self.direct, len + 1});
     log_sinks_flush();
     pthread_mutex_unlock(&shared.writing);
-    free(self.direct);
-    self.direct = NULL;
+    direct_end();
 }
 
 static char *line_begin(int sink, enum log_level level, size_t cap)
 {
+    direct_end(); /* of a line that was begun and not committed */
     self.sink = sink;
     self.level = level;
     self.cap = cap;

@@ -19,7 +19,7 @@ enum log_target { LOG_TO_STDERR, LOG_TO_STDOUT, LOG_TO_FILE, LOG_TO_SYSLOG };
  * it). Returns its id (>= 0), or -1 with errno set. Main thread only. Sink 0 is stderr, open from
  * the start. */
 int log_sink_open(enum log_target target, const char *path);
-void log_sink_drop(int sink);
+void log_sink_drop(int sink); /* closed once the lines queued so far are written; main thread */
 void log_sinks_reopen(void); /* SIGUSR1: the writer reopens every file before its next line */
 
 void log_start(void); /* starts the writer thread; before it, lines go out directly (SIGPIPE too) */
@@ -32,7 +32,8 @@ void log_thread_end(void);
 /* Queues one line for `sink`; adds the newline. False when it was dropped. */
 bool log_line(int sink, struct slice line);
 /* Reserves up to `cap` bytes in the ring to format a line in place; NULL when it would be dropped.
- * log_line_commit() publishes the first `len` bytes of it (and adds a newline). */
+ * log_line_commit() publishes the first `len` bytes of it (and adds a newline). A line that is
+ * not committed is given up by the next begin. A line may take up to half of the ring. */
 char *log_line_begin(int sink, size_t cap);
 void log_line_commit(size_t len);
 

@@ -81,7 +81,7 @@ static uint64_t check_order(struct slice text)
     uint64_t count = 0;
     struct slice line;
     while (slice_cut(&text, '\n', &line) && line.len > 0) {
-        uint64_t n;
+        uint64_t n = 0;
         assert_in_range(line.at[0], '0', '0' + THREADS - 1);
         assert_int_equal(num_parse_u64(slice_from(line, 2), &n), ERR_OK);
         assert_true((int64_t)n > last[line.at[0] - '0']);

@@ -43,7 +43,7 @@ static void refuses_decimal_junk(void **state)
 static void parses_hex(void **state)
 {
     (void)state;
-    uint64_t v;
+    uint64_t v = 0;
     assert_int_equal(num_parse_hex(SLICE("0aF"), &v), ERR_OK);
     assert_int_equal(v, 0xaf);
     assert_int_equal(num_parse_hex(SLICE("ffffffffffffffff"), &v), ERR_OK);
@@ -75,7 +75,7 @@ static void writes_what_it_parses(void **state)
     (void)state;
     char to[NUM_U64_MAX_BYTES];
     for (int bit = 0; bit <= 64; bit++) {
-        uint64_t power = bit < 64 ? (uint64_t)1 << bit : 0, v;
+        uint64_t power = bit < 64 ? (uint64_t)1 << bit : 0, v = 0;
         for (uint64_t n = power - 1; n != power + 2; n++) {
             assert_int_equal(num_parse_u64((struct slice){to, num_write_u64(to, n)}, &v), ERR_OK);
             assert_true(v == n);
