@@ -195,8 +195,8 @@ static void count_response(struct exchange *x)
 static void tunnel_begin(struct exchange *x)
 {
     x->tunnel = true;
-    body_reset(x, &x->req_body);
-    body_reset(x, &x->res_body);
+    body_reopen(&x->req_body);
+    body_reopen(&x->res_body);
     x->client->ops->tunnel(x->client);
     x->origin->ops->tunnel(x->origin);
     counter_add(x->worker->counters, METRIC_TUNNELS, 1);
