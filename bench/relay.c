@@ -1,0 +1,150 @@
+/* relay.c - a TCP relay that looks at nothing: the physical limit that weir is compared with.
+ *
+ *     relay LISTEN_PORT ORIGIN_PORT       one thread, edge-triggered epoll, 64 KB reads
+ *
+ * Each client connection gets one to the origin; bytes go across as they come. */
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CHUNK_BYTES = 65536, EVENTS = 256 };
+
+struct end {
+    int fd;
+    struct end *peer;
+    char *held; /* what the other side did not take yet */
+    size_t held_at, held_len;
+    int closed;
+};
+
+static int epoll;
+static struct end *graves[EVENTS * 4];
+static int grave_count;
+
+static void watch(struct end *e)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = e};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, e->fd, &ev);
+    setsockopt(e->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+}
+
+static void pair_close(struct end *e)
+{
+    struct end *both[2] = {e, e->peer};
+    for (int i = 0; i < 2; i++) {
+        if (both[i]->closed)
+            continue;
+        both[i]->closed = 1;
+        close(both[i]->fd);
+        graves[grave_count++] = both[i];
+    }
+}
+
+static int push(struct end *to)
+{
+    while (to->held_len) {
+        ssize_t n = send(to->fd, to->held + to->held_at, to->held_len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN ? 0 : -1;
+        to->held_at += (size_t)n;
+        to->held_len -= (size_t)n;
+    }
+    free(to->held);
+    to->held = NULL;
+    return 1;
+}
+
+static int forward(struct end *to, const char *bytes, size_t len)
+{
+    ssize_t n = send(to->fd, bytes, len, MSG_NOSIGNAL);
+    if (n == (ssize_t)len)
+        return 1;
+    if (n < 0 && errno != EAGAIN)
+        return -1;
+    n = n < 0 ? 0 : n;
+    to->held_len = len - (size_t)n;
+    to->held_at = 0;
+    to->held = malloc(to->held_len);
+    memcpy(to->held, bytes + n, to->held_len);
+    return 0;
+}
+
+static void pump(struct end *from)
+{
+    static char bytes[CHUNK_BYTES];
+    while (!from->peer->held) {
+        ssize_t n = recv(from->fd, bytes, sizeof bytes, 0);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0 || forward(from->peer, bytes, (size_t)n) < 0) {
+            pair_close(from);
+            return;
+        }
+        if ((size_t)n < sizeof bytes)
+            return;
+    }
+}
+
+static void accept_all(int listener, const struct sockaddr_in *origin)
+{
+    for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
+        struct end *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
+        a->fd = fd;
+        b->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        a->peer = b;
+        b->peer = a;
+        connect(b->fd, (const struct sockaddr *)origin, sizeof *origin);
+        watch(b);
+        watch(a);
+    }
+}
+
+static void on_event(struct end *e, unsigned events)
+{
+    if (!e->closed && (events & EPOLLOUT) && e->held) {
+        int done = push(e);
+        if (done < 0)
+            pair_close(e);
+        else if (done)
+            pump(e->peer);
+    }
+    if (!e->closed && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        pump(e);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return 2;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in origin = at;
+    at.sin_port = htons((uint16_t)atoi(argv[1]));
+    origin.sin_port = htons((uint16_t)atoi(argv[2]));
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096)) {
+        perror("relay");
+        return 1;
+    }
+    epoll = epoll_create1(0);
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
+    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
+    for (;;) {
+        int n = epoll_wait(epoll, events, EVENTS, -1);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr)
+                on_event(events[i].data.ptr, events[i].events);
+            else
+                accept_all(listener, &origin);
+        }
+        while (grave_count)
+            free(graves[--grave_count]);
+    }
+}
