@@ -1,0 +1,66 @@
+/* health.c - passive failure marking with back-off.
+ *
+ * `fail_count` failures in a row eject a server for `fail_ms`; when that time is over it gets
+ * requests again, and since its count of failures still stands, the next failure ejects it at once
+ * and for twice as long, up to `fail_max_ms`. One success wipes the slate. All state is relaxed
+ * atomics in server_shared: a race between workers can at worst count one failure more or less. */
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/health_priv.h"
+#include "upstream/shared_priv.h"
+
+bool health_ejected(const struct server_shared *s, int64_t now_ms)
+{
+    return shared_get(&s->ejected_until_ms) > now_ms;
+}
+
+/* Moving average with weight 1/8, as TCP keeps its round-trip time (RFC 6298 2). */
+static void latency_add(struct server_shared *s, int64_t us, int64_t now_ms)
+{
+    int64_t old = shared_get(&s->latency_ewma_us);
+    shared_set(&s->latency_ewma_us, old == 0 ? us : old + (us - old) / 8);
+    shared_set(&s->latency_at_ms, now_ms);
+}
+
+void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)
+{
+    if (first_byte_us > 0)
+        latency_add(s, first_byte_us, now_ms);
+    /* Read first: in the usual case nothing is written and the cache line stays shared. */
+    if (shared_get(&s->fails_in_a_row) != 0)
+        shared_set(&s->fails_in_a_row, 0);
+    if (shared_get(&s->eject_count) != 0)
+        shared_set(&s->eject_count, 0);
+    if (shared_get(&s->ejected_until_ms) != 0)
+        shared_set(&s->ejected_until_ms, 0);
+}
+
+/* fail_ms doubled once per earlier ejection in a row. */
+static int64_t ejection_ms(const struct upstream *up, int64_t earlier)
+{
+    int64_t ms = up->fail_ms;
+    while (earlier-- > 0 && ms < up->fail_max_ms)
+        ms *= 2;
+    return ms < up->fail_max_ms ? ms : up->fail_max_ms;
+}
+
+static void server_eject(struct server_shared *s, const struct upstream *up, int64_t now_ms)
+{
+    int64_t until = shared_get(&s->ejected_until_ms);
+    if (until > now_ms)
+        return; /* out already: failures of requests that were under way do not prolong it */
+    int64_t next = now_ms + ejection_ms(up, shared_get(&s->eject_count));
+    if (__atomic_compare_exchange_n(&s->ejected_until_ms, &until, next, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        shared_add(&s->eject_count, 1);
+}
+
+void health_failed(struct server_shared *s, const struct upstream *up, enum err why,
+                   const struct loop *l)
+{
+    shared_add(&s->failures_total, 1);
+    shared_set(&s->last_error, why);
+    shared_set(&s->last_error_unix_ms, l->unix_ms);
+    int64_t fails = shared_add(&s->fails_in_a_row, 1);
+    if (up->fail_count > 0 && fails >= up->fail_count)
+        server_eject(s, up, l->now_ms);
+}

@@ -1,0 +1,11 @@
+/* health_priv.h - passive health of a server: failures in a row take it out for a while. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "upstream/upstream.h"
+
+bool health_ejected(const struct server_shared *s, int64_t now_ms);
+/* The server served a request. `first_byte_us` > 0 feeds the latency average. */
+void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms);
+/* The server failed; ejects it when it is the upstream's fail_count-th time in a row. */
+void health_failed(struct server_shared *s, const struct upstream *up, enum err why,
+                   const struct loop *l);

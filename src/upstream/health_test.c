@@ -1,0 +1,102 @@
+/* health_test.c - ejection at the limit, back-off with fake time, and the slate wiped by a success.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit.h"
+#include "upstream/health_priv.h"
+
+static const struct upstream up = {.fail_count = 3, .fail_ms = 10000, .fail_max_ms = 35000};
+static struct server_shared s;
+static struct loop l;
+
+static int reset(void **state)
+{
+    (void)state;
+    s = (struct server_shared){0};
+    l.now_ms = 1000;
+    l.unix_ms = 1700000000000;
+    return 0;
+}
+
+static void fail_times(int n)
+{
+    while (n-- > 0)
+        health_failed(&s, &up, ERR_CONNECT_REFUSED, &l);
+}
+
+static void ejects_at_the_limit(void **state)
+{
+    (void)state;
+    fail_times(2);
+    assert_false(health_ejected(&s, l.now_ms));
+    fail_times(1);
+    assert_true(health_ejected(&s, l.now_ms));
+    assert_true(health_ejected(&s, 10999));
+    assert_false(health_ejected(&s, 11000));
+    assert_int_equal(s.last_error, ERR_CONNECT_REFUSED);
+    assert_int_equal(s.last_error_unix_ms, 1700000000000);
+    assert_int_equal(s.failures_total, 3);
+}
+
+static void a_success_between_starts_anew(void **state)
+{
+    (void)state;
+    fail_times(2);
+    health_ok(&s, 0, l.now_ms);
+    fail_times(2);
+    assert_false(health_ejected(&s, l.now_ms));
+}
+
+/* After its time one failure is enough, and each ejection lasts twice as long, up to the maximum.
+ */
+static void back_off_doubles_to_the_maximum(void **state)
+{
+    (void)state;
+    static const int64_t lasts[] = {10000, 20000, 35000, 35000};
+    fail_times(2);
+    for (int i = 0; i < 4; i++) {
+        fail_times(1);
+        assert_int_equal(s.ejected_until_ms, l.now_ms + lasts[i]);
+        l.now_ms = s.ejected_until_ms;
+    }
+    health_ok(&s, 0, l.now_ms);
+    fail_times(3);
+    assert_int_equal(s.ejected_until_ms, l.now_ms + 10000);
+}
+
+static void failures_while_out_do_not_prolong(void **state)
+{
+    (void)state;
+    fail_times(3);
+    int64_t until = s.ejected_until_ms;
+    l.now_ms += 5000;
+    fail_times(5);
+    assert_int_equal(s.ejected_until_ms, until);
+    assert_int_equal(s.eject_count, 1);
+}
+
+static void off_never_ejects(void **state)
+{
+    (void)state;
+    struct upstream off = up;
+    off.fail_count = CONF_OFF;
+    for (int i = 0; i < 100; i++)
+        health_failed(&s, &off, ERR_ORIGIN_RESET, &l);
+    assert_false(health_ejected(&s, l.now_ms));
+}
+
+static void latency_is_an_average(void **state)
+{
+    (void)state;
+    health_ok(&s, 8000, l.now_ms);
+    assert_int_equal(s.latency_ewma_us, 8000);
+    health_ok(&s, 16000, l.now_ms);
+    assert_int_equal(s.latency_ewma_us, 9000);
+    health_ok(&s, 0, 5000);
+    assert_int_equal(s.latency_ewma_us, 9000);
+    assert_int_equal(s.latency_at_ms, 1000);
+}
+
+#define CASE(f) cmocka_unit_test_setup(f, reset)
+UNIT_SUITE(upstream_health, CASE(ejects_at_the_limit), CASE(a_success_between_starts_anew),
+           CASE(back_off_doubles_to_the_maximum), CASE(failures_while_out_do_not_prolong),
+           CASE(off_never_ejects), CASE(latency_is_an_average));

@@ -1,0 +1,252 @@
+/* lease.c - an exchange's use of one origin connection, from the choice of a server to the verdict.
+ *
+ *     IDLE --take--> QUEUED (no room) --> CONNECTING --> READY --give--> IDLE
+ *
+ * A lease counts at its server (in_flight, and a place against max_conns) from the moment the
+ * server is chosen until it is given back. Callbacks of the connection and timers only record what
+ * happened and wake the waiter; lease_poll() goes on from there. A failed connect goes to the
+ * server's next address; when all failed, that is one failure of the server. A connect that its
+ * lease gives up is closed. */
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/lease.h"
+#include "upstream/health_priv.h"
+#include "upstream/pool_priv.h"
+#include "upstream/queue_priv.h"
+#include "upstream/shared_priv.h"
+
+void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p, uint64_t key,
+                struct task *waiter)
+{
+    *l = (struct lease){.view = v, .pools = p, .key = key, .waiter = waiter};
+    list_init(&l->link);
+}
+
+static void lease_on_open(struct conn *c, enum err e)
+{
+    struct lease *l = c->user;
+    l->err = e;
+    if (e == ERR_OK) {
+        l->state = LEASE_READY;
+        pool_conn_opened(l->pool);
+    }
+    task_wake(&l->pools->loop->tasks, l->waiter);
+}
+
+/* Nothing is received or sent before a session takes the connection over, so nothing else comes. */
+static const struct conn_user_ops connecting_ops = {.on_open = lease_on_open};
+
+static void tried_set(struct lease *l, uint32_t i)
+{
+    l->tried[i / 64 % 4] |= 1ull << (i % 64);
+}
+
+static void tried_clear(struct lease *l, uint32_t i)
+{
+    l->tried[i / 64 % 4] &= ~(1ull << (i % 64));
+}
+
+/* Ends the use of the server; it stays named for the log. */
+static void lease_leave(struct lease *l)
+{
+    struct origin_pool *pool = l->pool;
+    l->state = LEASE_IDLE;
+    l->conn = NULL;
+    l->pool = NULL;
+    shared_add(&l->server->shared->in_flight, -1);
+    place_give(l);
+    pool_use_end(pool);
+}
+
+/* Is it the server's fault, and not for want of something on our side. */
+static bool is_servers_fault(enum err e)
+{
+    return e != ERR_NO_DESCRIPTORS && e != ERR_NO_MEMORY && e != ERR_ORIGIN_STALE;
+}
+
+static enum err lease_fail(struct lease *l, enum err e)
+{
+    if (is_servers_fault(e))
+        health_failed(l->server->shared, l->view->up, e, l->pools->loop);
+    lease_leave(l);
+    return e;
+}
+
+/* Connects to the next address that was not tried; `last` is the error when there is none. */
+static enum err lease_connect(struct lease *l, enum err last)
+{
+    struct loop *loop = l->pools->loop;
+    struct addr to;
+    if (!pool_addr_pick(l->pool, l->addrs_tried, &l->addr) ||
+        !server_addr_get(l->server->shared, l->addr, &to))
+        return lease_fail(l, last);
+    l->addrs_tried |= (uint16_t)(1u << l->addr);
+    l->state = LEASE_CONNECTING;
+    l->err = ERR_HOLD;
+    l->conn = conn_connect(loop, &to, &connecting_ops, l);
+    if (!l->conn)
+        return lease_fail(l, ERR_NO_MEMORY);
+    counter_add(loop->counters, METRIC_ORIGIN_CONNECTS, 1);
+    shared_add(&l->server->shared->connects_total, 1);
+    return ERR_HOLD;
+}
+
+static bool lease_reuse(struct lease *l)
+{
+    l->conn = l->fresh_only ? NULL : pool_conn_take(l->pool);
+    if (!l->conn)
+        return false;
+    conn_set_user(l->conn, &connecting_ops, l);
+    l->state = LEASE_READY;
+    l->reused = true;
+    return true;
+}
+
+static struct origin_pool *lease_pool(struct lease *l)
+{
+    struct origin_pool **slot = &l->view->pools[l->server->index];
+    if (!*slot)
+        *slot = pool_get(l->pools, l->view->up, l->server);
+    return *slot;
+}
+
+/* The server is chosen and has a place for the lease. */
+static enum err lease_start(struct lease *l)
+{
+    l->state = LEASE_IDLE;
+    l->pool = lease_pool(l);
+    if (!l->pool) {
+        place_give(l);
+        return ERR_NO_MEMORY;
+    }
+    tried_set(l, l->server->index);
+    shared_add(&l->server->shared->in_flight, 1);
+    shared_add(&l->server->shared->requests_total, 1);
+    pool_use_begin(l->pool);
+    l->reused = false;
+    l->addrs_tried = 0;
+    l->connect_began_ms = l->pools->loop->now_ms;
+    return lease_reuse(l) ? ERR_OK : lease_connect(l, ERR_CONNECT_FAILED);
+}
+
+enum err lease_take(struct lease *l)
+{
+    ASSERT(l->state == LEASE_IDLE);
+    l->began_ms = l->pools->loop->now_ms;
+    l->server = NULL;
+    /* Another worker may take the last place between the pick and place_take(): ask again. */
+    for (int attempt = 0; attempt < 4; attempt++) {
+        struct pick p = lease_pick(l);
+        uint32_t i;
+        enum err e = pick_server(l->view->balancer_state, &p, &i);
+        if (e == ERR_OVER_LIMIT)
+            break;
+        if (e != ERR_OK)
+            return e;
+        l->server = &l->view->up->servers[i];
+        if (place_take(l->server))
+            return lease_start(l);
+        l->server = NULL;
+    }
+    return queue_add(l);
+}
+
+static enum err poll_queued(struct lease *l)
+{
+    if (l->granted) {
+        l->granted = false;
+        return lease_start(l);
+    }
+    if (l->err == ERR_OK)
+        return ERR_HOLD;
+    l->state = LEASE_IDLE;
+    return l->err;
+}
+
+static enum err poll_connecting(struct lease *l)
+{
+    enum err e = l->err;
+    if (e == ERR_HOLD)
+        return ERR_HOLD;
+    conn_abort(l->conn);
+    l->conn = NULL;
+    counter_add(l->pools->loop->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
+    if (!is_servers_fault(e))
+        return lease_fail(l, e);
+    pool_addr_failed(l->pool, l->addr);
+    return lease_connect(l, e);
+}
+
+enum err lease_poll(struct lease *l)
+{
+    switch ((enum lease_state)l->state) {
+    case LEASE_QUEUED: return poll_queued(l);
+    case LEASE_CONNECTING: return poll_connecting(l);
+    case LEASE_READY: return ERR_OK;
+    case LEASE_IDLE: break;
+    }
+    return l->err;
+}
+
+static void give_queued(struct lease *l)
+{
+    l->state = LEASE_IDLE;
+    if (!l->granted) {
+        queue_remove(l);
+        return;
+    }
+    l->granted = false;
+    place_give(l);
+}
+
+static void give_connecting(struct lease *l, enum lease_verdict v, enum err why)
+{
+    conn_abort(l->conn);
+    if (v == LEASE_FAILED) {
+        counter_add(l->pools->loop->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
+        pool_addr_failed(l->pool, l->addr);
+        health_failed(l->server->shared, l->view->up, why, l->pools->loop);
+    } else {
+        tried_clear(l, l->server->index);
+    }
+    lease_leave(l);
+}
+
+static void verdict_count(struct lease *l, enum lease_verdict v, enum err why,
+                          int64_t first_byte_us)
+{
+    struct loop *loop = l->pools->loop;
+    if (why == ERR_ORIGIN_STALE)
+        l->fresh_only = true;
+    if (why == ERR_ORIGIN_STALE || v == LEASE_UNUSED)
+        tried_clear(l, l->server->index);
+    else if (v != LEASE_FAILED)
+        health_ok(l->server->shared, first_byte_us, loop->now_ms);
+    else if (is_servers_fault(why))
+        health_failed(l->server->shared, l->view->up, why, loop);
+}
+
+static void give_ready(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us)
+{
+    verdict_count(l, v, why, first_byte_us);
+    /* Before the place is given on, so that who waits for it finds the connection. */
+    if (v == LEASE_KEEP)
+        pool_conn_put(l->pool, l->conn);
+    else
+        pool_conn_close(l->pool, l->conn);
+    lease_leave(l);
+}
+
+void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us)
+{
+    switch ((enum lease_state)l->state) {
+    case LEASE_QUEUED: give_queued(l); break;
+    case LEASE_CONNECTING: give_connecting(l, v, why); break;
+    case LEASE_READY: give_ready(l, v, why, first_byte_us); break;
+    case LEASE_IDLE: break;
+    }
+}
+
+struct slice lease_server_name(const struct lease *l)
+{
+    return l->server ? l->server->name : SLICE_NONE;
+}

@@ -1,0 +1,469 @@
+/* rows.c - the directives of an upstream: each row parses, checks and documents its line.
+ *
+ * The same rows stand in the block of a `proxy` directive, which is an upstream without a name. */
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/upstream_priv.h"
+
+enum { WHOLE = 10000 /* 100 % */, HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+
+static const struct directive server_options[] = {
+    {.name = "weight",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct server, weight),
+     .min = 1,
+     .max = 1000,
+     .def = "1",
+     .usage = "N",
+     .text =
+         "Share of the requests, compared with the other servers: one with `weight=2` gets twice "
+         "as many as one with `weight=1`."},
+    {.name = "max_conns",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct server, max_conns),
+     .min = 1,
+     .max = 1000000,
+     .usage = "N",
+     .text =
+         "At most so many connections in use at once, over all workers. When every server is at "
+         "its limit requests wait (see `queue`). Without it there is no limit."},
+    {.name = "backup",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .offset = offsetof(struct server, backup),
+     .text = "Gets requests only while no server without this mark can take them."},
+    {.name = "disabled",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .offset = offsetof(struct server, disabled),
+     .text = "Gets no new requests. For maintenance: mark it, `weir reload`, and what is under way "
+             "ends in peace."},
+    {0}};
+
+static const struct directive keepalive_options[] = {
+    {.name = "idle",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = offsetof(struct upstream, keepalive_ms),
+     .min = 1,
+     .max = DAY_MS,
+     .def = "60s",
+     .usage = "TIME",
+     .text = "An idle connection is closed after this time. Keep it below the server's own idle "
+             "timeout, so that weir is the one that closes."},
+    {0}};
+
+static const struct directive queue_options[] = {
+    {.name = "timeout",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = offsetof(struct upstream, queue_ms),
+     .min = 1,
+     .max = HOUR_MS,
+     .def = "10s",
+     .usage = "TIME",
+     .text = "A request that waited so long is answered with 503."},
+    {0}};
+
+struct retry_options {
+    struct slice on;
+    int64_t budget;
+};
+
+static const struct directive retry_options[] = {
+    {.name = "on",
+     .where = IN_OPTIONS,
+     .type = CONF_STRING,
+     .offset = offsetof(struct retry_options, on),
+     .usage = "502,503,504",
+     .text =
+         "Statuses that are tried again as well, when the request is idempotent and its body was "
+         "not sent yet. Any of 502, 503 and 504, separated by commas."},
+    {.name = "budget",
+     .where = IN_OPTIONS,
+     .type = CONF_PERCENT,
+     .off_ok = true,
+     .offset = offsetof(struct retry_options, budget),
+     .min = 0,
+     .max = WHOLE,
+     .def = "20%",
+     .usage = "PERCENT|off",
+     .text =
+         "Retries may be at most this share of the requests of the last 10 seconds (10 are always "
+         "allowed), so that retries do not bury servers that are failing already."},
+    {0}};
+
+static const struct directive eject_options[] = {
+    {.name = "after",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct upstream, fail_count),
+     .min = 1,
+     .max = 1000,
+     .def = "3",
+     .usage = "N",
+     .text =
+         "Failures in a row that take a server out: refused or timed-out connects, resets, broken "
+         "or missing answers."},
+    {.name = "for",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = offsetof(struct upstream, fail_ms),
+     .min = 1,
+     .max = DAY_MS,
+     .def = "10s",
+     .usage = "TIME",
+     .text =
+         "How long it stays out the first time. Each failure right after that doubles the time."},
+    {.name = "max",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = offsetof(struct upstream, fail_max_ms),
+     .min = 1,
+     .max = DAY_MS,
+     .def = "5m",
+     .usage = "TIME",
+     .text = "The longest time that a server stays out before it is tried again."},
+    {0}};
+
+static const struct directive timeout_options[] = {
+    {.name = "connect",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = offsetof(struct upstream, timeouts.connect_ms),
+     .min = 1,
+     .max = HOUR_MS,
+     .usage = "TIME",
+     .text = "Until the connection to the server stands."},
+    {.name = "first_byte",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, timeouts.first_byte_ms),
+     .min = 1,
+     .max = DAY_MS,
+     .usage = "TIME|off",
+     .text = "From the end of the request until the server's answer begins."},
+    {.name = "read",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, timeouts.read_ms),
+     .min = 1,
+     .max = DAY_MS,
+     .usage = "TIME|off",
+     .text = "Between two pieces of the answer."},
+    {.name = "send",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, timeouts.send_ms),
+     .min = 1,
+     .max = DAY_MS,
+     .usage = "TIME|off",
+     .text = "Between two pieces of the request that the server takes."},
+    {0}};
+
+void server_defaults(struct server *srv)
+{
+    conf_defaults(server_options, IN_OPTIONS, srv);
+}
+
+void upstream_defaults(struct upstream *up)
+{
+    struct retry_options retry = {0};
+    conf_defaults(retry_options, IN_OPTIONS, &retry);
+    up->retry.budget = retry.budget;
+    conf_defaults(upstream_rows, IN_UPSTREAM, up);
+    conf_defaults(keepalive_options, IN_OPTIONS, up);
+    conf_defaults(queue_options, IN_OPTIONS, up);
+    conf_defaults(eject_options, IN_OPTIONS, up);
+}
+
+/* Upstream names stand where addresses may stand, so they must not look like one. */
+static bool is_upstream_name(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '-' && c != '.')
+            return false;
+    }
+    return s.len > 0 && s.len <= 200;
+}
+
+static void apply_upstream(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstreams_conf *u = scope;
+    const struct conf_word *name = &n->args[0];
+    if (!is_upstream_name(name->text)) {
+        diag_error(b->diag, name->pos, "not a name for an upstream: '%.*s'", SLICE_ARG(name->text));
+        diag_hint(b->diag, "use letters, digits, '_', '-' and '.'");
+        return;
+    }
+    const struct upstream *twin = upstream_find(u, name->text);
+    if (twin) {
+        diag_error(b->diag, name->pos, "upstream '%.*s' is there already, in line %u",
+                   SLICE_ARG(name->text), twin->pos.line);
+        return;
+    }
+    struct upstream *up = upstream_new(b, u, name->pos);
+    if (!up)
+        return;
+    up->name = name->text;
+    void *old;
+    if (radix_add(&u->named, up->name, up, &old) != ERR_OK)
+        diag_error(b->diag, name->pos, "no memory for the configuration");
+    conf_apply_block(b, up, n);
+    upstream_finish(b, up);
+}
+
+static void apply_server(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct server options = {0};
+    conf_options(b, n, &options);
+    upstream_server_add(b, scope, &n->args[0], &options);
+}
+
+static void apply_servers(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct server options = {0};
+    server_defaults(&options);
+    for (uint32_t i = 0; i < n->arg_count; i++)
+        upstream_server_add(b, scope, &n->args[i], &options);
+}
+
+static void unknown_balancer(struct conf_build *b, const struct conf_word *w)
+{
+    struct slice names[32];
+    size_t count = 0;
+    for (const struct balancer_type *const *t = balancers_all; *t && count < COUNT_OF(names); t++)
+        names[count++] = slice_of((*t)->name);
+    diag_error(b->diag, w->pos, "unknown way of balancing: '%.*s'", SLICE_ARG(w->text));
+    diag_nearest(b->diag, w->text, names, count);
+}
+
+/* Is the word NAME=VALUE for one of the balancer's options; sets it then. */
+static bool balancer_option(struct conf_build *b, struct upstream *up, const struct conf_word *w)
+{
+    size_t eq = slice_find(w->text, '=');
+    if (eq == w->text.len || !up->balancer->options)
+        return false;
+    for (const struct directive *o = up->balancer->options; o->name; o++) {
+        if (!slice_eq(slice_of(o->name), slice_head(w->text, eq)))
+            continue;
+        struct conf_word value = *w;
+        value.text = slice_from(w->text, eq + 1);
+        value.pos.col += (uint32_t)eq + 1;
+        value.pos.len = value.pos.len > eq ? value.pos.len - (uint32_t)eq - 1 : 0;
+        conf_set(b->diag, o, &value, up->balancer_conf);
+        return true;
+    }
+    return false;
+}
+
+static void apply_balance(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    const struct balancer_type *t = balancer_find(n->args[0].text);
+    if (!t) {
+        unknown_balancer(b, &n->args[0]);
+        return;
+    }
+    upstream_balancer_set(b, up, t);
+    bool has_key = false;
+    for (uint32_t i = 1; i < n->arg_count; i++) {
+        const struct conf_word *w = &n->args[i];
+        if (balancer_option(b, up, w))
+            continue;
+        if (!t->needs_key || has_key) {
+            diag_error(b->diag, w->pos, "%s does not take '%.*s'", t->name, SLICE_ARG(w->text));
+            continue;
+        }
+        up->hash_key = *w;
+        has_key = true;
+    }
+    if (t->needs_key && !has_key) {
+        diag_error(b->diag, n->args[0].pos, "%s needs a key", t->name);
+        diag_hint(b->diag, "for example: balance %s $ip", t->name);
+    }
+}
+
+static void apply_keepalive(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    conf_set(b->diag, n->row, &n->args[0], scope);
+    conf_options(b, n, scope);
+}
+
+static bool retry_status(struct retry_conf *r, struct slice status)
+{
+    if (slice_eq(status, SLICE("502")))
+        r->on_502 = true;
+    else if (slice_eq(status, SLICE("503")))
+        r->on_503 = true;
+    else if (slice_eq(status, SLICE("504")))
+        r->on_504 = true;
+    else
+        return false;
+    return true;
+}
+
+static void apply_retry(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    struct retry_options o = {0};
+    conf_set(b->diag, n->row, &n->args[0], up);
+    conf_options(b, n, &o);
+    if (up->retry.tries < 0)
+        up->retry.tries = 0; /* off */
+    up->retry.budget = o.budget;
+    up->retry.set = true;
+    struct slice rest = o.on, status;
+    while (rest.at && slice_cut(&rest, ',', &status)) {
+        if (retry_status(&up->retry, status))
+            continue;
+        diag_error(b->diag, n->pos, "retry on=%.*s: only 502, 503 and 504 can be tried again",
+                   SLICE_ARG(status));
+        return;
+    }
+}
+
+static void apply_eject(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    conf_options(b, n, up);
+    if (n->arg_count > 0 && !slice_eq(n->args[0].text, SLICE("off")))
+        diag_error(b->diag, n->args[0].pos, "expected 'off' or options such as after=3");
+    else if (n->arg_count > 0 && n->option_count > 0)
+        diag_error(b->diag, n->args[0].pos, "'off' takes no options");
+    else if (n->arg_count > 0)
+        up->fail_count = CONF_OFF;
+    else if (up->fail_max_ms < up->fail_ms)
+        diag_error(b->diag, n->pos, "eject max is shorter than eject for");
+}
+
+static void apply_timeout(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    conf_options(b, n, scope);
+}
+
+const struct directive upstream_rows[] = {
+    {.name = "upstream",
+     .where = IN_TOP,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 1,
+     .block_due = true,
+     .opens = IN_UPSTREAM,
+     .apply = apply_upstream,
+     .usage = "NAME { ... }",
+     .text = "A named group of servers, for use by `proxy NAME` in any number of sites and routes.",
+     .example = "upstream app {\n    server 10.0.0.1:8080\n    server 10.0.0.2:8080 weight=2\n}"},
+    {.name = "server",
+     .where = IN_SERVERS,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 1,
+     .options = server_options,
+     .apply = apply_server,
+     .usage = "ADDRESS [weight=N] [max_conns=N] [backup] [disabled]",
+     .text = "One server: `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or "
+             "`unix:/run/app.sock`. Without a port it is 80. A name is looked up in the background "
+             "and again whenever its TTL ends; weir also starts when it does not resolve.",
+     .example = "server 10.0.0.2:8080 weight=2 max_conns=100"},
+    {.name = "servers",
+     .where = IN_SERVERS,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 255,
+     .apply = apply_servers,
+     .usage = "ADDRESS...",
+     .text = "Several servers without options in one line.",
+     .example = "servers 10.0.0.1:8080 10.0.0.2:8080 10.0.0.3:8080"},
+    {.name = "balance",
+     .where = IN_SERVERS,
+     .args_min = 1,
+     .args_max = 255,
+     .def = BALANCER_DEFAULT,
+     .apply = apply_balance,
+     .usage = "two_choices | round_robin | least_conn | hash KEY [bound=PERCENT]",
+     .text =
+         "How a server is chosen.\n\n"
+         "- `two_choices`: the better of two that are drawn at random by weight, by requests in "
+         "flight and time to the first byte. Even, quick, and it spares slow servers.\n"
+         "- `round_robin`: each in turn, as often as its weight says.\n"
+         "- `least_conn`: the one with the fewest requests in flight for its weight.\n"
+         "- `hash KEY`: the same key to the same server, such as `$ip` or `$path`. When a server "
+         "comes or goes only about its share of the keys moves. `bound` (default 125%) is how "
+         "much more than the average load a server may get before keys move on; `bound=off`: "
+         "never.",
+     .example = "balance hash $path bound=150%"},
+    {.name = "keepalive",
+     .where = IN_SERVERS,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, keepalive_count),
+     .min = 1,
+     .max = 8192,
+     .def = "1000",
+     .options = keepalive_options,
+     .apply = apply_keepalive,
+     .usage = "COUNT [idle=TIME] | off",
+     .text =
+         "Connections that stay open for later requests, for each worker and server. As many are "
+         "kept as were in use at once in the last minute or so, at most COUNT. `off` opens a "
+         "connection for every request.",
+     .example = "keepalive 64 idle=30s"},
+    {.name = "queue",
+     .where = IN_SERVERS,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, queue_count),
+     .min = 1,
+     .max = 100000,
+     .def = "1000",
+     .options = queue_options,
+     .apply = apply_keepalive,
+     .usage = "COUNT [timeout=TIME] | off",
+     .text =
+         "How many requests of a worker may wait while every server is at its `max_conns`; more "
+         "are answered with 503 at once. `off`: none waits.",
+     .example = "queue 200 timeout=5s"},
+    {.name = "retry",
+     .where = IN_SERVERS,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, retry.tries),
+     .min = 1,
+     .max = 16,
+     .def = "2",
+     .options = retry_options,
+     .apply = apply_retry,
+     .usage = "COUNT [on=502,503,504] [budget=PERCENT] | off",
+     .text =
+         "How often a request that failed is sent to another server. Tried again is what cannot "
+         "have done anything: a connection that could not be opened, and, for idempotent requests "
+         "whose body was not sent yet, a reused connection that turned out to be dead and the "
+         "statuses given by `on`.",
+     .example = "retry 2 on=502,503,504 budget=20%"},
+    {.name = "eject",
+     .where = IN_SERVERS,
+     .args_max = 1,
+     .options = eject_options,
+     .apply = apply_eject,
+     .usage = "[after=N] [for=TIME] [max=TIME] | off",
+     .text =
+         "Takes a server out of use for a while when requests to it fail several times in a row. "
+         "One request that succeeds wipes the slate. When every server is out they are used "
+         "all the same, because trying is better than refusing.",
+     .example = "eject after=3 for=10s max=5m"},
+    {.name = "timeout",
+     .where = IN_SERVERS,
+     .repeat = true,
+     .options = timeout_options,
+     .apply = apply_timeout,
+     .usage = "[connect=TIME] [first_byte=TIME] [read=TIME] [send=TIME]",
+     .text = "Time limits for these servers, instead of those of the site.",
+     .example = "timeout connect=2s first_byte=10s"},
+    {0}};

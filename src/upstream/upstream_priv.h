@@ -1,0 +1,17 @@
+/* upstream_priv.h - how the rows build a struct upstream. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "upstream/balancer.h"
+
+/* A new one at the end of the list, with every default set. Its name may be set later. */
+struct upstream *upstream_new(struct conf_build *b, struct upstreams_conf *u, struct conf_pos pos);
+/* Adds a server; weight, max_conns and marks are copied from `options`. NULL with an error. */
+struct server *upstream_server_add(struct conf_build *b, struct upstream *up,
+                                   const struct conf_word *address, const struct server *options);
+void upstream_balancer_set(struct conf_build *b, struct upstream *up,
+                           const struct balancer_type *t);
+/* Checks the whole and gives an unnamed one its name. */
+void upstream_finish(struct conf_build *b, struct upstream *up);
+/* Defaults of everything that stands in an upstream block, and of a server line. */
+void upstream_defaults(struct upstream *up);
+void server_defaults(struct server *srv);
