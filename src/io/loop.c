@@ -50,9 +50,20 @@ void loop_tick(struct loop *l)
     tick(l, wait_ms(l));
 }
 
+static bool is_ready(struct dead *d)
+{
+    return !d->ready || d->ready(d);
+}
+
+/* What is left from this tick, or was asked for outside of one. */
 static bool has_work(const struct loop *l)
 {
-    return l->done_head || l->tasks.head || io_can_feed_starved(l);
+    if (l->done_head || l->tasks.head || !list_empty(&l->flushes) || io_can_feed_starved(l))
+        return true;
+    LIST_EACH (it, &l->dead)
+        if (is_ready(LIST_ENTRY(it, struct dead, link)))
+            return true;
+    return false;
 }
 
 /* How long io_tick() may wait; IO_LOOK_AT_NOTHING: it shall not even ask. */
@@ -91,7 +102,7 @@ static void reap(struct loop *l)
     while (it != &l->dead) {
         struct dead *d = LIST_ENTRY(it, struct dead, link);
         struct list *prev = it->prev; /* free() may add more at the end */
-        if (!d->ready || d->ready(d)) {
+        if (is_ready(d)) {
             list_remove(it);
             d->free(d);
             it = prev;
@@ -153,7 +164,7 @@ void loop_release(struct loop *l)
 
 bool loop_busy(struct loop *l)
 {
-    return has_work(l) || !mailbox_empty(l->mailbox) || !list_empty(&l->flushes) ||
+    return has_work(l) || !mailbox_empty(l->mailbox) ||
            timers_wait_ms(&l->timers, l->now_ms, 1) == 0;
 }
 
