@@ -23,6 +23,7 @@ struct admin_source {
     const struct addr *control; /* of the control socket; NULL: none */
     uint32_t (*snapshots_alive)(void *ctx);
     bool (*stopping)(void *ctx);
+    bool (*listening)(void *ctx, struct slice key); /* is this listener of the snapshot open? */
     /* False with the errors in *report. */
     bool (*reload)(void *ctx, struct text *report);
     void (*stop)(void *ctx);
@@ -32,7 +33,3 @@ struct admin_source {
  * called. `admin` NULL: no admin listener. */
 void admin_build(struct conf_build *b, struct conf *c, const struct admin_source *source,
                  const struct addr *admin);
-
-/* The key of the two internal listeners in c->proxy->listens. */
-#define ADMIN_KEY   "admin"
-#define CONTROL_KEY "control"

@@ -1,0 +1,30 @@
+/* admin_priv.h - what the pages of the admin API are made from. Private to src/admin. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "admin/admin.h"
+#include "base/text.h"
+
+struct admin_conf {
+    const struct admin_source *source;
+    bool control; /* the control socket: may also change things */
+};
+
+/* What a page gets: what the process knows, the configuration in force and the time. */
+struct admin_page {
+    const struct admin_source *source;
+    const struct conf *conf;
+    int64_t now_ms, unix_ms;
+    struct text *out;
+};
+
+/* Each writes its page and returns the status. */
+int metrics_write(const struct admin_page *p); /* metrics.c */
+int status_write(const struct admin_page *p);  /* status.c */
+int config_write(const struct admin_page *p);  /* config.c */
+
+/* Sums over every worker. */
+int64_t admin_metric(const struct admin_source *s, enum metric m);
+int64_t admin_error_count(const struct admin_source *s, enum err e);
+
+/* Is the request meant for us (see guard.c)? `host` without port. */
+bool guard_host_ok(struct slice host);

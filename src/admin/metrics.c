@@ -1,0 +1,135 @@
+/* metrics.c - /metrics in the Prometheus text format (version 0.0.4), from the tables of metrics,
+ * errors and servers: all samples of one metric stand together. */
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/admin_priv.h"
+#include "base/log.h"
+#include "conf/snapshot.h"
+#include "upstream/upstream.h"
+#include <stddef.h>
+
+static void add_help(struct text *out, const char *name, const char *kind, const char *text)
+{
+    text_addf(out, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, text, name, kind);
+}
+
+static void add_one(struct text *out, const char *name, const char *kind, const char *text,
+                    int64_t value)
+{
+    add_help(out, name, kind, text);
+    text_addf(out, "weir_%s %lld\n", name, (long long)value);
+}
+
+/* A label value: backslash, quote and newline are escaped. */
+static void add_label(struct text *out, const char *value)
+{
+    for (; *value; value++) {
+        if (*value == '\n') {
+            text_add(out, SLICE("\\n"));
+            continue;
+        }
+        if (*value == '\\' || *value == '"')
+            text_add(out, SLICE("\\"));
+        text_add(out, (struct slice){value, 1});
+    }
+}
+
+static void add_metrics(const struct admin_page *p)
+{
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        const struct metric_row *row = metric_row(m);
+        add_one(p->out, row->name, row->kind == METRIC_KIND_COUNTER ? "counter" : "gauge",
+                row->text, admin_metric(p->source, m));
+    }
+}
+
+static void add_errors(const struct admin_page *p)
+{
+    add_help(p->out, "request_errors_total", "counter", "Requests that ended with an error");
+    for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
+        if (e != ERR_HOLD)
+            text_addf(p->out, "weir_request_errors_total{error=\"%s\"} %lld\n", err_name(e),
+                      (long long)admin_error_count(p->source, e));
+}
+
+/* ---- servers ---- */
+
+static int64_t load_field(const struct server_shared *s, size_t offset)
+{
+    return __atomic_load_n((const int64_t *)((const char *)s + offset), __ATOMIC_RELAXED);
+}
+
+#define FIELD(name) offsetof(struct server_shared, name)
+
+static const struct server_metric {
+    const char *name, *kind, *text;
+    size_t offset;
+} server_metrics[] = {
+    {"server_requests_total", "counter", "Requests sent to the server", FIELD(requests_total)},
+    {"server_failures_total", "counter", "Requests that the server failed", FIELD(failures_total)},
+    {"server_connects_total", "counter", "Connections opened to the server", FIELD(connects_total)},
+    {"server_requests_active", "gauge", "Requests at the server now", FIELD(in_flight)},
+    {"server_connections_active", "gauge", "Connections to the server in use", FIELD(conns)},
+    {"server_latency_microseconds", "gauge", "Moving average of the time to the first byte",
+     FIELD(latency_ewma_us)},
+};
+enum { SERVER_METRICS = sizeof server_metrics / sizeof *server_metrics };
+
+struct server_walk {
+    const struct admin_page *page;
+    const struct server_metric *metric; /* NULL: weir_server_up */
+};
+
+static int64_t server_up(const struct server_walk *w, const struct server_shared *s)
+{
+    return load_field(s, FIELD(ejected_until_ms)) <= w->page->now_ms;
+}
+
+static void add_server(const struct server_shared *s, void *ctx)
+{
+    const struct server_walk *w = ctx;
+    struct text *out = w->page->out;
+    text_addf(out, "weir_%s{upstream=\"", w->metric ? w->metric->name : "server_up");
+    add_label(out, s->upstream_name);
+    text_add(out, SLICE("\",server=\""));
+    add_label(out, s->name);
+    int64_t value = w->metric ? load_field(s, w->metric->offset) : server_up(w, s);
+    text_addf(out, "\"} %lld\n", (long long)value);
+}
+
+static void add_servers(const struct admin_page *p)
+{
+    struct server_walk w = {p, NULL};
+    add_help(p->out, "server_up", "gauge", "1 unless the server is ejected because of failures");
+    servers_shared_each(add_server, &w);
+    for (int i = 0; i < SERVER_METRICS; i++) {
+        w.metric = &server_metrics[i];
+        add_help(p->out, w.metric->name, w.metric->kind, w.metric->text);
+        servers_shared_each(add_server, &w);
+    }
+}
+
+static void add_process(const struct admin_page *p)
+{
+    add_help(p->out, "build_info", "gauge", "Version of weir");
+    text_addf(p->out, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
+    add_one(p->out, "start_time_seconds", "gauge", "When weir started, as Unix time",
+            p->source->started_unix_ms / 1000);
+    add_one(p->out, "workers", "gauge", "Worker threads", p->source->worker_count);
+    add_one(p->out, "config_generation", "gauge", "Number of the configuration in force",
+            (int64_t)p->conf->generation);
+    add_one(p->out, "config_loaded_seconds", "gauge", "When it was installed, as Unix time",
+            p->conf->loaded_unix_ms / 1000);
+    add_one(p->out, "config_snapshots", "gauge", "Configurations that are still in use",
+            p->source->snapshots_alive(p->source->ctx));
+    add_one(p->out, "log_dropped_total", "counter", "Log lines lost because of a full ring",
+            (int64_t)log_dropped_count());
+}
+
+int metrics_write(const struct admin_page *p)
+{
+    add_process(p);
+    add_metrics(p);
+    add_errors(p);
+    add_servers(p);
+    return 200;
+}

@@ -1,0 +1,248 @@
+/* status.c - /status: what weir does now, for people and their scripts, as JSON.
+ *
+ * Servers are those of the configuration in force; their state comes from what all workers and all
+ * configurations share. `reason` says why a server is not up. */
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/admin_priv.h"
+#include "base/date.h"
+#include "base/log.h"
+#include "conf/snapshot.h"
+#include "proxy/route.h"
+#include "upstream/balancer.h"
+#include "upstream/upstream.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static json_t *text_json(struct slice s)
+{
+    json_t *j = json_stringn(s.at ? s.at : "", s.len);
+    return j ? j : json_string("(not UTF-8)");
+}
+
+static json_t *time_json(int64_t unix_ms)
+{
+    char at[DATE_ISO_BYTES];
+    date_write_iso(at, unix_ms);
+    return json_stringn(at, sizeof at);
+}
+
+static json_t *addr_json(const struct addr *a)
+{
+    char text[ADDR_TEXT_BYTES];
+    return text_json((struct slice){text, addr_write(text, a)});
+}
+
+static void set_int(json_t *o, const char *key, int64_t v)
+{
+    json_object_set_new(o, key, json_integer(v));
+}
+
+static int64_t load(const int64_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+/* ---- listeners, numbers ---- */
+
+static json_t *listeners_json(const struct admin_page *p)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < p->conf->proxy->listen_count; i++) {
+        const struct listen_conf *l = p->conf->proxy->listens[i];
+        if (!p->source->listening(p->source->ctx, l->key))
+            continue;
+        json_t *o = json_object();
+        json_object_set_new(o, "address", addr_json(&l->addr));
+        json_object_set_new(o, "tls", json_boolean(l->tls));
+        json_object_set_new(o, "admin", json_boolean(l->internal));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+static json_t *connections_json(const struct admin_source *s)
+{
+    json_t *o = json_object();
+    set_int(o, "open", admin_metric(s, METRIC_CONNECTIONS_OPEN));
+    set_int(o, "idle", admin_metric(s, METRIC_CONNECTIONS_IDLE));
+    set_int(o, "accepted", admin_metric(s, METRIC_CONNECTIONS_ACCEPTED));
+    set_int(o, "tunnels", admin_metric(s, METRIC_TUNNELS_OPEN));
+    set_int(o, "to_servers", admin_metric(s, METRIC_ORIGIN_OPEN));
+    set_int(o, "to_servers_idle", admin_metric(s, METRIC_ORIGIN_IDLE));
+    return o;
+}
+
+static json_t *requests_json(const struct admin_source *s)
+{
+    json_t *o = json_object();
+    set_int(o, "total", admin_metric(s, METRIC_REQUESTS));
+    set_int(o, "active", admin_metric(s, METRIC_REQUESTS_ACTIVE));
+    set_int(o, "2xx", admin_metric(s, METRIC_RESPONSES_2XX));
+    set_int(o, "3xx", admin_metric(s, METRIC_RESPONSES_3XX));
+    set_int(o, "4xx", admin_metric(s, METRIC_RESPONSES_4XX));
+    set_int(o, "5xx", admin_metric(s, METRIC_RESPONSES_5XX));
+    set_int(o, "retries", admin_metric(s, METRIC_RETRIES));
+    return o;
+}
+
+static json_t *errors_json(const struct admin_source *s)
+{
+    json_t *o = json_object();
+    for (int e = ERR_OK + 1; e < ERR_COUNT; e++) {
+        int64_t count = admin_error_count(s, e);
+        if (count > 0)
+            set_int(o, err_name(e), count);
+    }
+    return o;
+}
+
+/* ---- servers ---- */
+
+static json_t *addresses_json(struct server_shared *s)
+{
+    json_t *all = json_array();
+    pthread_mutex_lock(&s->addrs_lock);
+    for (uint32_t i = 0; i < s->addr_count; i++)
+        json_array_append_new(all, addr_json(&s->addrs[i]));
+    pthread_mutex_unlock(&s->addrs_lock);
+    return all;
+}
+
+static json_t *resolve_error_json(struct server_shared *s)
+{
+    char why[sizeof s->resolve_error];
+    pthread_mutex_lock(&s->addrs_lock);
+    memcpy(why, s->resolve_error, sizeof why);
+    pthread_mutex_unlock(&s->addrs_lock);
+    why[sizeof why - 1] = '\0';
+    return json_string(*why ? why : "not resolved yet");
+}
+
+static json_t *last_error_json(const struct server_shared *s)
+{
+    int64_t e = load(&s->last_error);
+    if (e <= ERR_OK || e >= ERR_COUNT)
+        return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "name", json_string(err_name((enum err)e)));
+    json_object_set_new(o, "text", json_string(err_row((enum err)e)->text));
+    json_object_set_new(o, "at", time_json(load(&s->last_error_unix_ms)));
+    return o;
+}
+
+static void set_state(json_t *o, const char *state, json_t *reason)
+{
+    json_object_set_new(o, "state", json_string(state));
+    if (reason)
+        json_object_set_new(o, "reason", reason);
+}
+
+static json_t *ejected_reason(const struct server_shared *s)
+{
+    int64_t e = load(&s->last_error);
+    const char *text = e > ERR_OK && e < ERR_COUNT ? err_row((enum err)e)->text : "failures";
+    return json_sprintf("%lld failures in a row, the last: %s", (long long)load(&s->fails_in_a_row),
+                        text);
+}
+
+static void add_state(const struct admin_page *p, json_t *o, const struct server *sv)
+{
+    struct server_shared *s = sv->shared;
+    int64_t until = load(&s->ejected_until_ms);
+    if (sv->disabled) {
+        set_state(o, "disabled", json_string("by configuration"));
+    } else if (__atomic_load_n(&s->addr_count, __ATOMIC_RELAXED) == 0) {
+        set_state(o, "unresolved", resolve_error_json(s));
+    } else if (until > p->now_ms) {
+        set_state(o, "ejected", ejected_reason(s));
+        json_object_set_new(o, "until", time_json(p->unix_ms + until - p->now_ms));
+    } else {
+        set_state(o, "up", NULL);
+    }
+}
+
+static json_t *server_json(const struct admin_page *p, const struct server *sv)
+{
+    const struct server_shared *s = sv->shared;
+    json_t *o = json_object();
+    json_object_set_new(o, "name", text_json(sv->name));
+    add_state(p, o, sv);
+    json_object_set_new(o, "addresses", addresses_json(sv->shared));
+    set_int(o, "weight", sv->weight);
+    json_object_set_new(o, "backup", json_boolean(sv->backup));
+    set_int(o, "max_conns", sv->max_conns);
+    set_int(o, "in_flight", load(&s->in_flight));
+    set_int(o, "connections", load(&s->conns));
+    set_int(o, "requests", load(&s->requests_total));
+    set_int(o, "failures", load(&s->failures_total));
+    set_int(o, "latency_us", load(&s->latency_ewma_us));
+    json_object_set_new(o, "last_error", last_error_json(s));
+    return o;
+}
+
+static json_t *upstreams_json(const struct admin_page *p)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < p->conf->upstreams->count; i++) {
+        const struct upstream *up = p->conf->upstreams->list[i];
+        json_t *o = json_object(), *servers = json_array();
+        json_object_set_new(o, "name", text_json(up->name));
+        json_object_set_new(o, "balance", json_string(up->balancer->name));
+        set_int(o, "queued", load(&up->shared->waiting));
+        set_int(o, "requests", load(&up->shared->requests_total));
+        set_int(o, "retries", load(&up->shared->retries_total));
+        for (uint32_t k = 0; k < up->server_count; k++)
+            json_array_append_new(servers, server_json(p, &up->servers[k]));
+        json_object_set_new(o, "servers", servers);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+/* ---- the whole ---- */
+
+static json_t *config_json(const struct admin_page *p)
+{
+    json_t *o = json_object();
+    const struct conf_tree *tree = p->conf->tree;
+    set_int(o, "generation", (int64_t)p->conf->generation);
+    json_object_set_new(o, "loaded", time_json(p->conf->loaded_unix_ms));
+    json_object_set_new(o, "file",
+                        tree->file_count ? json_string(tree->files[0]->path) : json_null());
+    set_int(o, "snapshots_alive", p->source->snapshots_alive(p->source->ctx));
+    return o;
+}
+
+static json_t *status_json(const struct admin_page *p)
+{
+    const struct admin_source *s = p->source;
+    json_t *o = json_object();
+    json_object_set_new(o, "version", json_string(WEIR_VERSION));
+    set_int(o, "pid", getpid());
+    json_object_set_new(o, "state", json_string(s->stopping(s->ctx) ? "stopping" : "running"));
+    json_object_set_new(o, "started", time_json(s->started_unix_ms));
+    set_int(o, "uptime_s", (p->unix_ms - s->started_unix_ms) / 1000);
+    set_int(o, "workers", s->worker_count);
+    json_object_set_new(o, "config", config_json(p));
+    json_object_set_new(o, "listeners", listeners_json(p));
+    json_object_set_new(o, "connections", connections_json(s));
+    json_object_set_new(o, "requests", requests_json(s));
+    json_object_set_new(o, "errors", errors_json(s));
+    json_object_set_new(o, "upstreams", upstreams_json(p));
+    set_int(o, "log_dropped", (int64_t)log_dropped_count());
+    return o;
+}
+
+int status_write(const struct admin_page *p)
+{
+    json_t *o = status_json(p);
+    char *text = json_dumps(o, JSON_INDENT(2));
+    json_decref(o);
+    if (!text)
+        return 500;
+    text_add(p->out, slice_of(text));
+    text_add(p->out, SLICE("\n"));
+    free(text);
+    return 200;
+}

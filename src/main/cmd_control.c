@@ -1,0 +1,107 @@
+/* cmd_control.c - reload, stop, status: what talks to the weir that is running. */
+// SPDX-License-Identifier: Apache-2.0
+#include "main/command.h"
+#include "main/control.h"
+#include "main/status_text.h"
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { STOP_POLL_MS = 50 };
+
+/* The address of the running weir's control socket; else an exit code other than EXIT_OK. */
+static int find_running(const struct args *a, struct addr *out)
+{
+    struct text why;
+    text_init(&why);
+    bool ok = control_address(args_config(a), out, &why);
+    if (!ok)
+        fprintf(stderr, "weir: %.*s\n", (int)why.len, why.at);
+    text_release(&why);
+    return ok ? EXIT_OK : EXIT_FAILED;
+}
+
+static int say_failed(const struct args *a, enum err e)
+{
+    if (e == ERR_CONNECT_REFUSED) {
+        fprintf(stderr, "weir: no weir runs with %s\n", args_config(a));
+        return EXIT_NOT_RUNNING;
+    }
+    fprintf(stderr, "weir: control socket: %s\n", strerror(errno));
+    return EXIT_FAILED;
+}
+
+/* One request to the running weir. Not EXIT_OK: it said why. */
+static int ask(const struct args *a, const char *method, const char *path,
+               struct control_answer *out)
+{
+    struct addr addr;
+    int code = find_running(a, &addr);
+    if (code != EXIT_OK)
+        return code;
+    enum err e = control_request(&addr, method, path, out);
+    return e == ERR_OK ? EXIT_OK : say_failed(a, e);
+}
+
+int cmd_reload(const struct args *a)
+{
+    struct control_answer answer;
+    int code = ask(a, "POST", "/reload", &answer);
+    if (code != EXIT_OK)
+        return code;
+    print_err(&answer.body); /* errors, or warnings */
+    text_release(&answer.body);
+    if (answer.status == 200) {
+        printf("the configuration is in force\n");
+        return EXIT_OK;
+    }
+    fprintf(stderr, "weir: reload refused; the old configuration stays in force\n");
+    return answer.status == 422 ? EXIT_CONFIG : EXIT_FAILED;
+}
+
+/* The control socket goes last, so when nobody answers there weir has stopped. */
+static void wait_until_gone(const struct addr *addr)
+{
+    struct timespec pause = {.tv_nsec = STOP_POLL_MS * 1000000};
+    while (control_alive(addr))
+        nanosleep(&pause, NULL);
+}
+
+int cmd_stop(const struct args *a)
+{
+    struct control_answer answer;
+    struct addr addr;
+    int code = find_running(a, &addr);
+    if (code == EXIT_OK)
+        code = ask(a, "POST", "/stop", &answer);
+    if (code != EXIT_OK)
+        return code;
+    text_release(&answer.body);
+    if (answer.status != 200) {
+        fprintf(stderr, "weir: stop was refused with status %d\n", answer.status);
+        return EXIT_FAILED;
+    }
+    wait_until_gone(&addr);
+    printf("stopped\n");
+    return EXIT_OK;
+}
+
+int cmd_status(const struct args *a)
+{
+    struct control_answer answer;
+    struct text t;
+    int code = ask(a, "GET", "/status", &answer);
+    if (code != EXIT_OK)
+        return code;
+    text_init(&t);
+    if (a->values[OPTION_JSON])
+        text_add(&t, text_slice(&answer.body));
+    else if (!status_text_write(text_slice(&answer.body), &t))
+        code = EXIT_FAILED;
+    print_out(&t);
+    if (code != EXIT_OK)
+        fprintf(stderr, "weir: the answer of the running weir is not understood\n");
+    text_release(&t);
+    text_release(&answer.body);
+    return code;
+}

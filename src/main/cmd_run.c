@@ -1,0 +1,50 @@
+/* cmd_run.c - run, proxy, demo: what serves. */
+// SPDX-License-Identifier: Apache-2.0
+#include "main/command.h"
+#include "main/demo.h"
+#include "main/process.h"
+#include <errno.h>
+#include <stdio.h>
+
+#define LISTEN_DEFAULT "127.0.0.1:8080"
+#define LISTEN_HINT    "Another address can be given: --listen 127.0.0.1:8081"
+
+static const char *args_listen(const struct args *a)
+{
+    return a->values[OPTION_LISTEN] ? a->values[OPTION_LISTEN] : LISTEN_DEFAULT;
+}
+
+int cmd_run(const struct args *a)
+{
+    return process_run(&(struct process_options){.path = args_config(a)});
+}
+
+int cmd_proxy(const struct args *a)
+{
+    struct text config;
+    text_init(&config);
+    proxy_config(&config, args_listen(a), a->words, a->word_count);
+    int code = process_run(&(struct process_options){
+        .path = "(command line)", .text = text_slice(&config), .hint = LISTEN_HINT});
+    text_release(&config);
+    return code;
+}
+
+int cmd_demo(const struct args *a)
+{
+    struct text config, banner;
+    uint16_t ports[DEMO_PORTS];
+    if (!demo_ports(ports)) {
+        fprintf(stderr, "weir: demo: no free ports: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
+    text_init(&config);
+    text_init(&banner);
+    demo_config(&config, args_listen(a), ports);
+    demo_banner(&banner, args_listen(a));
+    int code = process_run(&(struct process_options){
+        .path = "(demo)", .text = text_slice(&config), .hint = LISTEN_HINT, .banner = banner.at});
+    text_release(&config);
+    text_release(&banner);
+    return code;
+}

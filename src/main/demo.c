@@ -1,0 +1,132 @@
+/* demo.c - configurations that are made on the spot: the demonstration, and `weir proxy`.
+ *
+ * The demo's servers are sites of the same weir on loopback ports of their own, so it needs
+ * nothing but itself; the fourth server is an address where nobody listens. */
+// SPDX-License-Identifier: Apache-2.0
+#include "main/demo.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void add_server_site(struct text *out, uint16_t port, const char *name, const char *text)
+{
+    text_addf(out,
+              "# %s\n"
+              "site * {\n"
+              "    listen 127.0.0.1:%u\n"
+              "    log access off\n"
+              "    respond 200 \"%s\\n\"\n"
+              "    response set X-Demo-Server %s\n"
+              "}\n\n",
+              name, port, text, name);
+}
+
+void demo_config(struct text *out, const char *listen, const uint16_t ports[DEMO_PORTS])
+{
+    text_addf(out,
+              "# The demo of weir: one site, two servers, a third that is dead.\n"
+              "upstream app {\n"
+              "    server 127.0.0.1:%u\n"
+              "    server 127.0.0.1:%u\n"
+              "    server 127.0.0.1:%u # nobody listens here\n"
+              "    balance round_robin\n"
+              "}\n\n"
+              "site * {\n"
+              "    listen %s\n"
+              "    proxy app\n"
+              "    route /api/ strip {\n"
+              "        proxy 127.0.0.1:%u\n"
+              "        request set X-Tenant acme\n"
+              "        response del X-Demo-Server\n"
+              "        response set X-Served-By weir\n"
+              "    }\n"
+              "    route /broken/ {\n"
+              "        proxy 127.0.0.1:%u\n"
+              "    }\n"
+              "}\n\n",
+              ports[0], ports[1], ports[3], listen, ports[2], ports[3]);
+    add_server_site(out, ports[0], "one", "Hello from server one.");
+    add_server_site(out, ports[1], "two", "Hello from server two.");
+    add_server_site(out, ports[2], "api",
+                    "The API got the path $path and the tenant ${header.X-Tenant}.");
+}
+
+/* "localhost:8080" for what is bound to 127.0.0.1 or to everything. */
+static void add_url(struct text *out, const char *listen)
+{
+    struct slice l = slice_of(listen);
+    struct slice any[] = {SLICE_INIT("127.0.0.1:"), SLICE_INIT("localhost:"), SLICE_INIT("[::]:"),
+                          SLICE_INIT("0.0.0.0:"), SLICE_INIT(":")};
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        if (!slice_starts(l, any[i]))
+            continue;
+        l = slice_from(l, any[i].len);
+        text_addf(out, "http://localhost:%.*s", SLICE_ARG(l));
+        return;
+    }
+    text_addf(out, "http://%.*s", SLICE_ARG(l));
+}
+
+void demo_banner(struct text *out, const char *listen)
+{
+    struct text url;
+    text_init(&url);
+    add_url(&url, listen);
+    text_addf(out,
+              "\nThe demo runs on %s - four things to try in another terminal:\n\n"
+              "  curl %s/             again and again: two servers take turns, and a third,\n"
+              "                       dead one goes unnoticed\n"
+              "  curl -i %s/api/users route /api/ strips its prefix, adds a header on the way in\n"
+              "                       and edits the answer\n"
+              "  curl -i %s/broken/   only the dead server: a 502 that says why\n"
+              "  curl http://%s/status   what weir knows: see the dead server there\n\n"
+              "Ctrl-C ends it. The log follows.\n\n",
+              url.at, url.at, url.at, url.at, "localhost:9180");
+    text_release(&url);
+}
+
+/* All sockets are open until every port is known, so that no port comes twice. */
+bool demo_ports(uint16_t ports[DEMO_PORTS])
+{
+    int fds[DEMO_PORTS];
+    int count = 0;
+    for (; count < DEMO_PORTS; count++) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t len = sizeof a;
+        fds[count] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fds[count] < 0 || bind(fds[count], (struct sockaddr *)&a, len) != 0 ||
+            getsockname(fds[count], (struct sockaddr *)&a, &len) != 0)
+            break;
+        ports[count] = ntohs(a.sin_port);
+    }
+    int error = errno, opened = count < DEMO_PORTS ? count + 1 : count;
+    for (int i = 0; i < opened; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    errno = error;
+    return count == DEMO_PORTS;
+}
+
+/* As a quoted word: what a shell passed may hold anything. */
+static void add_word(struct text *out, const char *word)
+{
+    text_add(out, SLICE(" \""));
+    for (; *word; word++) {
+        if (*word == '"' || *word == '\\')
+            text_add(out, SLICE("\\"));
+        text_add(out, (struct slice){word, 1});
+    }
+    text_add(out, SLICE("\""));
+}
+
+void proxy_config(struct text *out, const char *listen, const char *const *targets, uint32_t count)
+{
+    text_add(out, SLICE("listen"));
+    add_word(out, listen);
+    text_add(out, SLICE("\nsite * {\n    proxy"));
+    for (uint32_t i = 0; i < count; i++)
+        add_word(out, targets[i]);
+    text_add(out, SLICE("\n}\n"));
+}

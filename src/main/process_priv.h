@@ -1,0 +1,49 @@
+/* process_priv.h - the state of a running weir, for process.c, reload.c and stop.c. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "admin/admin.h"
+#include "conf/snapshot.h"
+#include "io/signals.h"
+#include "main/listeners.h"
+#include "main/process.h"
+#include "main/workers.h"
+#include "net/dns.h"
+#include "upstream/upstream.h"
+
+enum process_stage {
+    PROCESS_RUNNING,
+    PROCESS_DRAINING, /* worker threads finish what they have */
+    PROCESS_CLOSING,  /* they ended; the main thread's worker does the same */
+};
+
+/* Main thread only; lives on process_run()'s stack. */
+struct process {
+    const struct process_options *options;
+    struct workers workers;
+    struct listeners listeners;
+    struct admin_source admin;
+    struct addr control; /* len 0: none */
+    struct conf *conf;   /* in force; main's count */
+    struct signals *signals;
+    struct dns *dns;
+    struct upstream_resolver *resolver;
+    struct timer deadline;  /* of the current stage of stopping */
+    struct slice resolvers; /* that `dns` was made with; in conf's arena */
+    bool aborted;           /* the deadline has passed once */
+    uint8_t stage;          /* enum process_stage */
+};
+
+struct loop *process_loop(struct process *p);
+
+/* reload.c */
+/* Makes `c` the configuration in force; takes over main's count. Listeners are bound already. */
+void process_install(struct process *p, struct conf *c);
+/* Reads the configuration again. False: the old one stays, the errors are in *report. */
+bool process_reload(struct process *p, struct text *report);
+void process_dns_free(struct process *p);
+
+/* stop.c */
+void process_stop_init(struct process *p);
+void process_stop(struct process *p); /* gracefully; again: no effect */
+void process_end_now(void) __attribute__((noreturn));
+void process_advance(struct process *p); /* after each tick: from one stage to the next */

@@ -1,0 +1,122 @@
+/* status_text.c - the answer of /status as a few lines that fit a terminal.
+ *
+ * It reads the JSON by name and treats what is missing as 0 or "", so an older weir can be asked
+ * by a newer command. */
+// SPDX-License-Identifier: Apache-2.0
+#include "main/status_text.h"
+#include <jansson.h>
+
+static long long num(const json_t *o, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static const char *str(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
+}
+
+/* "3d 4h", "4h 5m", "5m 6s", "6s": two units are enough. */
+static void add_duration(struct text *out, long long s)
+{
+    if (s >= 86400)
+        text_addf(out, "%lldd %lldh", s / 86400, s % 86400 / 3600);
+    else if (s >= 3600)
+        text_addf(out, "%lldh %lldm", s / 3600, s % 3600 / 60);
+    else if (s >= 60)
+        text_addf(out, "%lldm %llds", s / 60, s % 60);
+    else
+        text_addf(out, "%llds", s);
+}
+
+static void add_head(struct text *out, const json_t *j)
+{
+    const json_t *c = json_object_get(j, "config");
+    text_addf(out, "weir %s, pid %lld, %s for ", str(j, "version"), num(j, "pid"), str(j, "state"));
+    add_duration(out, num(j, "uptime_s"));
+    text_addf(out, ", %lld worker%s\n", num(j, "workers"), num(j, "workers") == 1 ? "" : "s");
+    text_addf(out, "configuration  %s, number %lld since %s", str(c, "file"), num(c, "generation"),
+              str(c, "loaded"));
+    if (num(c, "snapshots_alive") > 1)
+        text_addf(out, ", %lld older still in use", num(c, "snapshots_alive") - 1);
+    text_add(out, SLICE("\n"));
+}
+
+static void add_listeners(struct text *out, const json_t *j)
+{
+    const json_t *l;
+    size_t i;
+    text_add(out, SLICE("listens on    "));
+    json_array_foreach(json_object_get(j, "listeners"), i, l)
+    {
+        text_addf(out, "%s %s%s", i ? "," : "", str(l, "address"),
+                  json_is_true(json_object_get(l, "admin")) ? " (admin)" : "");
+    }
+    text_add(out, SLICE("\n"));
+}
+
+static void add_traffic(struct text *out, const json_t *j)
+{
+    const json_t *c = json_object_get(j, "connections"), *r = json_object_get(j, "requests");
+    text_addf(out, "connections    %lld open (%lld idle), %lld accepted\n", num(c, "open"),
+              num(c, "idle"), num(c, "accepted"));
+    text_addf(out, "requests       %lld, %lld active; 2xx %lld, 3xx %lld, 4xx %lld, 5xx %lld\n",
+              num(r, "total"), num(r, "active"), num(r, "2xx"), num(r, "3xx"), num(r, "4xx"),
+              num(r, "5xx"));
+}
+
+static void add_errors(struct text *out, json_t *j)
+{
+    const char *name;
+    json_t *count;
+    bool first = true;
+    json_object_foreach(json_object_get(j, "errors"), name, count)
+    {
+        text_addf(out, "%s%s %lld", first ? "errors         " : ", ", name,
+                  (long long)json_integer_value(count));
+        first = false;
+    }
+    if (!first)
+        text_add(out, SLICE("\n"));
+}
+
+static void add_server(struct text *out, const json_t *s)
+{
+    text_addf(out, "  %-24s %-10s %lld requests, %lld failed, %lld in flight, %.1f ms\n",
+              str(s, "name"), str(s, "state"), num(s, "requests"), num(s, "failures"),
+              num(s, "in_flight"), (double)num(s, "latency_us") / 1000);
+    const char *reason = str(s, "reason"), *until = str(s, "until");
+    if (*reason)
+        text_addf(out, "  %-24s %s%s%s\n", "", reason, *until ? "; until " : "", until);
+}
+
+static void add_upstreams(struct text *out, const json_t *j)
+{
+    const json_t *u, *s;
+    size_t i, k;
+    json_array_foreach(json_object_get(j, "upstreams"), i, u)
+    {
+        text_addf(out, "upstream %s (%s)\n", str(u, "name"), str(u, "balance"));
+        json_array_foreach(json_object_get(u, "servers"), k, s)
+        {
+            add_server(out, s);
+        }
+    }
+}
+
+bool status_text_write(struct slice json, struct text *out)
+{
+    json_t *j = json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(j)) {
+        json_decref(j);
+        return false;
+    }
+    add_head(out, j);
+    add_listeners(out, j);
+    add_traffic(out, j);
+    add_errors(out, j);
+    add_upstreams(out, j);
+    json_decref(j);
+    return true;
+}

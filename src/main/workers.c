@@ -1,0 +1,399 @@
+/* workers.c - worker threads: birth, updates by mail, draining, end.
+ *
+ * Everything that happens to a running worker happens by mail on its own thread: an update carries
+ * a count on the snapshot and the sockets to open or close. Loops are released only after all
+ * threads were joined, because workers post to each other's mailboxes. */
+// SPDX-License-Identifier: Apache-2.0
+#include "main/workers.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "h1/h1.h"
+#include "main/main_conf.h"
+#include "net/listener.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    LOG_RING_BYTES = 1 << 20,
+    SWEEP_MS = 5000,
+    SETTLE_MS = 3000, /* for the last bytes of answers after the last session ended */
+};
+
+/* A listening socket of one worker. Freed when it is closed and no session has it. */
+struct worker_listen {
+    struct listener listener;
+    struct listen_point point;
+    struct worker_thread *thread;
+    struct list link;
+    bool closing, closed;
+};
+
+/* ---- listeners of a worker, on its thread ---- */
+
+static void on_accept(struct listener *ln, int fd)
+{
+    struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
+    struct worker *w = &wl->thread->worker;
+    counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
+    (void)h1_client_start(&w->loop, fd, &w->acceptor, &wl->point);
+}
+
+static void on_closed(struct listener *ln)
+{
+    struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
+    wl->closed = true;
+}
+
+static void listen_open(struct worker_thread *t, struct slice key, const struct addr *a, int fd)
+{
+    struct worker_listen *wl = MEM_NEW(struct worker_listen);
+    wl->thread = t;
+    wl->listener = (struct listener){.addr = *a, .on_accept = on_accept, .on_closed = on_closed};
+    if (!listener_start(&wl->listener, &t->worker.loop, fd)) {
+        log_write(LOG_ERROR_, "worker %u cannot listen on %.*s", t->worker.index, SLICE_ARG(key));
+        free(wl);
+        return;
+    }
+    list_push(&t->listens, &wl->link);
+    worker_point_add(&t->worker, &wl->point, key);
+}
+
+static void listen_close(struct worker_listen *wl)
+{
+    if (wl->closing)
+        return;
+    wl->closing = true;
+    listener_close(&wl->listener);
+}
+
+static void listen_close_key(struct worker_thread *t, struct slice key)
+{
+    LIST_EACH (l, &t->listens) {
+        struct worker_listen *wl = LIST_ENTRY(l, struct worker_listen, link);
+        if (!wl->closing && slice_eq(wl->point.key, key))
+            listen_close(wl);
+    }
+}
+
+static void listen_close_all(struct worker_thread *t)
+{
+    LIST_EACH (l, &t->listens)
+        listen_close(LIST_ENTRY(l, struct worker_listen, link));
+}
+
+static void listen_free(struct worker_listen *wl)
+{
+    worker_point_remove(&wl->thread->worker, &wl->point);
+    list_remove(&wl->link);
+    free(wl);
+}
+
+static bool listen_in_use(const struct worker_listen *wl)
+{
+    LIST_EACH (l, &wl->thread->worker.acceptor.sessions) {
+        struct session_link *s = LIST_ENTRY(l, struct session_link, link);
+        if (s->listener == &wl->point)
+            return true;
+    }
+    return false;
+}
+
+/* A closed listener holds the last view that had it: frees those that nobody needs any more, and
+ * comes again while there are others. */
+static void on_sweep(struct timer *timer)
+{
+    struct worker_thread *t = CONTAINER_OF(timer, struct worker_thread, sweep);
+    bool again = false;
+    LIST_EACH_SAFE (l, &t->listens) {
+        struct worker_listen *wl = LIST_ENTRY(l, struct worker_listen, link);
+        if (!wl->closing)
+            continue;
+        if (wl->closed && !listen_in_use(wl))
+            listen_free(wl);
+        else
+            again = true;
+    }
+    if (again)
+        timer_set(&t->worker.loop.timers, &t->sweep, t->worker.loop.now_ms + SWEEP_MS);
+}
+
+/* ---- updates ---- */
+
+struct listen_change {
+    struct slice key;
+    struct addr addr;
+    int fd; /* -1: close */
+};
+
+struct update {
+    struct mail mail;
+    struct worker_thread *to;
+    struct conf *conf; /* counted */
+    uint32_t change_count;
+    struct listen_change changes[];
+};
+
+/* Closed listeners go first, so that their points keep the view they had; opened ones come after
+ * the install, because their points need the new view. */
+static void update_run(struct mail *m, struct loop *loop)
+{
+    struct update *u = CONTAINER_OF(m, struct update, mail);
+    struct worker_thread *t = u->to;
+    bool draining = t->stage != WORKER_RUNNING;
+    for (uint32_t i = 0; i < u->change_count; i++)
+        if (u->changes[i].fd < 0)
+            listen_close_key(t, u->changes[i].key);
+    loop->bufs.cap_bytes = (size_t)u->conf->main->buffers_bytes;
+    worker_install(&t->worker, u->conf);
+    for (uint32_t i = 0; i < u->change_count; i++) {
+        struct listen_change *c = &u->changes[i];
+        if (c->fd >= 0 && draining)
+            close(c->fd);
+        else if (c->fd >= 0)
+            listen_open(t, c->key, &c->addr, c->fd);
+    }
+    timer_set(&loop->timers, &t->sweep, loop->now_ms);
+    conf_drop(u->conf);
+    free(u);
+}
+
+static struct update *update_new(struct worker_thread *t, struct conf *c, const struct listeners *l)
+{
+    uint32_t count = 0;
+    for (const struct listen_slot *s = l->slots; s; s = s->next)
+        count++;
+    struct update *u = mem_new(sizeof *u + count * sizeof u->changes[0]);
+    u->mail.run = update_run;
+    u->to = t;
+    u->conf = conf_take(c);
+    return u;
+}
+
+/* What the slot means for this worker: a new socket, a closed one, or nothing. */
+static void update_add(struct update *u, const struct listen_slot *s)
+{
+    bool mine = s->internal == u->to->is_main;
+    if (!mine || !s->open || (s->wanted && !s->fds))
+        return;
+    int fd = s->wanted ? s->fds[s->internal ? 0 : u->to->worker.index] : -1;
+    u->changes[u->change_count++] = (struct listen_change){s->key, s->addr, fd};
+}
+
+void workers_install(struct workers *w, struct conf *c, struct listeners *l)
+{
+    for (uint32_t i = 0; i <= w->count; i++) {
+        struct update *u = update_new(w->all[i], c, l);
+        for (const struct listen_slot *s = l->slots; s; s = s->next)
+            update_add(u, s);
+        mailbox_post(u->to->worker.loop.mailbox, &u->mail);
+    }
+    listeners_settle(l);
+}
+
+/* ---- stopping ---- */
+
+struct order {
+    struct mail mail;
+    struct worker_thread *to;
+};
+
+static void post_order(struct worker_thread *to, void (*run)(struct mail *m, struct loop *l))
+{
+    struct order *o = MEM_NEW(struct order);
+    o->mail.run = run;
+    o->to = to;
+    mailbox_post(to->worker.loop.mailbox, &o->mail);
+}
+
+static struct worker_thread *order_take(struct mail *m)
+{
+    struct order *o = CONTAINER_OF(m, struct order, mail);
+    struct worker_thread *t = o->to;
+    free(o);
+    return t;
+}
+
+static void drain_run(struct mail *m, struct loop *l)
+{
+    struct worker_thread *t = order_take(m);
+    (void)l;
+    if (t->stage != WORKER_RUNNING)
+        return;
+    t->stage = WORKER_DRAINING;
+    listen_close_all(t);
+    worker_drain(&t->worker);
+}
+
+static void abort_run(struct mail *m, struct loop *l)
+{
+    struct worker_thread *t = order_take(m);
+    (void)l;
+    if (t->stage == WORKER_DRAINING)
+        worker_abort(&t->worker);
+}
+
+void workers_drain(struct workers *w)
+{
+    for (uint32_t i = 0; i < w->count; i++)
+        post_order(w->all[i], drain_run);
+}
+
+void workers_drain_main(struct workers *w)
+{
+    post_order(workers_main(w), drain_run);
+}
+
+void workers_abort(struct workers *w)
+{
+    for (uint32_t i = 0; i <= w->count; i++)
+        post_order(w->all[i], abort_run);
+}
+
+static void listens_free(struct worker_thread *t)
+{
+    LIST_EACH_SAFE (l, &t->listens) {
+        struct worker_listen *wl = LIST_ENTRY(l, struct worker_listen, link);
+        if (wl->closed)
+            listen_free(wl);
+    }
+}
+
+static void on_settle_by(struct timer *timer)
+{
+    CONTAINER_OF(timer, struct worker_thread, settle_by)->stage = WORKER_ENDED;
+}
+
+/* The last session is gone, but not its last bytes: a connection that closes has a timer until it
+ * is closed, so no timer but ours means that nothing is left. */
+static void settle_begin(struct worker_thread *t)
+{
+    struct loop *l = &t->worker.loop;
+    t->stage = WORKER_SETTLING;
+    timer_stop(&l->timers, &t->sweep);
+    origin_pools_close(&t->worker.pools);
+    timer_set(&l->timers, &t->settle_by, l->now_ms + SETTLE_MS);
+}
+
+static void advance(struct worker_thread *t)
+{
+    struct loop *l = &t->worker.loop;
+    if (t->stage == WORKER_DRAINING && worker_idle(&t->worker))
+        settle_begin(t);
+    if (t->stage == WORKER_SETTLING)
+        listens_free(t);
+    if (t->stage == WORKER_SETTLING && l->timers.count <= 1u + t->extra_timers &&
+        list_empty(&l->dead) && list_empty(&t->listens))
+        t->stage = WORKER_ENDED;
+    if (t->stage == WORKER_ENDED)
+        timer_stop(&l->timers, &t->settle_by);
+}
+
+bool worker_tick(struct worker_thread *t)
+{
+    loop_tick(&t->worker.loop);
+    if (t->stage != WORKER_RUNNING)
+        advance(t);
+    return t->stage != WORKER_ENDED;
+}
+
+/* ---- threads ---- */
+
+static void ended_run(struct mail *m, struct loop *l)
+{
+    struct worker_thread *t = order_take(m);
+    (void)l;
+    t->set->running--;
+}
+
+static void post_ended(struct worker_thread *t)
+{
+    struct order *o = MEM_NEW(struct order);
+    o->mail.run = ended_run;
+    o->to = t;
+    mailbox_post(workers_main(t->set)->worker.loop.mailbox, &o->mail);
+}
+
+static void *thread_main(void *arg)
+{
+    struct worker_thread *t = arg;
+    char name[16];
+    snprintf(name, sizeof name, "weir-%u", t->worker.index);
+    pthread_setname_np(pthread_self(), name);
+    log_thread_begin(name, LOG_RING_BYTES);
+    while (worker_tick(t))
+        continue;
+    log_thread_end();
+    arena_cache_release();
+    post_ended(t);
+    return NULL;
+}
+
+struct worker_thread *workers_main(const struct workers *w)
+{
+    return w->all[w->count];
+}
+
+static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes)
+{
+    struct worker_thread *t = MEM_NEW(struct worker_thread);
+    w->all[i] = t;
+    w->pages[i] = aligned_alloc(64, sizeof(struct counters_shared));
+    if (!w->pages[i])
+        return false;
+    memset(w->pages[i], 0, sizeof(struct counters_shared));
+    t->set = w;
+    t->is_main = i == w->count;
+    list_init(&t->listens);
+    timer_init(&t->sweep, on_sweep);
+    timer_init(&t->settle_by, on_settle_by);
+    return worker_init(&t->worker, i, &io_backend_epoll, NULL, &h1_origin_engine, w->pages[i],
+                       buffer_cap_bytes);
+}
+
+bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes)
+{
+    *w = (struct workers){.count = count};
+    w->all = mem_new((count + 1) * sizeof *w->all);
+    w->pages = mem_new((count + 1) * sizeof *w->pages);
+    for (uint32_t i = 0; i <= count; i++)
+        if (!thread_init(w, i, buffer_cap_bytes))
+            return false;
+    return true;
+}
+
+bool workers_start(struct workers *w)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        int error = pthread_create(&w->all[i]->thread, NULL, thread_main, w->all[i]);
+        if (error) {
+            errno = error;
+            return false;
+        }
+        w->running++;
+    }
+    return true;
+}
+
+/* Not after a settle that timed out: connections are still open then, and the process ends. */
+static void thread_release(struct worker_thread *t)
+{
+    struct loop *l = &t->worker.loop;
+    bool quiet = list_empty(&t->listens) && list_empty(&l->dead) && l->timers.count == 0;
+    if (quiet)
+        worker_release(&t->worker);
+    free(t);
+}
+
+void workers_release(struct workers *w)
+{
+    for (uint32_t i = 0; i < w->count; i++)
+        pthread_join(w->all[i]->thread, NULL);
+    for (uint32_t i = 0; i <= w->count; i++)
+        thread_release(w->all[i]);
+    for (uint32_t i = 0; i <= w->count; i++)
+        free(w->pages[i]);
+    free(w->all);
+    free(w->pages);
+}
