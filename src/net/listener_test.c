@@ -269,8 +269,8 @@ static int run_out_of_descriptors(void)
     tick_without_waiting();
     if (loop_busy(&loop) || !ln.paused) /* nothing spins */
         return 3;
-    loop_tick(&loop); /* sleeps until the timer and finds nothing better */
-    loop_tick(&loop);
+    for (int i = 0; i < 4; i++)
+        loop_tick(&loop); /* sleeps until the timer and finds nothing better */
     if (counter_get(&counters, METRIC_ACCEPT_PAUSED) < 2 || accept_count != 2)
         return 4;
     close_all(accepted, 2);
