@@ -120,17 +120,22 @@ static void failed_reopen_keeps_the_file(void **state)
 static void drop_waits_for_queued_lines(void **state)
 {
     struct test_dir *d = *state;
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    enum { FILES = sizeof(names) / sizeof(*names) };
     log_start();
     log_thread_begin("test", 1);
-    for (int i = 0; i < 20; i++) {
-        int sink = log_sink_open(LOG_TO_FILE, test_path(d, "a"));
+    for (size_t i = 0; i < FILES; i++) {
+        int sink = log_sink_open(LOG_TO_FILE, test_path(d, names[i]));
         assert_true(sink > 0);
-        assert_true(log_line(sink, SLICE("x")));
+        assert_true(log_line(sink, slice_of(names[i])));
         log_sink_drop(sink);
     }
     log_stop();
     log_thread_end();
-    assert_int_equal(strlen(test_read(d, "a")), 40);
+    for (size_t i = 0; i < FILES; i++) {
+        assert_int_equal(test_read(d, names[i])[0], names[i][0]);
+        assert_int_equal(strlen(d->text), 2);
+    }
 }
 
 static void limit_file_size(rlim_t bytes)
