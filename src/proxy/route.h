@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/radix.h"
 #include "conf/snapshot.h"
 #include "http/stream.h"
@@ -79,6 +80,13 @@ struct trust_conf {
     uint32_t count;
 };
 
+/* `log error`: main opens it and hands it to log_error_set(). */
+struct error_log_conf {
+    enum log_level level;
+    enum log_target target;
+    struct slice path; /* LOG_TO_FILE; NUL-terminated */
+};
+
 struct proxy_conf {
     struct listen_conf **listens;
     uint32_t listen_count;
@@ -87,6 +95,8 @@ struct proxy_conf {
     struct settings defaults; /* top level, complete */
     struct stream_limits limits; /* of origin-side heads */
     struct trust_conf trust;
+    struct error_log_conf error_log;
+    struct access_log *logs; /* every access log of the configuration: access_logs_open() */
 };
 
 struct listen_conf *listen_find(const struct proxy_conf *p, struct slice key);

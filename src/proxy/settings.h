@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SETTING_UNSET INT64_MIN
@@ -45,3 +46,12 @@ void settings_unset(struct settings *s);
 /* Where `nearer` sets a field it wins. */
 void settings_merge(struct settings *s, const struct settings *nearer);
 bool settings_is_set(int64_t v);
+bool settings_pointer_is_set(const void *p);
+bool settings_empty(const struct settings *s); /* nothing is set */
+
+/* Neighbouring fields, by the offsets of the first and the last: what one directive sets. */
+struct settings_span {
+    size_t first, last;
+};
+void settings_copy_span(struct settings *to, const struct settings *from,
+                        struct settings_span span);

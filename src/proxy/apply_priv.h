@@ -1,0 +1,16 @@
+/* apply_priv.h - what the rows in rows.c do (apply.c). Their scope is a struct settings with only
+ * those fields set that the directives of one block set. Private to src/proxy. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "conf/directive.h"
+
+conf_apply_fn settings_apply; /* typed value and typed options into their fields */
+conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply;
+
+/* `request buffer on memory=1M`, whose row belongs to the filter for request headers. */
+bool is_request_buffer(const struct conf_node *n);
+void request_buffer_apply(struct conf_build *b, void *scope, const struct conf_node *n);
+const struct directive *buffer_row(void); /* rows.c */
+
+/* CONF_RATE counts thousandths per second. */
+int64_t body_rate_bytes(int64_t rate);

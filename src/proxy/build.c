@@ -1,0 +1,505 @@
+/* build.c - from the checked block tree to listeners, sites and routes.
+ *
+ * Top level first (its settings are the defaults of everything), then listeners, then each site
+ * with its routes, then which site answers where. Names and paths go straight into the tables in
+ * which requests look them up, so a name or path that is there twice shows as it is put in. */
+// SPDX-License-Identifier: Apache-2.0
+#include "http/uri.h"
+#include "proxy/access_log.h"
+#include "proxy/build_priv.h"
+#include "proxy/pattern.h"
+
+enum {
+    HEAD_BYTES = 32 * 1024,
+    LINE_BYTES = 16 * 1024,
+    HEADER_COUNT = 100,
+    TRAILER_BYTES = 8 * 1024,
+    CHUNK_EXT_BYTES = 1024,
+    LINGER_MS = 2000,
+    ORIGIN_HEAD_BYTES = 64 * 1024,
+    ORIGIN_HEADER_COUNT = 200,
+};
+
+static const char *path_of(struct conf_pos pos)
+{
+    return pos.file ? pos.file->path : "(default)";
+}
+
+static void first_hint(struct builder *bu, struct conf_pos first)
+{
+    diag_hint(bu->b->diag, "first in %s:%u", path_of(first), first.line);
+}
+
+/* --- routes ------------------------------------------------------------------------------------*/
+
+static bool is_bare(const struct conf_word *w, const char *text)
+{
+    return w->quote == CONF_BARE && slice_eq(w->text, slice_of(text));
+}
+
+static bool route_words(struct builder *bu, const struct conf_node *n, struct route *r,
+                        const struct conf_word **path)
+{
+    bool two = n->arg_count == 2;
+    *path = &n->args[n->arg_count - 1];
+    r->kind = two ? ROUTE_EXACT : ROUTE_PREFIX;
+    if (two && is_bare(&n->args[0], "~")) {
+        r->kind = ROUTE_PATTERN;
+    } else if (two && !is_bare(&n->args[0], "=")) {
+        diag_error(bu->b->diag, n->args[0].pos,
+                   "PREFIX, '= PATH' or '~ REGEX' is due after 'route'");
+        diag_hint(bu->b->diag, "each prefix has a route of its own");
+        return false;
+    }
+    r->strip = n->option_count > 0;
+    if (!r->strip || r->kind == ROUTE_PREFIX)
+        return true;
+    diag_error(bu->b->diag, n->options[0].value.pos, "only a prefix can be stripped");
+    diag_hint(bu->b->diag, "'rewrite' can change any path");
+    return false;
+}
+
+/* The form in which requests are looked up: as normalised as theirs. */
+static bool route_path(struct builder *bu, const struct conf_word *w, struct slice *key)
+{
+    struct uri uri;
+    if (w->text.len == 0 || w->text.at[0] != '/') {
+        diag_error(bu->b->diag, w->pos, "a path begins with '/'");
+        if (w->text.len > 0 && (w->text.at[0] == '^' || w->text.at[0] == '='))
+            diag_hint(bu->b->diag,
+                      "a space is due before the path: 'route = /x', 'route ~ \"^/x\"'");
+        return false;
+    }
+    if (uri_parse(w->text, &uri) != ERR_OK || uri.has_query ||
+        uri_normalize_path(bu->b->arena, uri.raw_path, 0, key) != ERR_OK) {
+        diag_error(bu->b->diag, w->pos, "'%.*s' is not a path that a request can have",
+                   SLICE_ARG(w->text));
+        diag_hint(bu->b->diag, uri.has_query ? "test a query with 'when query.NAME == VALUE'"
+                                             : "other characters are written like %%20");
+        return false;
+    }
+    return true;
+}
+
+static void pattern_add(struct builder *bu, struct site *s, struct route *r,
+                        const struct conf_word *w)
+{
+    r->regex = pattern_compile(bu->b, w);
+    if (r->regex)
+        s->patterns[s->pattern_count++] = r;
+}
+
+/* Into the table for its kind; a path that is there already is an error. */
+static void route_add(struct builder *bu, struct site *s, struct route *r,
+                      const struct conf_word *w)
+{
+    struct slice key;
+    void *old = NULL;
+    r->pattern = w->text;
+    if (r->kind == ROUTE_PATTERN) {
+        pattern_add(bu, s, r, w);
+        return;
+    }
+    if (!route_path(bu, w, &key))
+        return;
+    if (r->kind == ROUTE_EXACT) {
+        old = hash_map_find(&s->exact, key);
+        if (!old)
+            hash_map_put(&s->exact, key, r);
+    } else {
+        enum err e = radix_add(&s->prefixes, key, r, &old);
+        ASSERT(e == ERR_OK);
+    }
+    if (!old)
+        return;
+    diag_error(bu->b->diag, w->pos, "this site has a route for '%.*s' already", SLICE_ARG(w->text));
+    first_hint(bu, ((struct route *)old)->pos);
+}
+
+static void route_policies(struct route *r, const struct policy *p)
+{
+    r->settings = p->settings;
+    memcpy(r->chains, p->chains, sizeof(r->chains));
+    r->filter_count = p->use_count;
+    r->state_bytes = p->state_bytes;
+    r->whens = p->whens;
+    r->when_count = p->when_count;
+}
+
+static void route_build(struct builder *bu, struct site *s, const struct policy *site_policy,
+                        const struct conf_node *n)
+{
+    struct policy p;
+    const struct conf_word *path;
+    struct route *r = BUILD_NEW(bu->b, struct route);
+    r->site = s;
+    r->pos = n->pos;
+    s->routes[s->route_count++] = r;
+    if (route_words(bu, n, r, &path))
+        route_add(bu, s, r, path);
+    policy_derive(bu, site_policy, n, &p);
+    route_policies(r, &p);
+    if (policy_has_target(&p))
+        return;
+    diag_warn(bu->b->diag, n->pos, "requests to this route are answered with 404");
+    diag_hint(bu->b->diag, "'proxy', 'respond' or 'redirect' is due, here or in the site");
+}
+
+/* --- sites -------------------------------------------------------------------------------------*/
+
+static bool site_name_scheme(struct builder *bu, const struct conf_word *w, struct slice *name)
+{
+    struct slice http = SLICE("http://");
+    *name = w->text;
+    if (slice_starts(w->text, SLICE("https://"))) {
+        diag_error(bu->b->diag, w->pos, "TLS is not available yet");
+        diag_hint(bu->b->diag, "write the name alone, or with http://");
+        return false;
+    }
+    if (slice_starts(w->text, http))
+        *name = slice_from(w->text, http.len);
+    return true;
+}
+
+/* In lower case, checked; "*" and "*.name" as they are. */
+static bool site_name_parse(struct builder *bu, const struct conf_word *w, struct slice *out)
+{
+    struct slice name, host;
+    uint16_t port = 0;
+    if (!site_name_scheme(bu, w, &name))
+        return false;
+    if (slice_eq(name, SLICE("*"))) {
+        *out = name;
+        return true;
+    }
+    bool wild = slice_starts(name, SLICE("*."));
+    struct slice rest = slice_from(name, wild ? 2 : 0);
+    bool valid = slice_find(rest, '*') == rest.len &&
+                 uri_host_parse(bu->b->arena, rest, &host, &port) == ERR_OK;
+    if (!valid || port != 0) {
+        diag_error(bu->b->diag, w->pos, "'%.*s' is not a host name", SLICE_ARG(w->text));
+        diag_hint(bu->b->diag, port ? "ports are a matter of 'listen'"
+                                    : "app.example.com, *.example.com or * is due");
+        return false;
+    }
+    *out = wild ? arena_printf(bu->b->arena, "*.%.*s", SLICE_ARG(host)) : host;
+    return out->at != NULL;
+}
+
+static void site_names(struct builder *bu, struct site *s, const struct conf_node *n)
+{
+    struct site_name *names = BUILD_ARRAY(bu->b, struct site_name, n->arg_count);
+    s->names = names;
+    for (uint32_t i = 0; i < n->arg_count; i++) {
+        struct site_name *name = &names[s->name_count];
+        if (!site_name_parse(bu, &n->args[i], &name->text))
+            continue;
+        name->pos = n->args[i].pos;
+        s->name_count++;
+    }
+}
+
+static uint32_t children_named(const struct conf_node *block, const char *name)
+{
+    uint32_t count = 0;
+    CONF_NODE_EACH(n, block)
+    count += n->row && node_is(n, name);
+    return count;
+}
+
+static struct site *site_build(struct builder *bu, const struct policy *top,
+                               const struct conf_node *n)
+{
+    struct policy p;
+    struct site *s = BUILD_NEW(bu->b, struct site);
+    uint32_t routes = children_named(n, "route");
+    s->pos = n->pos;
+    s->node = n;
+    s->patterns = BUILD_ARRAY(bu->b, struct route *, routes);
+    s->routes = BUILD_ARRAY(bu->b, struct route *, routes + 1);
+    s->own = BUILD_NEW(bu->b, struct route);
+    *s->own = (struct route){.kind = ROUTE_SITE, .pattern = SLICE("/"), .pos = n->pos, .site = s};
+    hash_map_init(&s->exact);
+    radix_init(&s->prefixes, bu->b->arena);
+    site_names(bu, s, n);
+    policy_derive(bu, top, n, &p);
+    route_policies(s->own, &p);
+    CONF_NODE_EACH(child, n)
+    {
+        if (child->row && node_is(child, "route"))
+            route_build(bu, s, &p, child);
+    }
+    s->routes[s->route_count++] = s->own;
+    if (routes == 0 && !policy_has_target(&p)) {
+        diag_warn(bu->b->diag, n->pos, "requests to this site are answered with 404");
+        diag_hint(bu->b->diag, "'proxy', 'respond' or 'redirect' is due");
+    }
+    return s;
+}
+
+/* --- listeners ---------------------------------------------------------------------------------*/
+
+static bool listen_spec(struct builder *bu, const struct conf_word *w, struct addr *out)
+{
+    struct addr_spec spec;
+    if (addr_spec_parse(w->text, &spec) != ERR_OK) {
+        diag_error(bu->b->diag, w->pos, "an address is due: :8080, 127.0.0.1:8080 or unix:/PATH");
+        return false;
+    }
+    if (!spec.is_unix && spec.port == 0) {
+        diag_error(bu->b->diag, w->pos, "a port is due: %.*s:80", SLICE_ARG(w->text));
+        return false;
+    }
+    if (slice_eq(spec.host, SLICE("localhost")))
+        spec =
+            (struct addr_spec){.host = SLICE("127.0.0.1"), .port = spec.port, .is_literal = true};
+    if (addr_from_spec(&spec, out) == ERR_OK)
+        return true;
+    diag_error(bu->b->diag, w->pos, "'%.*s' is not an IP address or unix socket",
+               SLICE_ARG(spec.host));
+    diag_hint(bu->b->diag, "which names weir answers to is a matter of 'site'");
+    return false;
+}
+
+static struct listen_conf *listen_add(struct builder *bu, const struct addr *a, struct conf_pos pos)
+{
+    char text[ADDR_TEXT_BYTES];
+    struct proxy_conf *p = bu->proxy;
+    struct listen_conf *l = BUILD_NEW(bu->b, struct listen_conf);
+    l->key = arena_dup(bu->b->arena, (struct slice){text, addr_write(text, a)});
+    l->addr = *a;
+    l->pos = pos;
+    hash_map_init(&l->exact);
+    hash_map_init(&l->wildcards);
+    struct listen_conf **list = BUILD_ARRAY(bu->b, struct listen_conf *, p->listen_count + 1);
+    if (p->listen_count > 0)
+        memcpy(list, p->listens, p->listen_count * sizeof(*list));
+    list[p->listen_count++] = l;
+    p->listens = list;
+    return l;
+}
+
+/* Makes the listener of a directive or finds the one of that address. NULL after an error. */
+static struct listen_conf *listen_build(struct builder *bu, const struct conf_node *n, bool *found)
+{
+    struct addr a;
+    char text[ADDR_TEXT_BYTES];
+    if (n->option_count > 0) {
+        diag_error(bu->b->diag, n->options[0].value.pos, "TLS is not available yet");
+        return NULL;
+    }
+    if (!listen_spec(bu, &n->args[0], &a))
+        return NULL;
+    struct slice key = {text, addr_write(text, &a)};
+    struct listen_conf *l = listen_find(bu->proxy, key);
+    *found = l != NULL;
+    return l ? l : listen_add(bu, &a, n->pos);
+}
+
+/* What sites stand on when there is no `listen`. */
+static struct listen_conf *listen_default(struct builder *bu)
+{
+    struct addr any;
+    char text[ADDR_TEXT_BYTES];
+    enum err e = addr_from_spec(&(struct addr_spec){.port = 80}, &any);
+    ASSERT(e == ERR_OK);
+    struct listen_conf *l = listen_find(bu->proxy, (struct slice){text, addr_write(text, &any)});
+    return l ? l : listen_add(bu, &any, (struct conf_pos){0});
+}
+
+static void listens_top(struct builder *bu)
+{
+    CONF_NODE_EACH(n, &bu->conf->tree->root)
+    {
+        bool found = false;
+        struct listen_conf *l = n->row && node_is(n, "listen") ? listen_build(bu, n, &found) : NULL;
+        if (!l || !found)
+            continue;
+        diag_error(bu->b->diag, n->args[0].pos, "'%.*s' is listened on already",
+                   SLICE_ARG(n->args[0].text));
+        first_hint(bu, l->pos);
+    }
+}
+
+/* --- which site answers where ------------------------------------------------------------------*/
+
+static struct site *name_put(struct listen_conf *l, struct slice name, struct site *s)
+{
+    struct site *old = l->fallback;
+    if (slice_eq(name, SLICE("*"))) {
+        l->fallback = old ? old : s;
+        return old;
+    }
+    bool wild = slice_starts(name, SLICE("*."));
+    struct hash_map *map = wild ? &l->wildcards : &l->exact;
+    struct slice key = wild ? slice_from(name, 2) : name;
+    old = hash_map_find(map, key);
+    if (!old)
+        hash_map_put(map, key, s);
+    return old;
+}
+
+static void site_on(struct builder *bu, struct listen_conf *l, struct site *s)
+{
+    const struct settings *set = &s->own->settings;
+    for (uint32_t i = 0; i < s->name_count; i++) {
+        const struct site *old = name_put(l, s->names[i].text, s);
+        if (!old)
+            continue;
+        diag_error(bu->b->diag, s->names[i].pos, "'%.*s' is claimed twice on %.*s",
+                   SLICE_ARG(s->names[i].text), SLICE_ARG(l->key));
+        first_hint(bu, old->pos);
+    }
+    if (l->limits.header_ms < set->client_header_ms)
+        l->limits.header_ms = set->client_header_ms;
+    if (l->limits.keepalive_ms < set->keepalive_ms)
+        l->limits.keepalive_ms = set->keepalive_ms;
+}
+
+static void site_on_own(struct builder *bu, struct site *s)
+{
+    CONF_NODE_EACH(n, s->node)
+    {
+        bool found;
+        struct listen_conf *l = n->row && node_is(n, "listen") ? listen_build(bu, n, &found) : NULL;
+        if (l)
+            site_on(bu, l, s);
+    }
+}
+
+/* Sites without a `listen` of their own, on the top-level ones, or on :80. */
+static void sites_place(struct builder *bu)
+{
+    struct proxy_conf *p = bu->proxy;
+    uint32_t top_count = p->listen_count;
+    for (uint32_t i = 0; i < p->site_count; i++) {
+        struct site *s = p->sites[i];
+        if (children_named(s->node, "listen") > 0) {
+            site_on_own(bu, s);
+            continue;
+        }
+        if (top_count == 0)
+            site_on(bu, listen_default(bu), s);
+        for (uint32_t l = 0; l < top_count; l++)
+            site_on(bu, p->listens[l], s);
+    }
+}
+
+static struct stream_limits limits_of(uint32_t head_bytes, uint32_t header_count)
+{
+    return (struct stream_limits){.head_bytes = head_bytes,
+                                  .line_bytes = LINE_BYTES,
+                                  .header_count = header_count,
+                                  .trailer_bytes = TRAILER_BYTES,
+                                  .chunk_ext_bytes = CHUNK_EXT_BYTES,
+                                  .linger_ms = LINGER_MS};
+}
+
+/* A listener without any site still speaks HTTP: it says 421. */
+static void limits_finish(struct proxy_conf *p)
+{
+    for (uint32_t i = 0; i < p->listen_count; i++) {
+        struct stream_limits *to = &p->listens[i]->limits;
+        int64_t header_ms = to->header_ms, keepalive_ms = to->keepalive_ms;
+        *to = limits_of(HEAD_BYTES, HEADER_COUNT);
+        to->header_ms = header_ms > 0 ? header_ms : p->defaults.client_header_ms;
+        to->keepalive_ms = keepalive_ms > 0 ? keepalive_ms : p->defaults.keepalive_ms;
+    }
+    p->limits = limits_of(ORIGIN_HEAD_BYTES, ORIGIN_HEADER_COUNT);
+    p->limits.header_ms = p->defaults.client_header_ms;
+    p->limits.keepalive_ms = p->defaults.keepalive_ms;
+}
+
+/* --- top level ---------------------------------------------------------------------------------*/
+
+static void trust_add(struct builder *bu, const struct conf_node *n)
+{
+    struct trust_conf *t = &bu->proxy->trust;
+    struct addr_prefix *all = BUILD_ARRAY(bu->b, struct addr_prefix, t->count + n->arg_count);
+    if (t->count > 0)
+        memcpy(all, t->prefixes, t->count * sizeof(*all));
+    t->prefixes = all;
+    for (uint32_t i = 0; i < n->arg_count; i++) {
+        if (addr_prefix_parse(n->args[i].text, &all[t->count]) == ERR_OK)
+            t->count++;
+        else
+            diag_error(bu->b->diag, n->args[i].pos, "an address or prefix is due: 10.0.0.0/8");
+    }
+}
+
+static bool row_is_ours(const struct directive *row)
+{
+    for (const struct directive *r = proxy_rows; r->name; r++) {
+        if (r == row)
+            return true;
+    }
+    return false;
+}
+
+static void defaults_build(struct builder *bu)
+{
+    struct settings own;
+    settings_defaults(bu->b, &bu->proxy->defaults);
+    settings_unset(&own);
+    bu->proxy->error_log = (struct error_log_conf){.level = LOG_NOTICE_, .target = LOG_TO_STDERR};
+    CONF_NODE_EACH(n, &bu->conf->tree->root)
+    {
+        if (n->row && row_is_ours(n->row) && n->row->apply)
+            conf_apply(bu->b, &own, n);
+        else if (n->row && node_is(n, "trust"))
+            trust_add(bu, n);
+    }
+    settings_merge(&bu->proxy->defaults, &own);
+    if (!bu->proxy->defaults.log)
+        bu->proxy->defaults.log = access_log_default(bu->b);
+}
+
+static void filters_sort(struct builder *bu)
+{
+    for (int stage = STAGE_EARLY; stage <= STAGE_SHAPE; stage++) {
+        for (const struct filter_type *const *f = filters_all; *f; f++) {
+            if ((int)(*f)->stage != stage)
+                continue;
+            ASSERT(bu->filter_count < FILTERS_MAX);
+            bu->filters[bu->filter_count++] = *f;
+        }
+    }
+}
+
+static void sites_build(struct builder *bu)
+{
+    struct policy top;
+    struct proxy_conf *p = bu->proxy;
+    policy_init(bu, &top);
+    p->sites = BUILD_ARRAY(bu->b, struct site *, children_named(&bu->conf->tree->root, "site"));
+    CONF_NODE_EACH(n, &bu->conf->tree->root)
+    {
+        if (n->row && node_is(n, "site"))
+            p->sites[p->site_count++] = site_build(bu, &top, n);
+    }
+}
+
+/* The tables that are not in the arena. */
+static void proxy_release(void *ctx)
+{
+    struct proxy_conf *p = ctx;
+    for (uint32_t i = 0; i < p->listen_count; i++) {
+        hash_map_release(&p->listens[i]->exact);
+        hash_map_release(&p->listens[i]->wildcards);
+    }
+    for (uint32_t i = 0; i < p->site_count; i++)
+        hash_map_release(&p->sites[i]->exact);
+}
+
+void proxy_build(struct conf_build *b, struct conf *c)
+{
+    struct builder bu = {.b = b, .conf = c};
+    bu.proxy = c->proxy = BUILD_NEW(b, struct proxy_conf);
+    conf_on_free(c, proxy_release, c->proxy);
+    filters_sort(&bu);
+    defaults_build(&bu);
+    listens_top(&bu);
+    sites_build(&bu);
+    sites_place(&bu);
+    limits_finish(c->proxy);
+}

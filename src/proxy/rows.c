@@ -1,0 +1,448 @@
+/* rows.c - the directives of listeners, sites, routes and their scalar policies.
+ *
+ * Policies that have an apply() here set fields of a struct settings; what a block leaves unset
+ * comes from the blocks around it (policy.c). Defaults stand in the rows: settings_defaults() reads
+ * them from here. Blocks (site, route, when, test) have no apply(): build.c walks them. */
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/access_log.h"
+#include "proxy/apply_priv.h"
+#include "proxy/build_priv.h"
+#include "proxy/respond.h"
+
+#define SETTING(field) offsetof(struct settings, field)
+#define YEAR_MS        (365LL * 24 * 3600 * 1000)
+
+static const struct conf_choice on_off[] = {{"on", 1, NULL}, {"off", 0, NULL}, {0}};
+
+static const struct directive timeout_options[] = {
+    {.name = "client_header",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = SETTING(client_header_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "10s",
+     .usage = "TIME",
+     .text =
+         "From the first byte of a request to the end of its header fields. The site is not known "
+         "yet then: the longest one of a listener's sites counts."},
+    {.name = "client_body",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(client_body_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "30s",
+     .usage = "TIME|off",
+     .text = "Between two pieces of a request body."},
+    {.name = "client_send",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(client_send_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "30s",
+     .usage = "TIME|off",
+     .text = "How long a client may take nothing of its response."},
+    {.name = "keepalive",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .offset = SETTING(keepalive_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "75s",
+     .usage = "TIME",
+     .text = "How long a client's connection stays open between two requests. The longest one of a "
+             "listener's sites counts."},
+    {.name = "connect",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(connect_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "5s",
+     .usage = "TIME|off",
+     .text = "To connect to a server. The upstream's own timeouts win over those of routes."},
+    {.name = "first_byte",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(first_byte_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "60s",
+     .usage = "TIME|off",
+     .text = "From the request sent to the head of the server's response."},
+    {.name = "read",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(read_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "60s",
+     .usage = "TIME|off",
+     .text =
+         "Between two pieces of the server's response. Event streams that may be silent for long "
+         "need more, or `off`."},
+    {.name = "send",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(send_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "60s",
+     .usage = "TIME|off",
+     .text = "How long the server may take nothing of the request."},
+    {.name = "request",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(request_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "off",
+     .usage = "TIME|off",
+     .text = "The whole request, from its head to the last byte of the response."},
+    {.name = "tunnel",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(tunnel_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "1h",
+     .usage = "TIME|off",
+     .text = "How long a tunnel (WebSocket) may be silent in both directions."},
+    {0},
+};
+
+static const struct directive body_options[] = {
+    {.name = "max",
+     .where = IN_OPTIONS,
+     .type = CONF_SIZE,
+     .off_ok = true,
+     .offset = SETTING(body_max_bytes),
+     .min = 0,
+     .max = INT64_MAX,
+     .def = "100M",
+     .usage = "SIZE|off",
+     .text = "Largest request body; a larger one is answered with 413."},
+    {.name = "rate",
+     .where = IN_OPTIONS,
+     .type = CONF_RATE,
+     .off_ok = true,
+     .offset = SETTING(body_rate),
+     .min = 1000,
+     .max = INT64_MAX,
+     .def = "100B/s",
+     .usage = "RATE|off",
+     .text =
+         "Slowest rate at which a request body may come, after the first 10 seconds; below it the "
+         "request ends with 408."},
+    {.name = "queue",
+     .where = IN_OPTIONS,
+     .type = CONF_SIZE,
+     .offset = SETTING(body_queue_bytes),
+     .min = 16384,
+     .max = 64 << 20,
+     .def = "256k",
+     .usage = "SIZE",
+     .text = "How much of a body weir holds, in each direction, when the other side is slower. It "
+             "bounds the memory that a slow client costs."},
+    {0},
+};
+
+static const struct directive buffer_options[] = {
+    {.name = "memory",
+     .where = IN_OPTIONS,
+     .type = CONF_SIZE,
+     .offset = SETTING(buffer_memory_bytes),
+     .min = 0,
+     .max = 1 << 30,
+     .def = "1M",
+     .usage = "SIZE",
+     .text = "A larger body goes to a temporary file."},
+    {0},
+};
+
+static const struct directive retry_options[] = {
+    {.name = "on",
+     .where = IN_OPTIONS,
+     .usage = "STATUS,...",
+     .text = "Also when the server answers with one of these: `502`, `503`, `504`; `off`: never."},
+    {0},
+};
+
+static const struct directive log_options[] = {
+    {.name = "to",
+     .where = IN_OPTIONS,
+     .usage = "stdout|stderr|syslog|FILE",
+     .text = "Where the lines go. A file is opened again on SIGUSR1. Access logs go to `stdout`, "
+             "the error log to `stderr` unless told otherwise."},
+    {0},
+};
+
+static const struct directive listen_options[] = {
+    {.name = "tls", .where = IN_OPTIONS, .type = CONF_MARK, .text = "TLS; not available yet."},
+    {0},
+};
+
+static const struct directive route_options[] = {
+    {.name = "strip",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .text = "Cuts the route's prefix off the path before the request goes on."},
+    {0},
+};
+
+static const struct directive test_request_options[] = {
+    {.name = "from",
+     .where = IN_OPTIONS,
+     .type = CONF_STRING,
+     .def = "127.0.0.1",
+     .usage = "IP",
+     .text = "Address that the request comes from."},
+    {0},
+};
+
+#define TEST_METHOD(method)                                                                 \
+    {                                                                                       \
+        .name = method, .where = IN_TEST, .args_min = 1, .args_max = 1,                     \
+        .options = test_request_options, .usage = "PATH|URL [from=IP]",                     \
+        .text = "The request of the test. A path is asked of the site's first name; a URL " \
+                "names another host.",                                                      \
+        .example = method " /api/v1?x=1 from=10.0.0.1"                                      \
+    }
+
+const struct directive proxy_rows[] = {
+    {.name = "listen",
+     .where = IN_TOP | IN_SITE,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 1,
+     .options = listen_options,
+     .usage = "ADDRESS",
+     .text = "An address to accept connections on: `:8080` (every address of the machine), "
+             "`127.0.0.1:8080`, `[::1]:8080`, `unix:/run/weir.sock`. Sites without a `listen` of "
+             "their own answer on every top-level one; a `listen` in a site is for that site. "
+             "Without any, sites stand on `:80`.",
+     .example = "listen 127.0.0.1:8080"},
+    {.name = "site",
+     .where = IN_TOP,
+     .repeat = true,
+     .block_due = true,
+     .args_min = 1,
+     .args_max = 255,
+     .opens = IN_SITE,
+     .usage = "NAME...",
+     .text =
+         "A virtual host: what is asked of one of these names. `*.example.com` takes every name "
+         "below example.com that has no site of its own, `*` takes the rest. A host that no "
+         "site takes is answered with 421.",
+     .example = "site app.example.com www.example.com {\n    proxy localhost:3000\n}"},
+    {.name = "route",
+     .where = IN_SITE,
+     .repeat = true,
+     .block_due = true,
+     .args_min = 1,
+     .args_max = 2,
+     .opens = IN_ROUTE,
+     .options = route_options,
+     .usage = "PREFIX [strip] | = PATH | ~ REGEX",
+     .text = "Policies for a part of the site. An exact path (`route = /x`) beats regular "
+             "expressions (`route ~ \"\\.php$\"`, tried in the order of the file), which beat the "
+             "longest prefix; otherwise order does not matter. A prefix covers whole segments: "
+             "`/a` takes `/a` and `/a/b`, not `/ab`. Inherits what the site sets.",
+     .example = "route /api/ strip {\n    proxy 10.0.0.3:9000\n}"},
+    {.name = "when",
+     .where = IN_SITE | IN_ROUTE,
+     .repeat = true,
+     .block_due = true,
+     .args_min = 1,
+     .args_max = 255,
+     .opens = IN_WHEN,
+     .usage = "CONDITION",
+     .text = "Adds policies to requests for which the condition holds; several may. Tests are "
+             "SUBJECT OPERATOR VALUE, joined by `and`, `or`, `not` and parentheses. Subjects: "
+             "`method host path query query.NAME header.NAME cookie.NAME ip country scheme proto`. "
+             "Operators: `==`, `!=`, `~` and `!~` (regular expression), `in` (one of several "
+             "values; addresses and prefixes for `ip`). A header, cookie or query parameter alone "
+             "tests whether it is there.",
+     .example = "when method == POST and path ~ \"^/upload\" {\n    body max=1G\n}"},
+    {.name = "no",
+     .where = IN_SITE | IN_ROUTE,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 255,
+     .usage = "DIRECTIVE...",
+     .text = "Takes back what the blocks around this one set by these directives.",
+     .example = "no request response"},
+    {.name = "proxy",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 255,
+     .opens = IN_PROXY,
+     .apply = proxy_apply,
+     .usage = "UPSTREAM | ADDRESS... [{ ... }]",
+     .text = "Sends requests to a named upstream, or to the servers at these addresses. Addresses "
+             "may have a block with what an upstream's block may hold.",
+     .example = "proxy 10.0.0.3:9000 10.0.0.4:9000"},
+    {.name = "respond",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 2,
+     .options = respond_options,
+     .apply = respond_apply,
+     .usage = "STATUS [TEXT] [type=MEDIA-TYPE]",
+     .text = "Answers without a server. TEXT may hold variables.",
+     .example = "respond 200 \"hello $client_ip\""},
+    {.name = "redirect",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 2,
+     .apply = redirect_apply,
+     .usage = "[STATUS] TO",
+     .text = "Sends the client elsewhere, with 302 or the given status. TO may hold variables.",
+     .example = "redirect 301 https://$host$uri"},
+    {.name = "timeout",
+     .where = IN_TOP | IN_POLICY,
+     .repeat = true,
+     .options = timeout_options,
+     .apply = settings_apply,
+     .usage = "NAME=TIME... | { NAME TIME ... }",
+     .text = "How long the parts of a request may take. At the top level: for all sites.",
+     .example = "timeout read=10m connect=2s"},
+    {.name = "body",
+     .where = IN_TOP | IN_POLICY,
+     .repeat = true,
+     .options = body_options,
+     .apply = body_apply,
+     .usage = "[max=SIZE|off] [rate=RATE|off] [queue=SIZE]",
+     .text = "Limits of bodies.",
+     .example = "body max=1G"},
+    {.name = "buffer",
+     .where = IN_TOP | IN_POLICY,
+     .type = CONF_CHOICE,
+     .choices = on_off,
+     .offset = SETTING(buffer_request),
+     .def = "off",
+     .options = buffer_options,
+     .apply = settings_apply,
+     .usage = "on|off [memory=SIZE]",
+     .text = "`on`: receives the whole request body before a server is chosen, for servers that "
+             "handle one request at a time. Also written `request buffer on`.",
+     .example = "buffer on memory=4M"},
+    {.name = "merge_slashes",
+     .where = IN_TOP,
+     .type = CONF_CHOICE,
+     .choices = on_off,
+     .offset = SETTING(merge_slashes),
+     .def = "off",
+     .apply = settings_apply,
+     .usage = "on|off",
+     .text = "`on`: several slashes in a row count as one, in routes and for servers.",
+     .example = "merge_slashes on"},
+    {.name = "retry",
+     .where = IN_TOP | IN_POLICY,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .min = 0,
+     .max = 10,
+     .offset = SETTING(retry_tries),
+     .options = retry_options,
+     .apply = retry_apply,
+     .usage = "COUNT|off [on=STATUS,...]",
+     .text =
+         "How often a request that failed is sent to another server: when it could not connect, "
+         "and, for idempotent requests whose body is still at hand, when the connection broke. "
+         "Overrides the upstream's `retry`; its budget counts on.",
+     .example = "retry 1 on=502,503"},
+    {.name = "log",
+     .where = IN_TOP | IN_POLICY,
+     .args_min = 1,
+     .args_max = 2,
+     .key_args = 1,
+     .options = log_options,
+     .apply = log_apply,
+     .usage = "access off|json|common|combined|FORMAT [to=...], error LEVEL [to=...]",
+     .text =
+         "`log access`: one line per request, in JSON unless told otherwise; FORMAT is a text "
+         "with variables, whose values are escaped. `log error` (top level only): messages from "
+         "LEVEL on: `debug info notice warn error`.",
+     .example =
+         "log access \"$client_ip $method $uri $status $duration_ms\" to=/var/log/weir/access"},
+    {.name = "trust",
+     .where = IN_TOP,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 255,
+     .usage = "PREFIX...",
+     .text = "Proxies in front of weir whose X-Forwarded-For, -Proto, -Host and Forwarded are "
+             "believed. From anybody else these fields are replaced.",
+     .example = "trust 10.0.0.0/8 fd00::/8"},
+    {.name = "test",
+     .where = IN_SITE | IN_ROUTE,
+     .repeat = true,
+     .block_due = true,
+     .args_min = 1,
+     .args_max = 1,
+     .opens = IN_TEST,
+     .usage = "NAME",
+     .text = "A request and what is to become of it. `weir check` and every reload run all tests, "
+             "without touching the network; a failing one refuses the configuration.",
+     .example = "test \"tagged\" {\n    GET /api/v1\n    expect request X-Tenant acme\n}"},
+    TEST_METHOD("GET"),
+    TEST_METHOD("HEAD"),
+    TEST_METHOD("POST"),
+    TEST_METHOD("PUT"),
+    TEST_METHOD("DELETE"),
+    TEST_METHOD("PATCH"),
+    TEST_METHOD("OPTIONS"),
+    {.name = "header",
+     .where = IN_TEST,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 2,
+     .usage = "NAME VALUE",
+     .text = "A header field of the test's request.",
+     .example = "header Accept text/html"},
+    {.name = "expect",
+     .where = IN_TEST,
+     .repeat = true,
+     .args_min = 2,
+     .args_max = 3,
+     .usage = "status N | upstream NAME | path PATH | [no] request NAME [VALUE] | [no] response "
+              "NAME [VALUE] | body TEXT",
+     .text =
+         "What is to come out: the status of the response, the upstream that is chosen, path and "
+         "header fields as the server gets them, header fields and text of the response. "
+         "Servers are not asked: their response counts as an empty 200.",
+     .example = "expect status 200"},
+    {0},
+};
+
+void settings_defaults(struct conf_build *b, struct settings *s)
+{
+    settings_unset(s);
+    conf_defaults(proxy_rows, IN_TOP, s);
+    conf_defaults(timeout_options, IN_OPTIONS, s);
+    conf_defaults(body_options, IN_OPTIONS, s);
+    conf_defaults(buffer_options, IN_OPTIONS, s);
+    s->body_rate = body_rate_bytes(s->body_rate);
+    s->target = NULL;
+    s->log = NULL; /* proxy_build() sets it once the top level is known */
+    (void)b;
+}
+
+const struct directive *buffer_row(void)
+{
+    const struct directive *row = proxy_rows;
+    while (strcmp(row->name, "buffer") != 0)
+        row++;
+    return row;
+}

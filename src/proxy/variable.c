@@ -1,0 +1,430 @@
+/* variable.c - the table of variables: what is known of an exchange, by name.
+ *
+ * A variable either borrows bytes that the exchange holds anyway, or writes a short text (numbers,
+ * addresses, times) into memory of the caller: neither allocates, so an access log line costs no
+ * memory. Values come from clients: who prints them escapes them. */
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/variable.h"
+#include "base/date.h"
+#include "base/num.h"
+#include "base/text.h"
+#include "net/conn.h"
+#include "proxy/exchange.h"
+
+_Static_assert((int)VARIABLE_WRITE_BYTES >= (int)ADDR_TEXT_BYTES, "addresses must fit");
+
+/* The request */
+
+static struct slice get_host(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->host;
+}
+
+static struct slice get_path(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->path;
+}
+
+static struct slice get_query(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->uri.has_query ? x->uri.query : SLICE_NONE;
+}
+
+static struct slice get_uri(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->req.target;
+}
+
+static struct slice get_method(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->req.method_text;
+}
+
+static struct slice get_scheme(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->client_scheme;
+}
+
+static struct slice get_proto(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->req.version_minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+}
+
+static struct slice get_request_id(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->id[0] ? slice_of(x->id) : SLICE_NONE;
+}
+
+static struct slice get_header(struct exchange *x, struct slice arg)
+{
+    const struct header *h = headers_find_name(&x->req.headers, arg);
+    return h ? h->value : SLICE_NONE;
+}
+
+static struct slice get_user_agent(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return headers_get(&x->req.headers, FIELD_USER_AGENT);
+}
+
+static struct slice get_referer(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return headers_get(&x->req.headers, FIELD_REFERER);
+}
+
+static struct slice get_cookie(struct exchange *x, struct slice arg)
+{
+    const struct header *h = headers_find(&x->req.headers, FIELD_COOKIE);
+    struct slice value = SLICE_NONE;
+    while (h && !value.at) {
+        value = field_cookie(h->value, arg);
+        h = headers_next(&x->req.headers, h);
+    }
+    return value;
+}
+
+static struct slice get_query_arg(struct exchange *x, struct slice arg)
+{
+    return x->uri.has_query ? uri_query_get(x->uri.query, arg) : SLICE_NONE;
+}
+
+static struct slice get_country(struct exchange *x, struct slice arg)
+{
+    (void)x;
+    (void)arg;
+    return SLICE_NONE;
+}
+
+/* Addresses */
+
+static const struct conn_peer *peer_of(struct exchange *x)
+{
+    return x->client && x->client->conn ? conn_peer(x->client->conn) : NULL;
+}
+
+static const struct addr *remote_of(struct exchange *x)
+{
+    const struct conn_peer *p = peer_of(x);
+    return p ? &p->remote : &x->client_addr;
+}
+
+static const struct addr *local_of(struct exchange *x)
+{
+    const struct conn_peer *p = peer_of(x);
+    if (p)
+        return &p->local;
+    return x->listen ? &x->listen->addr : NULL;
+}
+
+static size_t write_ip(char *to, const struct addr *a)
+{
+    return a && a->len > 0 ? addr_write_ip(to, a) : 0;
+}
+
+static size_t write_port(char *to, const struct addr *a)
+{
+    return a && a->len > 0 && a->sa.sa_family != AF_UNIX ? num_write_u64(to, addr_port(a)) : 0;
+}
+
+static size_t write_client_ip(struct exchange *x, char *to)
+{
+    return write_ip(to, &x->client_addr);
+}
+
+static size_t write_remote_addr(struct exchange *x, char *to)
+{
+    return write_ip(to, remote_of(x));
+}
+
+static size_t write_remote_port(struct exchange *x, char *to)
+{
+    return write_port(to, remote_of(x));
+}
+
+static size_t write_server_addr(struct exchange *x, char *to)
+{
+    return write_ip(to, local_of(x));
+}
+
+static size_t write_server_port(struct exchange *x, char *to)
+{
+    return write_port(to, local_of(x));
+}
+
+/* The decision */
+
+static struct slice get_site(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->site && x->site->name_count > 0 ? x->site->names[0].text : SLICE_NONE;
+}
+
+static struct slice get_route(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->route && x->route->kind != ROUTE_SITE ? x->route->pattern : SLICE_NONE;
+}
+
+static struct slice get_upstream(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->upstream_name.len > 0 ? x->upstream_name : SLICE_NONE;
+}
+
+static struct slice get_server(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->server_name.len > 0 ? x->server_name : SLICE_NONE;
+}
+
+static size_t write_tries(struct exchange *x, char *to)
+{
+    return x->tries > 0 ? num_write_u64(to, x->tries) : 0;
+}
+
+static struct slice get_error(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->err != ERR_OK ? slice_of(err_name(x->err)) : SLICE_NONE;
+}
+
+static struct slice get_step(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return slice_of(x->err != ERR_OK ? step_name(x->err_step) : exchange_step_name(x));
+}
+
+/* The response */
+
+static size_t write_status(struct exchange *x, char *to)
+{
+    return x->res.status > 0 ? num_write_u64(to, x->res.status) : 0;
+}
+
+static struct slice get_response(struct exchange *x, struct slice arg)
+{
+    const struct header *h = headers_find_name(&x->res.headers, arg);
+    return h ? h->value : SLICE_NONE;
+}
+
+static size_t write_body_bytes_in(struct exchange *x, char *to)
+{
+    return num_write_u64(to, x->request_bytes);
+}
+
+static size_t write_body_bytes_out(struct exchange *x, char *to)
+{
+    return num_write_u64(to, x->response_bytes);
+}
+
+static size_t write_bytes_in(struct exchange *x, char *to)
+{
+    return num_write_u64(to, x->client ? x->client->received_bytes : x->request_bytes);
+}
+
+static size_t write_bytes_out(struct exchange *x, char *to)
+{
+    return num_write_u64(to, x->client ? x->client->sent_bytes : x->response_bytes);
+}
+
+/* Times */
+
+static size_t write_ms(char *to, int64_t us)
+{
+    uint64_t v = us > 0 ? (uint64_t)us : 0;
+    size_t len = num_write_u64(to, v / 1000);
+    to[len++] = '.';
+    to[len++] = (char)('0' + v / 100 % 10);
+    to[len++] = (char)('0' + v / 10 % 10);
+    to[len++] = (char)('0' + v % 10);
+    return len;
+}
+
+/* Moments are in us since the exchange began; 0: did not happen. */
+static size_t write_between(char *to, int64_t from_us, int64_t until_us)
+{
+    return until_us > 0 ? write_ms(to, until_us - from_us) : 0;
+}
+
+static int64_t end_us(struct exchange *x)
+{
+    return x->times.done_us > 0 ? x->times.done_us : exchange_now_us(x) - x->times.began_us;
+}
+
+static size_t write_duration(struct exchange *x, char *to)
+{
+    return write_ms(to, end_us(x));
+}
+
+static size_t write_head_ms(struct exchange *x, char *to)
+{
+    return write_between(to, 0, x->times.head_us);
+}
+
+static size_t write_pick_ms(struct exchange *x, char *to)
+{
+    return write_between(to, x->times.head_us, x->times.picked_us);
+}
+
+static size_t write_connect_ms(struct exchange *x, char *to)
+{
+    return write_between(to, x->times.picked_us, x->times.connected_us);
+}
+
+static size_t write_first_byte_ms(struct exchange *x, char *to)
+{
+    return write_between(to, x->times.connected_us, x->times.first_byte_us);
+}
+
+static size_t write_response_ms(struct exchange *x, char *to)
+{
+    return x->times.response_us > 0 ? write_between(to, x->times.response_us, end_us(x)) : 0;
+}
+
+static int64_t unix_ms(const struct exchange *x)
+{
+    return x->worker->loop.unix_ms;
+}
+
+static size_t write_time(struct exchange *x, char *to)
+{
+    date_write_clf(to, unix_ms(x) / 1000);
+    return DATE_CLF_BYTES;
+}
+
+static size_t write_time_iso(struct exchange *x, char *to)
+{
+    date_write_iso(to, unix_ms(x));
+    return DATE_ISO_BYTES;
+}
+
+static size_t write_unix_ms(struct exchange *x, char *to)
+{
+    return num_write_u64(to, (uint64_t)unix_ms(x));
+}
+
+const struct variable variables_all[] = {
+    {"host", VARIABLE_TEXT, false, get_host, NULL,
+     "Host that the client asked for: lower case, without port"},
+    {"path", VARIABLE_TEXT, false, get_path, NULL,
+     "Path, normalised: what routes and conditions see"},
+    {"query", VARIABLE_TEXT, false, get_query, NULL, "Query without the `?`, as it came"},
+    {"query.", VARIABLE_TEXT, false, get_query_arg, NULL,
+     "Query parameter, as it came (percent-encoded): `$query.page`"},
+    {"uri", VARIABLE_TEXT, false, get_uri, NULL, "Path and query as the client sent them"},
+    {"method", VARIABLE_TEXT, false, get_method, NULL, "Request method"},
+    {"scheme", VARIABLE_TEXT, false, get_scheme, NULL,
+     "`http` or `https`; of a trusted proxy's client, when it says so"},
+    {"proto", VARIABLE_TEXT, false, get_proto, NULL, "`HTTP/1.1` or `HTTP/1.0`"},
+    {"header.", VARIABLE_TEXT, false, get_header, NULL,
+     "Request header, first line: `${header.User-Agent}`"},
+    {"cookie.", VARIABLE_TEXT, false, get_cookie, NULL, "Request cookie: `$cookie.session`"},
+    {"user_agent", VARIABLE_TEXT, false, get_user_agent, NULL, "Request header User-Agent"},
+    {"referer", VARIABLE_TEXT, false, get_referer, NULL, "Request header Referer"},
+    {"request_id", VARIABLE_TEXT, false, get_request_id, NULL,
+     "Identifier of the request: 16 hexadecimal digits"},
+    {"client_ip", VARIABLE_TEXT, false, NULL, write_client_ip,
+     "Address of the client; behind a trusted proxy the one that it reports"},
+    {"country", VARIABLE_TEXT, false, get_country, NULL,
+     "Country of the client's address; empty without a database"},
+    {"remote_addr", VARIABLE_TEXT, false, NULL, write_remote_addr,
+     "Address of the connection's peer"},
+    {"remote_port", VARIABLE_NUMBER, false, NULL, write_remote_port,
+     "Port of the connection's peer"},
+    {"server_addr", VARIABLE_TEXT, false, NULL, write_server_addr,
+     "Address that the client connected to"},
+    {"server_port", VARIABLE_NUMBER, false, NULL, write_server_port,
+     "Port that the client connected to"},
+    {"site", VARIABLE_TEXT, false, get_site, NULL, "First name of the site"},
+    {"route", VARIABLE_TEXT, false, get_route, NULL,
+     "Path of the route as configured; empty when none matched"},
+    {"upstream", VARIABLE_TEXT, false, get_upstream, NULL, "Upstream that the request goes to"},
+    {"server", VARIABLE_TEXT, false, get_server, NULL, "Server of it that was tried last"},
+    {"tries", VARIABLE_NUMBER, false, NULL, write_tries, "Number of servers tried"},
+    {"error", VARIABLE_TEXT, false, get_error, NULL, "Name of the error that ended the request"},
+    {"step", VARIABLE_TEXT, false, get_step, NULL, "Step in which it failed; else where it is now"},
+    {"status", VARIABLE_NUMBER, false, NULL, write_status, "Status of the response"},
+    {"response.", VARIABLE_TEXT, false, get_response, NULL,
+     "Response header, first line: `${response.Content-Type}`"},
+    {"bytes_in", VARIABLE_NUMBER, true, NULL, write_bytes_in,
+     "Bytes received from the client for this request, head included"},
+    {"bytes_out", VARIABLE_NUMBER, true, NULL, write_bytes_out,
+     "Bytes sent to the client for this request, head included"},
+    {"body_bytes_in", VARIABLE_NUMBER, true, NULL, write_body_bytes_in,
+     "Bytes of the request body"},
+    {"body_bytes_out", VARIABLE_NUMBER, true, NULL, write_body_bytes_out,
+     "Bytes of the response body"},
+    {"duration_ms", VARIABLE_NUMBER, true, NULL, write_duration,
+     "First byte of the request to the end, in ms"},
+    {"head_ms", VARIABLE_NUMBER, true, NULL, write_head_ms, "Receiving the request's head, in ms"},
+    {"pick_ms", VARIABLE_NUMBER, true, NULL, write_pick_ms,
+     "Request filters and choice of the server, earlier tries included, in ms"},
+    {"connect_ms", VARIABLE_NUMBER, true, NULL, write_connect_ms,
+     "Getting a connection to the server, in ms"},
+    {"first_byte_ms", VARIABLE_NUMBER, true, NULL, write_first_byte_ms,
+     "Connection there to the first byte of the server's answer, in ms"},
+    {"response_ms", VARIABLE_NUMBER, true, NULL, write_response_ms,
+     "Head of the response sent to the end, in ms"},
+    {"time", VARIABLE_TEXT, false, NULL, write_time, "Time now: `02/Jan/2026:03:04:05 +0000`"},
+    {"time_iso", VARIABLE_TEXT, false, NULL, write_time_iso,
+     "Time now: `2026-01-02T03:04:05.678Z`"},
+    {"unix_ms", VARIABLE_NUMBER, false, NULL, write_unix_ms, "Milliseconds since 1970"},
+    {0}};
+
+enum { VARIABLE_COUNT = sizeof(variables_all) / sizeof(*variables_all) - 1 };
+
+struct slice variable_get(const struct variable *v, struct exchange *x, struct slice arg,
+                          char scratch[VARIABLE_WRITE_BYTES])
+{
+    if (v->get)
+        return v->get(x, arg);
+    size_t len = v->write(x, scratch);
+    return len > 0 ? (struct slice){scratch, len} : SLICE_NONE;
+}
+
+bool variable_is_family(const struct variable *v)
+{
+    return slice_ends(slice_of(v->name), SLICE("."));
+}
+
+const struct variable *variable_find(struct slice name, struct slice *arg)
+{
+    size_t dot = slice_find(name, '.');
+    struct slice key = dot < name.len ? slice_head(name, dot + 1) : name;
+    if (dot + 1 == name.len) /* "header." asks for nothing */
+        return NULL;
+    for (const struct variable *v = variables_all; v->name; v++) {
+        if (!slice_eq(slice_of(v->name), key))
+            continue;
+        *arg = slice_from(name, key.len);
+        return v;
+    }
+    return NULL;
+}
+
+void variable_nearest(struct diag *d, struct slice name)
+{
+    struct slice names[VARIABLE_COUNT];
+    size_t dot = slice_find(name, '.');
+    for (size_t i = 0; i < VARIABLE_COUNT; i++)
+        names[i] = slice_of(variables_all[i].name);
+    diag_nearest(d, dot < name.len ? slice_head(name, dot + 1) : name, names, VARIABLE_COUNT);
+}
+
+void variables_write_docs(struct text *out)
+{
+    text_addf(out, "| variable | | meaning |\n|---|---|---|\n");
+    for (const struct variable *v = variables_all; v->name; v++) {
+        text_addf(out, "| `$%s%s` | %s | %s |\n", v->name, variable_is_family(v) ? "NAME" : "",
+                  v->log_only ? "log only" : "", v->text);
+    }
+}
