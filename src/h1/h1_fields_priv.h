@@ -4,7 +4,7 @@
 #include "h1/h1_parse.h"
 
 struct h1_fields {
-    struct headers *headers; /* filled in */
+    struct headers *headers;           /* filled in */
     struct slice host, length, coding; /* values of the last line of each */
     uint16_t host_lines, length_lines, coding_lines, expect_lines, connection_lines;
     bool close, keep_alive, upgrade; /* connection options */

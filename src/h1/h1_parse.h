@@ -10,7 +10,7 @@
 #include "http/stream.h"
 
 struct h1_scan {
-    uint32_t at;        /* bytes looked at */
+    uint32_t at; /* bytes looked at */
     uint32_t line_start;
     uint32_t lines;
 };
@@ -46,14 +46,15 @@ struct h1_chunks {
     uint64_t left;      /* bytes of the current chunk still to come */
     uint32_t ext_bytes; /* of the current chunk */
     uint32_t digits;
-    uint32_t trailer_at;/* bytes of trailers seen */
+    uint32_t trailer_at; /* bytes of trailers seen */
     uint8_t state;
 };
 
 void h1_chunks_init(struct h1_chunks *c);
 /* Reads framing and data from the front of *in. ERR_OK: *data is the next run of body bytes
  * (inside *in, which is moved past it). ERR_HOLD: *in is used up. ERR_NOT_FOUND: the last chunk's
- * line was read and *in stands at the trailer section. Else ERR_BAD_CHUNK, ERR_CHUNK_EXT_TOO_LONG. */
+ * line was read and *in stands at the trailer section. Else ERR_BAD_CHUNK, ERR_CHUNK_EXT_TOO_LONG.
+ */
 enum err h1_chunks_next(struct h1_chunks *c, struct slice *in, const struct stream_limits *l,
                         struct slice *data) MUST_CHECK;
 /* As h1_head_find() for the trailer section; *len includes its empty line. ERR_HEAD_TOO_LARGE past

@@ -197,12 +197,16 @@ enum err headers_append(struct headers *h, struct arena *a, enum field_id id, st
 
 enum err headers_add(struct headers *h, struct arena *a, struct slice name, struct slice value)
 {
+    if (!field_is_token(name) || !field_value_valid(value))
+        return ERR_BAD_HEADER;
     return headers_append(h, a, field_find(name), name, value);
 }
 
 enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id, struct slice value)
 {
     ASSERT(id != FIELD_OTHER);
+    if (!field_value_valid(value))
+        return ERR_BAD_HEADER;
     return headers_append(h, a, id, field_row(id)->usual, value);
 }
 
@@ -211,6 +215,8 @@ enum err headers_set(struct headers *h, struct arena *a, struct slice name, stru
     struct header *first = headers_find_name(h, name);
     if (!first)
         return headers_add(h, a, name, value);
+    if (!field_value_valid(value))
+        return ERR_BAD_HEADER;
     for (struct header *more; (more = headers_next(h, first)) != NULL;)
         more->dead = true;
     first->value = value;

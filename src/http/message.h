@@ -69,15 +69,16 @@ struct header *headers_next(const struct headers *h, const struct header *after)
 /* Value of the first, or a slice with .at NULL. */
 struct slice headers_get(const struct headers *h, enum field_id id);
 
-/* Adds at the end; slices are borrowed. ERR_OVER_BUDGET. */
+/* Adds at the end; slices are borrowed. ERR_OVER_BUDGET; ERR_BAD_HEADER when the name is no token or
+ * the value has a CR, LF or another control: nothing that was put together can split a head. */
 enum err headers_add(struct headers *h, struct arena *a, struct slice name, struct slice value)
     MUST_CHECK;
-/* As headers_add() for a name whose id is known already. */
+/* As headers_add() for a name that was looked up and a value that was checked. */
 enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
                         struct slice value) MUST_CHECK;
 enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id, struct slice value)
     MUST_CHECK;
-/* Replaces every header of that name by one. */
+/* Replaces every header of that name by one. Errors as headers_add(). */
 enum err headers_set(struct headers *h, struct arena *a, struct slice name, struct slice value)
     MUST_CHECK;
 void headers_del(struct headers *h, struct slice name);

@@ -114,6 +114,24 @@ static void the_budget_refuses(void **state)
     arena_release(&a);
 }
 
+static void nothing_added_can_split_a_head(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct headers h = {0};
+    arena_init(&a, 65536);
+    assert_int_equal(headers_add(&h, &a, SLICE("x"), SLICE("a\r\nb: c")), ERR_BAD_HEADER);
+    assert_int_equal(headers_add(&h, &a, SLICE("x:y"), SLICE("a")), ERR_BAD_HEADER);
+    assert_int_equal(headers_add(&h, &a, SLICE(""), SLICE("a")), ERR_BAD_HEADER);
+    assert_int_equal(headers_add_id(&h, &a, FIELD_VIA, SLICE("a\n")), ERR_BAD_HEADER);
+    assert_int_equal(headers_add(&h, &a, SLICE("x"), SLICE("a")), ERR_OK);
+    assert_int_equal(headers_set(&h, &a, SLICE("x"), SLICE("\r")), ERR_BAD_HEADER);
+    assert_true(slice_eq(headers_find_name(&h, SLICE("x"))->value, SLICE("a")));
+    assert_int_equal(h.count, 1);
+    arena_release(&a);
+}
+
 UNIT_SUITE(http_message, cmocka_unit_test(methods), cmocka_unit_test(statuses),
            cmocka_unit_test(adds_and_finds), cmocka_unit_test(sets_and_deletes),
+           cmocka_unit_test(nothing_added_can_split_a_head),
            cmocka_unit_test(copies_deeply), cmocka_unit_test(the_budget_refuses));
