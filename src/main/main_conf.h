@@ -16,6 +16,7 @@ struct main_conf {
     struct addr admin; /* len 0: off */
     bool admin_explicit;
     struct conf_pos admin_pos;
+    int error_sink;         /* set by logs_open() */
     struct slice resolvers; /* as c-ares wants them: "1.1.1.1:53,[::1]:53"; empty: the system's */
 };
 

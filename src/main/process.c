@@ -8,6 +8,7 @@
 #include "main/command.h"
 #include "main/control.h"
 #include "main/load.h"
+#include "main/logs.h"
 #include "main/main_conf.h"
 #include "main/notify.h"
 #include "main/privileges.h"
@@ -160,7 +161,8 @@ static int load_first(struct process *p, struct load *l)
     }
     p->listeners = (struct listeners){.worker_count = main_conf_workers(l->conf->main),
                                       .control = p->admin.control};
-    bool ok = listeners_open(&p->listeners, l->conf, LISTENERS_FIRST, &l->diag);
+    bool ok = logs_open(l->conf, &l->diag) &&
+              listeners_open(&p->listeners, l->conf, LISTENERS_FIRST, &l->diag);
     print_diag(&l->diag);
     if (!ok && p->options->hint)
         fprintf(stderr, "%s\n", p->options->hint);
@@ -231,13 +233,14 @@ static void serve_end(struct process *p)
     struct slice pid_file = p->conf->main->pid_file;
     if (pid_file.len)
         unlink(pid_file.at);
+    log_write(LOG_NOTICE_, "stopped");
+    logs_to_stderr();
     timer_stop(&process_loop(p)->timers, &p->deadline);
     signals_free(p->signals);
     listeners_release(&p->listeners);
     conf_drop(p->conf);
     snapshots_end();
     workers_release(&p->workers);
-    log_write(LOG_NOTICE_, "stopped");
     log_thread_end();
     log_stop();
     arena_cache_release();

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "main/load.h"
+#include "main/logs.h"
 #include "main/main_conf.h"
 #include "main/notify.h"
 #include "main/process_priv.h"
@@ -56,6 +57,7 @@ void process_install(struct process *p, struct conf *c)
     struct conf *old = p->conf;
     snapshots_adopt(c);
     p->conf = c;
+    logs_install(c);
     workers_install(&p->workers, c, &p->listeners);
     dns_sync(p, c);
     if (old)
@@ -91,7 +93,8 @@ static bool load_next(struct process *p, struct load *l, struct text *report)
 {
     struct load_request r = {p->options->path, p->options->text, p->conf->generation + 1, true,
                              &p->admin};
-    bool ok = load_run(l, &r) && listeners_open(&p->listeners, l->conf, 0, &l->diag);
+    bool ok = load_run(l, &r) && logs_open(l->conf, &l->diag) &&
+              listeners_open(&p->listeners, l->conf, 0, &l->diag);
     diag_print(&l->diag, report, false);
     return ok;
 }
