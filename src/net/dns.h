@@ -14,12 +14,14 @@ struct dns_answer {
     const char *text; /* why it failed */
     const struct addr *addrs; /* port 0; borrowed until the callback returns */
     size_t count;
-    int64_t ttl_ms; /* smallest TTL; a default for /etc/hosts and for failures */
+    int64_t ttl_ms; /* smallest TTL, 1 s to 1 day; a default for /etc/hosts, failures */
 };
 
-struct dns *dns_new(struct loop *l, const char *servers_csv); /* NULL servers: the system's */
+/* NULL servers: the system's. NULL: bad servers, or c-ares could not start. */
+struct dns *dns_new(struct loop *l, const char *servers_csv);
 void dns_free(struct dns *d); /* outstanding queries end without a callback */
-/* A and AAAA. `done` comes from a tick, exactly once, unless dns_cancel() was called. */
+/* A and AAAA. `done` comes from a tick, exactly once, unless dns_cancel() was called; the query is
+ * gone after either. */
 struct dns_query *dns_resolve(struct dns *d, struct slice name,
                               void (*done)(void *ctx, const struct dns_answer *a), void *ctx);
 void dns_cancel(struct dns_query *q);
