@@ -31,7 +31,8 @@ bool diag_failed(const struct diag *d)
     return d->error_count > 0;
 }
 
-static struct slice text_of(struct diag *d, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static struct slice text_of(struct diag *d, const char *fmt,
+                                                                  va_list args)
 {
     char line[DIAG_TEXT_MAX];
     int len = vsnprintf(line, sizeof(line), fmt, args);
@@ -40,7 +41,8 @@ static struct slice text_of(struct diag *d, const char *fmt, va_list args)
     return copy.at ? copy : SLICE("error (its text did not fit)");
 }
 
-static void add(struct diag *d, struct conf_pos pos, bool warning, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void add(struct diag *d, struct conf_pos pos,
+                                                      bool warning, const char *fmt, va_list args)
 {
     d->error_count += !warning;
     d->last_dropped = d->count == DIAG_MAX;

@@ -198,9 +198,10 @@ static void lex_bare(struct conf_lexer *l, struct conf_token *t)
             l->at++;
         }
     }
-    if (slice_eq(raw_from(l, start), SLICE("\\"))) {
-        diag_error(l->diag, pos_at(l, start, 1), "a '\\' continues a line only at its very end");
-        diag_hint(l->diag, "remove what follows it, or put it in quotes");
+    if (t->value_quote == CONF_BARE && slice_ends(raw_from(l, start), SLICE("\\"))) {
+        diag_error(l->diag, pos_at(l, l->at - 1, 1),
+                   "a '\\' continues a line only at its very end");
+        diag_hint(l->diag, "remove what follows it, or put the word in quotes");
     }
 }
 

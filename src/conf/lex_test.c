@@ -75,7 +75,10 @@ static void knows_comments_and_continuations(void **state)
     check_tokens("a\\\r\nb", "1:1w<a> 2:1+w<b>");
     check_tokens("\"a\\\n  b\" c", "1:1w<\"a\\\n  b\"> 2:6w<c>");
     check_tokens("a \\", "1:1w<a> 1:3w<\\> 1:3 a '\\' continues a line only at its very end "
-                         "(remove what follows it, or put it in quotes)");
+                         "(remove what follows it, or put the word in quotes)");
+    check_tokens("a x\\; b", "1:1w<a> 1:3w<x\\> 1:5; 1:7w<b> 1:4 a '\\' continues a line only at "
+                             "its very end (remove what follows it, or put the word in quotes)");
+    check_tokens("x\\y 'z\\'", "1:1w<x\\y> 1:5w<'z\\'>");
 }
 
 static void refuses_what_would_change_meaning(void **state)
