@@ -376,13 +376,14 @@ bool workers_start(struct workers *w)
     return true;
 }
 
-/* Not after a settle that timed out: connections are still open then, and the process ends. */
+/* After a settle that timed out connections are still open, so the worker stays as it is: the
+ * process ends anyway. */
 static void thread_release(struct worker_thread *t)
 {
     struct loop *l = &t->worker.loop;
-    bool quiet = list_empty(&t->listens) && list_empty(&l->dead) && l->timers.count == 0;
-    if (quiet)
-        worker_release(&t->worker);
+    if (!list_empty(&t->listens) || !list_empty(&l->dead) || l->timers.count > 0)
+        return;
+    worker_release(&t->worker);
     free(t);
 }
 

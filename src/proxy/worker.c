@@ -103,10 +103,10 @@ static void free_exchanges(struct worker *w)
 
 void worker_release(struct worker *w)
 {
-    origin_pools_release(&w->pools);
     if (w->view)
-        view_replace(w->view);
+        view_replace(w->view); /* before the pools, which its upstreams use */
     w->view = NULL;
+    origin_pools_release(&w->pools);
     loop_release(&w->loop);
     free_exchanges(w);
 }

@@ -268,6 +268,7 @@ static void pool_idle_close(struct origin_pool *p)
 {
     while (p->idle_count > 0)
         idle_close(idle_oldest(p));
+    timer_stop(&p->all->loop->timers, &p->idle_timer);
     pool_free_unused(p);
 }
 
