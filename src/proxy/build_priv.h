@@ -27,6 +27,7 @@ struct filter_nodes {
 /* A `when` block as it was built once; every route that it applies to shares it. */
 struct policy_when {
     struct when when;
+    const struct conf_node *node;
     const void **confs; /* per filter of the builder; NULL: not in this block */
 };
 
@@ -40,6 +41,12 @@ struct policy {
     uint32_t use_count;
     size_t state_bytes;
 };
+
+static inline const struct policy_when *policy_when_of(const struct when *w)
+{
+    return (const struct policy_when *)(const void *)((const char *)w -
+                                                      offsetof(struct policy_when, when));
+}
 
 /* The policies of the top level, from which sites derive. */
 void policy_init(struct builder *bu, struct policy *p);

@@ -303,6 +303,7 @@ static void when_add(struct derivation *d, const struct conf_node *n)
     }
     struct policy_when *w = BUILD_NEW(d->bu->b, struct policy_when);
     w->confs = BUILD_ARRAY(d->bu->b, const void *, d->bu->filter_count);
+    w->node = n;
     w->when.pos = n->pos;
     w->when.cond = condition_compile(d->bu->b, n->args, n->arg_count);
     settings_unset(&w->when.settings);
@@ -347,12 +348,6 @@ static void use_add(struct policy *p, struct filter_use *uses, const struct filt
                                              .when = when};
     p->use_count++;
     p->state_bytes += (type->state_bytes + 15) & ~(size_t)15;
-}
-
-static const struct policy_when *policy_when_of(const struct when *w)
-{
-    return (const struct policy_when *)(const void *)((const char *)w -
-                                                      offsetof(struct policy_when, when));
 }
 
 static void chains_make(struct builder *bu, struct policy *p)

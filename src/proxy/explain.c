@@ -1,0 +1,349 @@
+/* explain.c - `weir explain`: what becomes of one request, and which lines say so.
+ *
+ * A dry exchange takes the real steps; what it met on its way is printed, one aligned line each,
+ * with file and line at the right. Filters add their own lines by explain_line(). */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
+#include "proxy/build_priv.h"
+#include "proxy/dry_request_priv.h"
+#include "proxy/target.h"
+#include "upstream/balancer.h"
+#include <stdio.h>
+
+enum { LINES_MAX = 256, LINE_TEXT_BYTES = 512, LABEL_WIDTH = 11, ALIGN_MAX = 72 };
+
+struct explain_entry {
+    const char *label;
+    char text[LINE_TEXT_BYTES];
+    struct conf_pos pos;
+};
+
+struct explain {
+    struct explain_entry *entries; /* LINES_MAX */
+    uint32_t count;
+};
+
+static void line_add(struct explain *e, const char *label, struct conf_pos pos, const char *fmt,
+                     va_list args)
+{
+    if (e->count == LINES_MAX)
+        return;
+    struct explain_entry *to = &e->entries[e->count++];
+    to->label = label;
+    to->pos = pos;
+    vsnprintf(to->text, sizeof(to->text), fmt, args);
+}
+
+void explain_line(struct explain *e, const char *label, struct conf_pos pos, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    line_add(e, label, pos, fmt, args);
+    va_end(args);
+}
+
+static size_t align_width(const struct explain *e)
+{
+    size_t width = 0;
+    for (uint32_t i = 0; i < e->count; i++) {
+        size_t len = strlen(e->entries[i].text);
+        if (e->entries[i].pos.file && len > width)
+            width = len;
+    }
+    return width < ALIGN_MAX ? width : ALIGN_MAX;
+}
+
+static void lines_print(const struct explain *e, struct text *out)
+{
+    int width = (int)align_width(e);
+    for (uint32_t i = 0; i < e->count; i++) {
+        const struct explain_entry *it = &e->entries[i];
+        if (it->pos.file)
+            text_addf(out, "%-*s%-*s  %s:%u\n", LABEL_WIDTH, it->label, width, it->text,
+                      it->pos.file->path, it->pos.line);
+        else
+            text_addf(out, "%-*s%s\n", LABEL_WIDTH, it->label, it->text);
+    }
+}
+
+/* --- listener, site, route ---------------------------------------------------------------------*/
+
+static const struct conf_pos NOWHERE = {0};
+
+static void explain_listen(struct explain *e, const struct listen_conf *l)
+{
+    explain_line(e, "listen", l->pos, "%.*s%s", SLICE_ARG(l->key), l->tls ? " tls" : "");
+}
+
+static const struct site_name *site_name_of(const struct exchange *x)
+{
+    const struct site *s = x->site;
+    for (uint32_t i = 0; i < s->name_count; i++) {
+        struct slice name = s->names[i].text;
+        bool wild = slice_starts(name, SLICE("*.")) && slice_ends(x->host, slice_from(name, 1));
+        bool matches = x->site_match == SITE_EXACT      ? slice_eq(name, x->host)
+                       : x->site_match == SITE_WILDCARD ? wild
+                                                        : slice_eq(name, SLICE("*"));
+        if (matches)
+            return &s->names[i];
+    }
+    return NULL;
+}
+
+static void explain_site(struct explain *e, const struct exchange *x)
+{
+    static const char *const how[] = {"", "exact", "wildcard", "default"};
+    const struct site_name *name = x->site ? site_name_of(x) : NULL;
+    if (!name) {
+        explain_line(e, "site", NOWHERE, "none answers to '%.*s'", SLICE_ARG(x->host));
+        return;
+    }
+    explain_line(e, "site", name->pos, "%.*s (%s)", SLICE_ARG(name->text), how[x->site_match]);
+}
+
+static void also_matched(void *ctx, size_t len, void *value)
+{
+    (void)len;
+    struct text *out = ctx;
+    const struct route *r = value;
+    text_addf(out, "%s%.*s", out->len > 0 ? " " : "", SLICE_ARG(r->pattern));
+}
+
+/* Shorter prefixes; the chosen one is the last of them. */
+static void explain_prefix(struct explain *e, const struct exchange *x)
+{
+    const struct route *r = x->route;
+    struct text all;
+    text_init(&all);
+    radix_prefixes(&x->site->prefixes, x->path, also_matched, &all);
+    struct slice others = text_slice(&all);
+    others.len = others.len > r->pattern.len ? others.len - r->pattern.len - 1 : 0;
+    explain_line(e, "route", r->pos, "%.*s%s (longest prefix%s%.*s)", SLICE_ARG(r->pattern),
+                 r->strip ? " strip" : "", others.len > 0 ? "; also matched: " : "",
+                 (int)others.len, others.len > 0 ? others.at : "");
+    text_release(&all);
+}
+
+static void explain_route(struct explain *e, const struct exchange *x)
+{
+    const struct route *r = x->route;
+    switch (r->kind) {
+    case ROUTE_PREFIX: explain_prefix(e, x); break;
+    case ROUTE_EXACT:
+        explain_line(e, "route", r->pos, "= %.*s (exact)", SLICE_ARG(r->pattern));
+        break;
+    case ROUTE_PATTERN:
+        explain_line(e, "route", r->pos, "~ %.*s (first pattern that matches)",
+                     SLICE_ARG(r->pattern));
+        break;
+    case ROUTE_SITE: explain_line(e, "route", r->pos, "none matches: the site itself"); break;
+    }
+}
+
+static void explain_whens(struct explain *e, const struct exchange *x)
+{
+    struct text line;
+    text_init(&line);
+    for (uint32_t i = 0; i < x->route->when_count; i++) {
+        const struct conf_node *n = policy_when_of(x->route->whens[i])->node;
+        line.len = 0;
+        for (uint32_t w = 0; w < n->arg_count; w++)
+            text_addf(&line, "%s%.*s", w > 0 ? " " : "", SLICE_ARG(n->args[w].text));
+        explain_line(e, "when", n->pos, "%s: %s", line.at,
+                     (x->whens >> i) & 1 ? "holds" : "does not hold");
+    }
+    text_release(&line);
+}
+
+/* --- policies ----------------------------------------------------------------------------------*/
+
+static void explain_filters(struct explain *e, const struct exchange *x, enum filter_hook hook)
+{
+    const struct filter_chain *c = &x->route->chains[hook];
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct filter_use *u = &c->uses[i];
+        bool shown_before = hook == HOOK_RESPONSE && u->type->on_request;
+        if (u->type->explain && !shown_before && (u->when == 0 || (x->whens & u->when)))
+            u->type->explain(u->conf, e);
+    }
+}
+
+static void explain_path(struct explain *e, const struct exchange *x)
+{
+    if (slice_eq(x->path, x->forward_path))
+        explain_line(e, "path", NOWHERE, "%.*s", SLICE_ARG(x->path));
+    else
+        explain_line(e, "path", NOWHERE, "%.*s -> %.*s", SLICE_ARG(x->path),
+                     SLICE_ARG(x->forward_path));
+}
+
+static const char *time_text(char *to, size_t cap, int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    if (ms < 0)
+        return "off";
+    while (ms % units[i].ms != 0 || ms == 0) {
+        if (++i == sizeof(units) / sizeof(*units) - 1)
+            break;
+    }
+    snprintf(to, cap, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
+    return to;
+}
+
+static void explain_timeouts(struct explain *e, const struct exchange *x)
+{
+    char connect[32], first[32], read[32];
+    const struct settings *s = x->settings;
+    explain_line(e, "timeout", NOWHERE, "connect=%s first_byte=%s read=%s",
+                 time_text(connect, sizeof(connect), s->connect_ms),
+                 time_text(first, sizeof(first), s->first_byte_ms),
+                 time_text(read, sizeof(read), s->read_ms));
+}
+
+enum { SERVERS_SHOWN = 8 };
+
+/* "app: 10.0.0.1:80 10.0.0.2:80, two_choices"; an unnamed one is called like its servers. */
+static void explain_upstream(struct explain *e, const struct target *t)
+{
+    const struct upstream *u = t->upstream;
+    struct text servers;
+    text_init(&servers);
+    for (uint32_t i = 0; i < u->server_count && i < SERVERS_SHOWN; i++)
+        text_addf(&servers, "%s%.*s", i > 0 ? " " : "", SLICE_ARG(u->servers[i].name));
+    bool named = !slice_eq(text_slice(&servers), u->name);
+    if (u->server_count > SERVERS_SHOWN)
+        text_addf(&servers, " and %u more", u->server_count - SERVERS_SHOWN);
+    bool choice = u->server_count > 1 && u->balancer;
+    explain_line(e, "upstream", t->pos, "%.*s%s%.*s%s%s", named ? (int)u->name.len : 0, u->name.at,
+                 named ? ": " : "", (int)servers.len, servers.at ? servers.at : "",
+                 choice ? ", " : "", choice ? u->balancer->name : "");
+    text_release(&servers);
+}
+
+static void explain_target(struct explain *e, const struct exchange *x)
+{
+    const struct target *t = x->settings->target;
+    if (!t) {
+        explain_line(e, "answer", NOWHERE, "404: no 'proxy', 'respond' or 'redirect' here");
+        return;
+    }
+    if (t->kind == TARGET_UPSTREAM) {
+        explain_timeouts(e, x);
+        explain_upstream(e, t);
+        return;
+    }
+    struct text line;
+    text_init(&line);
+    t->local->explain(t->local_conf, &line);
+    explain_line(e, t->local->name, t->pos, "%.*s", (int)line.len, line.at ? line.at : "");
+    text_release(&line);
+}
+
+static void explain_outcome(struct explain *e, const struct exchange *x)
+{
+    if (x->err != ERR_OK)
+        explain_line(e, "answer", NOWHERE, "%u: %s (step %s)", x->res.status, err_row(x->err)->text,
+                     step_name(x->err_step));
+}
+
+static void explain_exchange(struct explain *e, const struct exchange *x)
+{
+    explain_listen(e, x->listen);
+    explain_site(e, x);
+    if (x->route) {
+        explain_route(e, x);
+        explain_whens(e, x);
+        explain_filters(e, x, HOOK_REQUEST);
+        explain_path(e, x);
+        explain_target(e, x);
+        explain_filters(e, x, HOOK_RESPONSE);
+    }
+    explain_outcome(e, x);
+}
+
+/* --- the request -------------------------------------------------------------------------------*/
+
+static bool headers_put(struct exchange *x, const struct explain_request *r, struct text *out)
+{
+    for (uint32_t i = 0; i < r->header_count; i++) {
+        struct slice line = r->headers[i];
+        size_t colon = slice_find(line, ':');
+        const char *wrong = colon == line.len
+                                ? "a header is written 'Name: value'"
+                                : dry_header_put(x, slice_head(line, colon),
+                                                 slice_trim(slice_from(line, colon + 1)));
+        if (!wrong)
+            continue;
+        text_addf(out, "%.*s: %s", SLICE_ARG(line), wrong);
+        return false;
+    }
+    return true;
+}
+
+static void no_listener(const struct proxy_conf *p, uint16_t port, struct text *out)
+{
+    text_addf(out, "nothing listens on port %u; there is:", port);
+    for (uint32_t i = 0; i < p->listen_count; i++)
+        text_addf(out, " %.*s", SLICE_ARG(p->listens[i]->key));
+}
+
+/* The request and the listener that it comes in on. False with the reason in *out. */
+static bool request_read(struct conf *c, const struct explain_request *r, struct arena *a,
+                         struct dry_request *to, const struct listen_conf **l, struct text *out)
+{
+    struct slice host, from = r->from.len > 0 ? r->from : SLICE("127.0.0.1");
+    uint16_t port;
+    to->method = r->method;
+    if (!dry_url_parse(r->url, to) || uri_host_parse(a, to->authority, &host, &port) != ERR_OK) {
+        text_addf(out, "'%.*s' is not a URL such as http://host/path", SLICE_ARG(r->url));
+        return false;
+    }
+    if (addr_parse_ip(from, &to->from) != ERR_OK) {
+        text_addf(out, "'%.*s' is not an IP address", SLICE_ARG(from));
+        return false;
+    }
+    *l = dry_listen_find(c->proxy, host, port);
+    if (!*l)
+        no_listener(c->proxy, port, out);
+    return *l != NULL;
+}
+
+static bool explain_run(struct worker *w, const struct listen_conf *l, const struct dry_request *d,
+                        const struct explain_request *r, struct text *out)
+{
+    struct explain_entry entries[LINES_MAX];
+    struct explain e = {.entries = entries};
+    struct exchange *x = exchange_dry_new(w, l);
+    bool ok = dry_request_put(x, d) == ERR_OK && headers_put(x, r, out);
+    if (ok) {
+        exchange_dry_run(x, STEP_RELAY);
+        explain_exchange(&e, x);
+        lines_print(&e, out);
+    }
+    exchange_dry_free(x);
+    return ok;
+}
+
+bool proxy_explain(struct conf *c, const struct explain_request *r, struct text *out)
+{
+    struct arena scratch;
+    struct dry_request d;
+    const struct listen_conf *l;
+    struct worker *w;
+    arena_init(&scratch, 64 * 1024);
+    bool ok = request_read(c, r, &scratch, &d, &l, out);
+    if (ok && !(w = dry_worker_new(c))) {
+        text_addf(out, "no event loop");
+        ok = false;
+    }
+    if (ok) {
+        ok = explain_run(w, l, &d, r, out);
+        dry_worker_free(w);
+    }
+    arena_release(&scratch);
+    return ok;
+}
