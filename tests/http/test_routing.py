@@ -264,8 +264,7 @@ def test_site_with_a_listener_of_its_own(weir):
 
 def test_define_use_env_and_file(weir, origin):
     o = origin()
-    w = weir("define tagged(name) { request set X-Tag $name; request set X-Env ${env.WEIR_TEST} }\n"
-             .replace("$name", "${name}") +
+    w = weir("define tagged NAME { request set X-Tag ${NAME}; request set X-Env ${env.WEIR_TEST} }\n"
              "site * { proxy @o@; use tagged blue }\n", o=o, env={"WEIR_TEST": "from-env"})
     w.get()
     assert (o.requests[0].get("X-Tag"), o.requests[0].get("X-Env")) == ("blue", "from-env")

@@ -26,12 +26,16 @@ static struct sim_request *request_at(struct sim_client *c, uint32_t index)
     return &c->world->requests[c->first + index];
 }
 
-/* The connection is gone: what was begun is aborted, the next one gets a new connection. */
+/* The connection is gone: all that was begun on it is aborted (sending it again would make the
+ * client process things twice, not weir); the rest goes over a new connection. */
 static void broken_off(struct sim_client *c)
 {
+    uint32_t begun = c->sending + (c->head_sent ? 1 : 0);
     c->conn = NULL;
-    if (c->expecting < c->count)
-        request_at(c, c->expecting++)->end = SIM_ABORTED;
+    do {
+        if (c->expecting < c->count)
+            request_at(c, c->expecting++)->end = SIM_ABORTED;
+    } while (c->expecting < begun);
     c->sending = c->expecting;
     if (c->expecting < c->count)
         timer_set(&c->world->peers.timers, &c->timer, c->world->peers.now_ms + 1);
@@ -215,9 +219,9 @@ static void connect_again(struct sim_client *c)
     c->wire.on_end = on_end;
     c->sent = 0;
     c->head_sent = false;
-    c->reads_slowly = !w->calm && sim_chance(w, 200);
+    c->reads_slowly = !w->calm && world_chance(w, 200);
     c->reset_at_ms =
-        !w->calm && sim_chance(w, 100) ? w->peers.now_ms + rand_below(&w->rand, 2000) : 0;
+        !w->calm && world_chance(w, 100) ? w->peers.now_ms + rand_below(&w->rand, 2000) : 0;
     c->conn = conn_connect(&w->peers, &to, &client_ops, c);
     if (c->reset_at_ms)
         timer_set(&w->peers.timers, &c->timer, c->reset_at_ms);

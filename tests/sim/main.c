@@ -7,6 +7,7 @@
  * a calm world everything succeeds; nothing leaks; and the same seed runs the same way. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "h1/h1.h"
@@ -40,7 +41,7 @@ void sim_broken(const struct sim_world *w, const char *fmt, ...)
     abort();
 }
 
-bool sim_chance(struct sim_world *w, uint32_t per_mille)
+bool world_chance(struct sim_world *w, uint32_t per_mille)
 {
     return rand_below(&w->rand, 1000) < per_mille;
 }
@@ -113,10 +114,10 @@ static void requests_make(struct sim_world *w)
     for (uint32_t i = 0; i < w->request_count; i++) {
         struct sim_request *r = &w->requests[i];
         r->method = (enum sim_method)rand_below(&w->rand, SIM_METHODS);
-        r->chunked_request = r->method >= SIM_PUT && sim_chance(w, 400);
+        r->chunked_request = r->method >= SIM_PUT && world_chance(w, 400);
         r->request_bytes = r->method >= SIM_PUT ? body_size(w) : 0;
-        r->chunked_response = sim_chance(w, 300);
-        r->close_response = !r->chunked_response && sim_chance(w, 100);
+        r->chunked_response = world_chance(w, 300);
+        r->close_response = !r->chunked_response && world_chance(w, 100);
         r->response_bytes = body_size(w);
     }
 }
@@ -129,9 +130,9 @@ static struct sim_faults faults_make(struct sim_world *w)
     f.split = (uint16_t)rand_below(&w->rand, 500);
     f.delay = (uint16_t)rand_below(&w->rand, 300);
     f.delay_max_ms = 1 + rand_below(&w->rand, 3000);
-    f.reset = (uint16_t)(sim_chance(w, 300) ? rand_below(&w->rand, 20) : 0);
+    f.reset = (uint16_t)(world_chance(w, 300) ? rand_below(&w->rand, 20) : 0);
     f.short_write = (uint16_t)rand_below(&w->rand, 300);
-    f.refuse = (uint16_t)(sim_chance(w, 200) ? rand_below(&w->rand, 300) : 0);
+    f.refuse = (uint16_t)(world_chance(w, 200) ? rand_below(&w->rand, 300) : 0);
     f.no_buffer = (uint16_t)rand_below(&w->rand, 50);
     return f;
 }
@@ -145,7 +146,7 @@ static struct conf *conf_make(struct sim_world *w)
     for (uint32_t i = 0; i < w->origin_count; i++)
         text_addf(&t, " 10.0.1.%u:80", i + 1);
     text_addf(&t, " {\n        retry 2 on=503\n    }\n    timeout first_byte=20s\n");
-    if (sim_chance(w, 300))
+    if (world_chance(w, 300))
         text_addf(&t, "    buffer on memory=8k\n");
     text_addf(&t, "    body queue=%uk\n}\n", 16 << rand_below(&w->rand, 5));
     struct load l;
@@ -200,7 +201,8 @@ static void entrance_open(struct entrance *e, struct worker *wk, struct sim_net 
     e->listener.addr = at;
     e->listener.on_accept = entrance_accept;
     e->listener.on_closed = entrance_closed;
-    listener_start(&e->listener, &wk->loop, sim_listen(net, &at.sa, at.len));
+    if (!listener_start(&e->listener, &wk->loop, sim_listen(net, &at.sa, at.len)))
+        abort();
 }
 
 static void check_requests(struct sim_world *w)
@@ -295,6 +297,7 @@ int main(int argc, char **argv)
     }
     uint8_t key[16] = {0};
     hash_secret_init(key);
+    log_error_set(0, LOG_ERROR_);
     for (uint64_t seed = first; seed < first + count; seed++) {
         uint64_t hash = seed_run(seed);
         if (seed % 50 == 0 && seed_run(seed) != hash) {

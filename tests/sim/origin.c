@@ -139,7 +139,7 @@ static void mood_choose(struct origin_conn *o)
     struct sim_world *w = o->origin->world;
     o->mood = MOOD_FINE;
     o->stop_at = UINT64_MAX;
-    if (w->calm || !sim_chance(w, 250))
+    if (w->calm || !world_chance(w, 250))
         return;
     o->mood = (enum mood)(1 + rand_below(&w->rand, MOOD_503));
     if (o->mood == MOOD_BREAK || o->mood == MOOD_RESET)
@@ -262,7 +262,8 @@ struct sim_origin *sim_origin_new(struct sim_world *w, uint32_t index)
     o->listener.on_accept = on_accept;
     o->listener.on_closed = on_closed;
     o->listener.addr = at;
-    listener_start(&o->listener, &w->peers, sim_listen(w->net, &at.sa, at.len));
+    if (!listener_start(&o->listener, &w->peers, sim_listen(w->net, &at.sa, at.len)))
+        sim_broken(w, "cannot listen");
     return o;
 }
 

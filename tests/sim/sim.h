@@ -48,7 +48,7 @@ struct sim_world {
 __attribute__((noreturn, format(printf, 2, 3))) void sim_broken(const struct sim_world *w,
                                                                 const char *fmt, ...);
 
-bool sim_chance(struct sim_world *w, uint32_t per_mille);
+bool world_chance(struct sim_world *w, uint32_t per_mille);
 char sim_byte(uint32_t id, uint64_t at, bool response); /* what a body must hold */
 
 /* wire.c: enough HTTP/1.1 to judge: reads heads and bodies of one direction. */

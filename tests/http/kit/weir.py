@@ -157,7 +157,7 @@ class Weir:
         wait_until(lambda: text in self.stderr[after:], seconds, f"{text!r} in stderr")
 
     def generation(self):
-        return self.status()["generation"]
+        return self.status()["config"]["generation"]
 
     def reload(self, text=None, by="signal", **names):
         """Writes the text (when given), reloads and waits until the new one is in force."""
