@@ -7,6 +7,7 @@
 #include "conf/snapshot.h"
 #include "tests/unit.h"
 #include "upstream/balancer.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 struct test_upstream {

@@ -1,0 +1,728 @@
+/* lease_test.c - leases, pools and queues of two workers against origins on the simulated network.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "io/sim.h"
+#include "net/listener.h"
+#include "upstream/lease.h"
+#include "upstream/pool_priv.h"
+#include "upstream/shared_priv.h"
+#include "upstream/testing.h"
+
+enum { ORIGINS = 3, WORKERS = 2, CONNS_MAX = 256 };
+
+/* Listens on 10.0.0.(i+1):80 and keeps what it accepts open. */
+struct origin {
+    struct listener listener;
+    struct conn *conns[CONNS_MAX];
+    int count;   /* accepted in all */
+    bool closed; /* the listener */
+};
+
+struct side {
+    struct loop loop;
+    struct counters_shared counters;
+    struct origin_pools pools;
+    struct conf_view *view;
+};
+
+/* An exchange as far as a lease can tell. */
+struct user {
+    struct lease lease;
+    struct task task;
+    enum err result; /* of the last take or poll */
+    int wakes;
+};
+
+static struct world {
+    struct sim_net *net;
+    struct loop origin_loop;
+    struct counters_shared origin_counters;
+    struct origin origins[ORIGINS];
+    struct side workers[WORKERS];
+    struct test_conf conf;
+} w;
+
+/* ---- origins ---- */
+
+static int origin_index(struct conn *c)
+{
+    return (int)((struct origin *)c->user - w.origins);
+}
+
+static void origin_forget(struct conn *c)
+{
+    struct origin *o = &w.origins[origin_index(c)];
+    for (int i = 0; i < o->count; i++)
+        if (o->conns[i] == c)
+            o->conns[i] = NULL;
+    conn_abort(c);
+}
+
+static void origin_on_data(struct conn *c, struct span s)
+{
+    span_drop(s);
+    conn_recv(c);
+}
+
+static void origin_on_error(struct conn *c, enum err e)
+{
+    (void)e;
+    origin_forget(c);
+}
+
+static const struct conn_user_ops origin_ops = {
+    .on_data = origin_on_data, .on_eof = origin_forget, .on_error = origin_on_error};
+
+static void origin_on_accept(struct listener *ln, int fd)
+{
+    struct origin *o = ln->user;
+    struct conn *c = conn_accept(ln->loop, fd, &origin_ops, o);
+    assert_non_null(c);
+    assert_true(o->count < CONNS_MAX);
+    o->conns[o->count++] = c;
+    conn_recv(c);
+}
+
+static void origin_on_closed(struct listener *ln)
+{
+    ((struct origin *)ln->user)->closed = true;
+}
+
+static void origin_open(int i)
+{
+    struct origin *o = &w.origins[i];
+    static const char *const ips[ORIGINS] = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};
+    struct addr a;
+    assert_int_equal(addr_parse_ip(slice_of(ips[i]), &a), ERR_OK);
+    addr_set_port(&a, 80);
+    *o = (struct origin){
+        .listener = {.user = o, .on_accept = origin_on_accept, .on_closed = origin_on_closed}};
+    int fd = sim_listen(w.net, &a.sa, a.len);
+    assert_true(listener_start(&o->listener, &w.origin_loop, fd));
+}
+
+/* Ends every connection; new ones are accepted as before. */
+static void origin_drop_conns(int i)
+{
+    for (int k = 0; k < w.origins[i].count; k++)
+        if (w.origins[i].conns[k])
+            origin_forget(w.origins[i].conns[k]);
+}
+
+static void origin_close(int i)
+{
+    if (!w.origins[i].closed)
+        listener_close(&w.origins[i].listener);
+    origin_drop_conns(i);
+}
+
+/* ---- the world ---- */
+
+static void nothing(struct timer *t)
+{
+    (void)t;
+}
+
+/* The simulation stops when nothing can happen any more: the timer makes the time pass. */
+static void run_ms(int64_t ms)
+{
+    struct timer end;
+    int64_t until_ms = sim_now_ms(w.net) + ms;
+    timer_init(&end, nothing);
+    timer_set(&w.origin_loop.timers, &end, until_ms);
+    sim_run(w.net, until_ms);
+    timer_stop(&w.origin_loop.timers, &end);
+}
+
+static void world_open(const char *upstream_text)
+{
+    static const struct sim_faults none = {0};
+    memset(&w, 0, sizeof w);
+    w.net = sim_net_new(11, &none);
+    assert_true(loop_init(&w.origin_loop, &io_backend_sim, w.net, &w.origin_counters, 1 << 20));
+    for (int i = 0; i < ORIGINS; i++)
+        origin_open(i);
+    test_conf_init(&w.conf, upstream_text);
+    for (int i = 0; i < WORKERS; i++) {
+        struct side *s = &w.workers[i];
+        assert_true(loop_init(&s->loop, &io_backend_sim, w.net, &s->counters, 1 << 20));
+        origin_pools_init(&s->pools, &s->loop);
+        s->view = view_new(w.conf.conf);
+        s->view->release = upstream_views_release;
+    }
+    run_ms(10);
+}
+
+static void world_close(void)
+{
+    for (int i = 0; i < WORKERS; i++) {
+        view_replace(w.workers[i].view);
+        origin_pools_release(&w.workers[i].pools);
+    }
+    for (int i = 0; i < ORIGINS; i++)
+        origin_close(i);
+    run_ms(1000);
+    assert_int_equal(sim_open_count(w.net), 0);
+    for (int i = 0; i < WORKERS; i++) {
+        assert_int_equal(counter_get(&w.workers[i].counters, METRIC_ORIGIN_OPEN), 0);
+        assert_int_equal(counter_get(&w.workers[i].counters, METRIC_ORIGIN_IDLE), 0);
+        loop_release(&w.workers[i].loop);
+    }
+    loop_release(&w.origin_loop);
+    sim_net_free(w.net);
+    struct upstream *up = w.conf.conf->upstreams->list[0];
+    for (uint32_t i = 0; i < up->server_count; i++) {
+        assert_int_equal(up->servers[i].shared->in_flight, 0);
+        assert_int_equal(up->servers[i].shared->conns, 0);
+    }
+    assert_int_equal(up->shared->waiting, 0);
+    test_conf_release(&w.conf);
+}
+
+static int64_t metric(int worker, enum metric m)
+{
+    return counter_get(&w.workers[worker].counters, m);
+}
+
+static struct server_shared *shared(int i)
+{
+    return w.conf.conf->upstreams->list[0]->servers[i].shared;
+}
+
+/* ---- users ---- */
+
+static void user_run(struct task *t)
+{
+    struct user *u = CONTAINER_OF(t, struct user, task);
+    u->wakes++;
+    u->result = lease_poll(&u->lease);
+}
+
+static void user_init(struct user *u, int worker)
+{
+    struct side *s = &w.workers[worker];
+    *u = (struct user){0};
+    task_init(&u->task, user_run);
+    struct upstream_view *v = upstream_view_get(s->view, &s->pools, 0);
+    assert_non_null(v);
+    lease_init(&u->lease, v, &s->pools, 0, &u->task);
+}
+
+static enum err user_take(struct user *u)
+{
+    u->result = lease_take(&u->lease);
+    if (u->result == ERR_HOLD)
+        run_ms(5);
+    return u->result;
+}
+
+static void user_ready(struct user *u, int worker)
+{
+    user_init(u, worker);
+    assert_int_equal(user_take(u), ERR_OK);
+    assert_non_null(u->lease.conn);
+}
+
+static void user_keep(struct user *u)
+{
+    lease_give(&u->lease, LEASE_KEEP, ERR_OK, 1000);
+}
+
+static void user_close(struct user *u)
+{
+    lease_give(&u->lease, LEASE_CLOSE, ERR_OK, 1000);
+}
+
+/* ---- cases ---- */
+
+static void connection_is_used_again(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    assert_false(u.lease.reused);
+    assert_true(slice_eq(lease_server_name(&u.lease), SLICE("10.0.0.1")));
+    assert_int_equal(shared(0)->in_flight, 1);
+    assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 1);
+    struct conn *c = u.lease.conn;
+    user_keep(&u);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 1);
+    assert_int_equal(shared(0)->in_flight, 0);
+    assert_int_equal(shared(0)->latency_ewma_us, 1000);
+    user_init(&u, 0);
+    assert_int_equal(lease_take(&u.lease), ERR_OK);
+    assert_ptr_equal(u.lease.conn, c);
+    assert_true(u.lease.reused);
+    user_close(&u);
+    run_ms(10);
+    assert_int_equal(w.origins[0].count, 1);
+    assert_int_equal(metric(0, METRIC_ORIGIN_CONNECTS), 1);
+    assert_int_equal(metric(0, METRIC_ORIGIN_REUSES), 1);
+    assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 0);
+    world_close();
+}
+
+static void newest_idle_serves_next(void **state)
+{
+    (void)state;
+    struct user a, b;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&a, 0);
+    user_ready(&b, 0);
+    struct conn *second = b.lease.conn;
+    user_keep(&a);
+    user_keep(&b);
+    user_ready(&a, 0);
+    assert_ptr_equal(a.lease.conn, second);
+    user_keep(&a);
+    world_close();
+}
+
+static void idle_ends_at_its_timeout(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1; keepalive 10 idle=2s }");
+    user_ready(&u, 0);
+    user_keep(&u);
+    run_ms(1900);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 1);
+    run_ms(200);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 0);
+    assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 0);
+    assert_null(w.origins[0].conns[0]);
+    world_close();
+}
+
+static void dead_idle_is_noticed(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    user_keep(&u);
+    run_ms(10);
+    origin_drop_conns(0);
+    run_ms(10);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 0);
+    user_ready(&u, 0);
+    assert_false(u.lease.reused);
+    user_keep(&u);
+    world_close();
+}
+
+static void bytes_on_an_idle_connection_end_it(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    user_keep(&u);
+    run_ms(10);
+    struct span junk = {.at = "HTTP/1.1 408 x\r\n\r\n", .len = 18};
+    assert_int_equal(conn_write(w.origins[0].conns[0], junk), ERR_OK);
+    run_ms(10);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 0);
+    world_close();
+}
+
+static void keepalive_off_closes(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1; keepalive off }");
+    user_ready(&u, 0);
+    user_keep(&u);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 0);
+    world_close();
+}
+
+/* Opens `n` at once and gives all back; how many stay idle. */
+static int64_t idle_after(int n)
+{
+    struct user users[100];
+    for (int i = 0; i < n; i++)
+        user_ready(&users[i], 0);
+    for (int i = 0; i < n; i++)
+        user_keep(&users[i]);
+    return metric(0, METRIC_ORIGIN_IDLE);
+}
+
+static void idle_limit_follows_the_use(void **state)
+{
+    (void)state;
+    world_open("upstream app { server 10.0.0.1; keepalive 50 idle=10m }");
+    assert_int_equal(idle_after(40), 40);
+    assert_int_equal(idle_after(50), 50);
+    assert_int_equal(idle_after(51), 50);
+    /* long after the peak the surplus goes as connections come back */
+    run_ms(3 * POOL_PEAK_MS);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 50);
+    assert_int_equal(idle_after(1), POOL_IDLE_FLOOR);
+    world_close();
+}
+
+static void refused_goes_to_the_next_server(void **state)
+{
+    (void)state;
+    struct user u;
+    int refused = 0;
+    world_open("upstream app { servers 10.0.0.1 10.0.0.2; balance round_robin; eject off }");
+    origin_close(0);
+    run_ms(10);
+    for (int i = 0; i < 4; i++) {
+        user_init(&u, 0);
+        enum err e = user_take(&u);
+        if (e != ERR_OK) {
+            refused++;
+            assert_int_equal(e, ERR_CONNECT_REFUSED);
+            assert_true(slice_eq(lease_server_name(&u.lease), SLICE("10.0.0.1")));
+            assert_int_equal(user_take(&u), ERR_OK);
+        }
+        assert_true(slice_eq(lease_server_name(&u.lease), SLICE("10.0.0.2")));
+        user_close(&u);
+    }
+    assert_in_range(refused, 1, 4);
+    assert_int_equal(shared(0)->failures_total, refused);
+    assert_int_equal(shared(0)->last_error, ERR_CONNECT_REFUSED);
+    assert_int_equal(metric(0, METRIC_ORIGIN_CONNECT_ERRORS), refused);
+    world_close();
+}
+
+static void failing_server_is_ejected_and_comes_back(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { servers 10.0.0.1 10.0.0.2; balance round_robin;"
+               " eject after=2 for=5s }");
+    for (int i = 0; i < 4; i++) {
+        user_ready(&u, 0);
+        bool bad = u.lease.server->index == 0;
+        lease_give(&u.lease, bad ? LEASE_FAILED : LEASE_KEEP, bad ? ERR_ORIGIN_RESET : ERR_OK, 0);
+    }
+    for (int i = 0; i < 10; i++) {
+        user_ready(&u, 1); /* another worker: the state is shared */
+        assert_int_equal(u.lease.server->index, 1);
+        user_keep(&u);
+    }
+    run_ms(5000);
+    int first = 0;
+    for (int i = 0; i < 4; i++) {
+        user_ready(&u, 1);
+        first += u.lease.server->index == 0;
+        user_keep(&u);
+    }
+    assert_int_equal(first, 2);
+    assert_int_equal(shared(0)->fails_in_a_row, 0);
+    world_close();
+}
+
+static void all_down_says_so(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { servers 10.0.0.1 10.0.0.2 }");
+    origin_close(0);
+    origin_close(1);
+    run_ms(10);
+    user_init(&u, 0);
+    assert_int_equal(user_take(&u), ERR_CONNECT_REFUSED);
+    assert_int_equal(user_take(&u), ERR_CONNECT_REFUSED);
+    assert_int_equal(user_take(&u), ERR_NO_SERVERS);
+    lease_give(&u.lease, LEASE_UNUSED, ERR_OK, 0); /* idle: no effect */
+    world_close();
+}
+
+static void unresolved_says_so(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server app.internal }");
+    user_init(&u, 0);
+    assert_int_equal(user_take(&u), ERR_UNRESOLVED);
+    world_close();
+}
+
+/* 10.0.0.9 answers to nobody, 10.0.0.1 does. */
+static void every_address_is_tried(void **state)
+{
+    (void)state;
+    struct user u;
+    struct addr addrs[2];
+    world_open("upstream app { server app.internal }");
+    assert_int_equal(addr_parse_ip(SLICE("10.0.0.9"), &addrs[0]), ERR_OK);
+    assert_int_equal(addr_parse_ip(SLICE("10.0.0.1"), &addrs[1]), ERR_OK);
+    addr_set_port(&addrs[0], 80);
+    addr_set_port(&addrs[1], 80);
+    server_addrs_set(shared(0), addrs, 2);
+    for (int i = 0; i < 10; i++) {
+        user_ready(&u, 0);
+        user_close(&u);
+    }
+    assert_int_equal(w.origins[0].count, 10);
+    assert_int_equal(shared(0)->failures_total, 0);
+    /* the bad one was remembered, not asked every other time */
+    assert_int_equal(metric(0, METRIC_ORIGIN_CONNECT_ERRORS), 1);
+    server_addrs_set(shared(0), addrs, 1);
+    user_init(&u, 0);
+    assert_int_equal(user_take(&u), ERR_CONNECT_REFUSED);
+    world_close();
+}
+
+static void abandoned_connect_is_closed(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 max_conns=1 }");
+    user_init(&u, 0);
+    assert_int_equal(lease_take(&u.lease), ERR_HOLD);
+    assert_int_equal(u.lease.state, LEASE_CONNECTING);
+    lease_give(&u.lease, LEASE_FAILED, ERR_CONNECT_TIMEOUT, 0);
+    assert_int_equal(shared(0)->failures_total, 1);
+    run_ms(10);
+    assert_int_equal(u.wakes, 0);
+    user_ready(&u, 0);
+    user_keep(&u);
+    world_close();
+}
+
+static void stale_connection_may_try_the_same_server(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    user_keep(&u);
+    user_ready(&u, 0);
+    assert_true(u.lease.reused);
+    lease_give(&u.lease, LEASE_FAILED, ERR_ORIGIN_STALE, 0);
+    assert_int_equal(shared(0)->failures_total, 0);
+    assert_int_equal(user_take(&u), ERR_OK);
+    assert_false(u.lease.reused);
+    user_keep(&u);
+    world_close();
+}
+
+static const char *const one_place = "upstream app { server 10.0.0.1 max_conns=1;"
+                                     " queue 2 timeout=1s }";
+
+static void full_server_is_waited_for_in_order(void **state)
+{
+    (void)state;
+    struct user a, b, c, d;
+    world_open(one_place);
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    user_init(&c, 0);
+    user_init(&d, 0);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    assert_int_equal(user_take(&c), ERR_HOLD);
+    assert_int_equal(user_take(&d), ERR_OVER_LIMIT); /* one past the queue's limit */
+    assert_int_equal(metric(0, METRIC_QUEUED), 2);
+    struct conn *conn = a.lease.conn;
+    user_keep(&a);
+    run_ms(1);
+    assert_int_equal(b.result, ERR_OK);
+    assert_ptr_equal(b.lease.conn, conn);
+    assert_int_equal(c.result, ERR_HOLD);
+    user_keep(&b);
+    run_ms(1);
+    assert_int_equal(c.result, ERR_OK);
+    assert_int_equal(shared(0)->conns, 1);
+    user_keep(&c);
+    world_close();
+}
+
+static void waiting_ends_at_its_timeout(void **state)
+{
+    (void)state;
+    struct user a, b;
+    world_open(one_place);
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    run_ms(900);
+    assert_int_equal(b.result, ERR_HOLD);
+    run_ms(200);
+    assert_int_equal(b.result, ERR_QUEUE_TIMEOUT);
+    assert_int_equal(b.lease.state, LEASE_IDLE);
+    user_keep(&a);
+    world_close();
+}
+
+static void waiter_that_leaves_passes_its_place_on(void **state)
+{
+    (void)state;
+    struct user a, b, c;
+    world_open(one_place);
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    user_init(&c, 0);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    assert_int_equal(user_take(&c), ERR_HOLD);
+    user_keep(&a); /* grants to b, which has not run yet */
+    assert_true(b.lease.granted);
+    lease_give(&b.lease, LEASE_UNUSED, ERR_OK, 0);
+    task_cancel(&w.workers[0].loop.tasks, &b.task);
+    run_ms(1);
+    assert_int_equal(c.result, ERR_OK);
+    lease_give(&c.lease, LEASE_UNUSED, ERR_OK, 0);
+    world_close();
+}
+
+static void queued_lease_may_leave(void **state)
+{
+    (void)state;
+    struct user a, b;
+    world_open(one_place);
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    lease_give(&b.lease, LEASE_UNUSED, ERR_OK, 0);
+    user_keep(&a);
+    run_ms(2000);
+    assert_int_equal(b.wakes, 0);
+    world_close();
+}
+
+static void other_worker_is_told_of_room(void **state)
+{
+    (void)state;
+    struct user a, b;
+    world_open(one_place);
+    user_ready(&a, 0);
+    user_init(&b, 1);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    user_keep(&a);
+    run_ms(5); /* sooner than the queue would look by itself */
+    assert_int_equal(b.result, ERR_OK);
+    assert_int_equal(shared(0)->conns, 1);
+    user_keep(&b);
+    world_close();
+}
+
+/* Local waiters go first, but not for ever. */
+static void other_worker_gets_its_turn(void **state)
+{
+    (void)state;
+    struct user a[2], b;
+    world_open("upstream app { server 10.0.0.1 max_conns=1 }");
+    user_ready(&a[0], 0);
+    user_init(&b, 1);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    int rounds = 0;
+    for (; rounds < 50 && b.result == ERR_HOLD; rounds++) {
+        struct user *now = &a[rounds % 2], *next = &a[(rounds + 1) % 2];
+        user_init(next, 0);
+        next->result = lease_take(&next->lease);
+        assert_int_equal(next->result, ERR_HOLD);
+        user_keep(now);
+        run_ms(1);
+    }
+    assert_in_range(rounds, 8, 10);
+    user_keep(&b);
+    run_ms(60);
+    struct user *last = &a[rounds % 2];
+    assert_int_equal(last->result, ERR_OK);
+    user_keep(last);
+    world_close();
+}
+
+/* No place is given back here: an ejection ends, and the queue finds out by itself. */
+static void queue_looks_again_by_itself(void **state)
+{
+    (void)state;
+    struct user a, b;
+    world_open("upstream app { server 10.0.0.1 max_conns=1; server 10.0.0.2 }");
+    shared(1)->ejected_until_ms = w.workers[0].loop.now_ms + 500;
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    run_ms(400);
+    assert_int_equal(b.result, ERR_HOLD);
+    run_ms(200);
+    assert_int_equal(b.result, ERR_OK);
+    assert_int_equal(b.lease.server->index, 1);
+    user_keep(&a);
+    user_keep(&b);
+    world_close();
+}
+
+static void max_conns_holds_over_all_workers(void **state)
+{
+    (void)state;
+    struct user users[8];
+    int ready = 0;
+    world_open("upstream app { server 10.0.0.1 max_conns=3; queue off }");
+    for (int i = 0; i < 8; i++) {
+        user_init(&users[i], i % 2);
+        enum err e = user_take(&users[i]);
+        assert_true(e == ERR_OK || e == ERR_OVER_LIMIT);
+        ready += e == ERR_OK;
+    }
+    assert_int_equal(ready, 3);
+    for (int i = 0; i < 8; i++)
+        user_keep(&users[i]);
+    world_close();
+}
+
+static void idle_connections_survive_a_reload(void **state)
+{
+    (void)state;
+    struct user u;
+    struct test_conf next;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    user_keep(&u);
+    test_conf_init(&next, "upstream app { server 10.0.0.2 disabled; server 10.0.0.1 }");
+    for (int i = 0; i < WORKERS; i++) {
+        view_replace(w.workers[i].view);
+        w.workers[i].view = view_new(next.conf);
+        w.workers[i].view->release = upstream_views_release;
+    }
+    test_conf_release(&w.conf);
+    w.conf = next;
+    user_ready(&u, 0);
+    assert_true(u.lease.reused);
+    user_keep(&u);
+    world_close();
+}
+
+static void view_lives_as_long_as_a_lease(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    struct conf_view *old = view_take(w.workers[0].view);
+    user_ready(&u, 0);
+    view_replace(old);
+    w.workers[0].view = view_new(w.conf.conf);
+    w.workers[0].view->release = upstream_views_release;
+    user_keep(&u);
+    view_drop(old);
+    user_ready(&u, 0);
+    assert_true(u.lease.reused);
+    user_keep(&u);
+    world_close();
+}
+
+UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
+           cmocka_unit_test(newest_idle_serves_next), cmocka_unit_test(idle_ends_at_its_timeout),
+           cmocka_unit_test(dead_idle_is_noticed),
+           cmocka_unit_test(bytes_on_an_idle_connection_end_it),
+           cmocka_unit_test(keepalive_off_closes), cmocka_unit_test(idle_limit_follows_the_use),
+           cmocka_unit_test(refused_goes_to_the_next_server),
+           cmocka_unit_test(failing_server_is_ejected_and_comes_back),
+           cmocka_unit_test(all_down_says_so), cmocka_unit_test(unresolved_says_so),
+           cmocka_unit_test(every_address_is_tried), cmocka_unit_test(abandoned_connect_is_closed),
+           cmocka_unit_test(stale_connection_may_try_the_same_server),
+           cmocka_unit_test(full_server_is_waited_for_in_order),
+           cmocka_unit_test(waiting_ends_at_its_timeout),
+           cmocka_unit_test(waiter_that_leaves_passes_its_place_on),
+           cmocka_unit_test(queued_lease_may_leave), cmocka_unit_test(other_worker_is_told_of_room),
+           cmocka_unit_test(other_worker_gets_its_turn),
+           cmocka_unit_test(queue_looks_again_by_itself),
+           cmocka_unit_test(max_conns_holds_over_all_workers),
+           cmocka_unit_test(idle_connections_survive_a_reload),
+           cmocka_unit_test(view_lives_as_long_as_a_lease));
