@@ -14,7 +14,7 @@ struct io_backend {
     void (*sock_detach)(struct loop *l, struct io_sock *s);
     bool (*sock_names)(struct loop *l, const struct io_sock *s, struct io_names *out);
     void (*discard)(struct loop *l, int fd);
-    void (*start)(struct loop *l, struct io_op *op);   /* op is filled in; result by io_finish() */
+    void (*start)(struct loop *l, struct io_op *op); /* op is filled in; result by io_finish() */
     int (*accept_next)(struct loop *l, struct io_sock *s);
     void (*connect)(struct loop *l, struct io_op *op, const struct sockaddr *to, socklen_t len);
     void (*cancel)(struct loop *l, struct io_op *op);

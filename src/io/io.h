@@ -43,20 +43,20 @@ struct io_op {
     uint8_t buf_size; /* IO_RECV: enum buf_size wished for */
     bool armed;       /* from io_*() until done() is called */
     bool canceled;
-    bool queued;      /* result known, done() not yet run */
-    bool starved;     /* IO_RECV: waits in loop->starved for a buffer */
+    bool queued;  /* result known, done() not yet run */
+    bool starved; /* IO_RECV: waits in loop->starved for a buffer */
 };
 
 /* One descriptor as a backend sees it: registered once for both directions, never modified.
  * Embedded in its owner (a conn, a listener). */
 struct io_sock {
-    int fd; /* -1: closed. The sim backend's own numbers are not descriptors */
+    int fd;                  /* -1: closed. The sim backend's own numbers are not descriptors */
     bool readable, writable; /* edge-triggered state: may be tried now */
     bool hangup;             /* the peer ended its side, or an error is pending: read to the end */
     bool connecting;
-    bool shared;             /* other processes may hold the descriptor, too (a listener) */
-    struct io_op *rd, *wr;   /* armed ops: recv or accept; send or connect */
-    void *priv;              /* backend's */
+    bool shared;           /* other processes may hold the descriptor, too (a listener) */
+    struct io_op *rd, *wr; /* armed ops: recv or accept; send or connect */
+    void *priv;            /* backend's */
 };
 
 /* Adopts an open non-blocking descriptor. False: the kernel refused (errno). */

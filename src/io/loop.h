@@ -29,7 +29,7 @@ struct dead {
 };
 
 struct loop_budget {
-    int tasks_per_tick; /* 256 */
+    int tasks_per_tick;   /* 256 */
     int accepts_per_tick; /* 32, per listener */
 };
 
@@ -41,13 +41,13 @@ struct loop {
     struct timer_wheel timers;
     struct mailbox_shared *mailbox;
     struct io_op *done_head, **done_tail; /* results whose done() has not run */
-    struct task_queue tasks; /* the run queue */
+    struct task_queue tasks;              /* the run queue */
     struct list flushes, dead;
     struct buf_pool bufs;
     struct counters_shared *counters;
     struct rand rand;
     struct loop_budget budget;
-    struct list starved; /* recvs that wait for a buffer (io_op.starved_link) */
+    struct list starved;       /* recvs that wait for a buffer (io_op.starved_link) */
     struct loop_block *blocks; /* spare blocks, see loop_block_take() */
     int block_count;
     int64_t trim_at_ms;

@@ -21,9 +21,9 @@ struct sim_seg {
 /* One end of a connection, or a listener. Owned by the net, freed when its owner closes it. */
 struct sim_end {
     struct sim_net *net;
-    struct loop *loop;    /* NULL: not adopted yet */
+    struct loop *loop; /* NULL: not adopted yet */
     struct io_sock *sock;
-    int fd, peer_fd;      /* numbers, so that a peer that is gone is noticed */
+    int fd, peer_fd; /* numbers, so that a peer that is gone is noticed */
     bool listening, eof, reset, shut, reset_on_close;
     struct sockaddr_storage local, remote;
     socklen_t addr_len;

@@ -21,8 +21,8 @@ struct addr {
 /* An address as a user writes it: "10.0.0.1:80", "[::1]:80", ":80" (any), "unix:/path",
  * "name:80", "name". Nothing is resolved here. */
 struct addr_spec {
-    struct slice host; /* without brackets; empty for ":80"; the path for unix */
-    uint16_t port;     /* 0: not given */
+    struct slice host;        /* without brackets; empty for ":80"; the path for unix */
+    uint16_t port;            /* 0: not given */
     bool is_unix, is_literal; /* literal: host is an IP address */
 };
 

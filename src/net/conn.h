@@ -6,9 +6,9 @@
  *
  * Receiving: conn_recv() asks for one more piece; each piece arrives by on_data(), which owns the
  * span. Nothing is received without being asked for. Sending: conn_write() queues spans (takes
- * over their counts); all that is queued leaves in one send at the end of the tick. conn_out_bytes()
- * tells how much the kernel has not taken; above CONN_OUT_HIGH_BYTES a producer should wait for
- * on_room(), which comes once below CONN_OUT_LOW_BYTES.
+ * over their counts); all that is queued leaves in one send at the end of the tick.
+ * conn_out_bytes() tells how much the kernel has not taken; above CONN_OUT_HIGH_BYTES a producer
+ * should wait for on_room(), which comes once below CONN_OUT_LOW_BYTES.
  *
  * A TLS connection is the same struct with other conn_ops (src/tls). */
 // SPDX-License-Identifier: Apache-2.0
@@ -27,7 +27,7 @@ struct conn_user_ops {
     /* After conn_connect(): ERR_OK or why not (then conn_abort() it). May be NULL otherwise. */
     void (*on_open)(struct conn *c, enum err e);
     void (*on_data)(struct conn *c, struct span s);
-    void (*on_eof)(struct conn *c);              /* peer sends no more; writing may go on */
+    void (*on_eof)(struct conn *c); /* peer sends no more; writing may go on */
     void (*on_room)(struct conn *c);
     /* ERR_CLIENT_RESET: reset or write failed. Once; it is dead, conn_abort() it. */
     void (*on_error)(struct conn *c, enum err e);
@@ -48,13 +48,13 @@ struct conn {
     struct loop *loop;
     const struct conn_ops *ops; /* plain or TLS */
     const struct conn_user_ops *user_ops;
-    void *user;               /* the session, pool entry or tunnel that has it now */
-    struct conn_out *out;     /* NULL: nothing queued */
-    struct conn_peer *peer;   /* addresses, heap; owned. NULL until asked for */
+    void *user;                   /* the session, pool entry or tunnel that has it now */
+    struct conn_out *out;         /* NULL: nothing queued */
+    struct conn_peer *peer;       /* addresses, heap; owned. NULL until asked for */
     struct conn_closing *closing; /* while CONN_CLOSING: its deadline */
-    uint32_t use_count;       /* exchanges that went over it; the pool's and the session's */
-    uint8_t state;            /* enum conn_state */
-    uint8_t err;              /* enum err: why it is dead; nothing is sent or received any more */
+    uint32_t use_count;           /* exchanges that went over it; the pool's and the session's */
+    uint8_t state;                /* enum conn_state */
+    uint8_t err; /* enum err: why it is dead; nothing is sent or received any more */
     bool recv_wanted, eof_seen, shutdown_wanted, room_wanted, big_reads;
     uint64_t bytes_in, bytes_out;
 };

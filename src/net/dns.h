@@ -10,8 +10,8 @@ struct dns;
 struct dns_query;
 
 struct dns_answer {
-    enum err err; /* ERR_OK or ERR_DNS_FAILED */
-    const char *text; /* why it failed */
+    enum err err;             /* ERR_OK or ERR_DNS_FAILED */
+    const char *text;         /* why it failed */
     const struct addr *addrs; /* port 0; borrowed until the callback returns */
     size_t count;
     int64_t ttl_ms; /* smallest TTL, 1 s to 1 day; a default for /etc/hosts, failures */

@@ -21,12 +21,13 @@ struct listener {
 
 struct listen_options {
     bool reuseport;
-    int backlog; /* 0: 4096, cut by the kernel to somaxconn */
+    int backlog;        /* 0: 4096, cut by the kernel to somaxconn */
     unsigned unix_mode; /* permission bits of a unix socket; 0: 0660 */
 };
 
 /* Opens, binds and listens. *fd is the caller's. ERR_ADDRESS_IN_USE, ERR_NO_PERMISSION,
- * ERR_NO_DESCRIPTORS, ERR_IO (errno says more in every case). A stale unix socket file that nobody listens on is replaced. */
+ * ERR_NO_DESCRIPTORS, ERR_IO (errno says more in every case). A stale unix socket file that nobody
+ * listens on is replaced. */
 enum err listener_bind(const struct addr *a, const struct listen_options *o, int *fd) MUST_CHECK;
 
 /* Adopts fd. `addr`, `user` and the callbacks are the caller's to set before. False: the kernel
