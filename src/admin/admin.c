@@ -177,7 +177,6 @@ static struct listen_conf *listen_build(struct conf *c, const struct addr *a,
     l->key = arena_printf(&c->arena, "%s %.*s", control ? "control" : "admin",
                           (int)addr_write(addr, a), addr);
     l->addr = *a;
-    l->pos = (struct conf_pos){0};
     l->internal = true;
     l->limits = c->proxy->limits;
     l->fallback = site_build(c, source, control);
@@ -185,15 +184,17 @@ static struct listen_conf *listen_build(struct conf *c, const struct addr *a,
 }
 
 void admin_build(struct conf_build *b, struct conf *c, const struct admin_source *source,
-                 const struct addr *admin)
+                 const struct addr *admin, struct conf_pos pos)
 {
     struct proxy_conf *p = c->proxy;
     struct listen_conf **listens = ARENA_ARRAY(b->arena, struct listen_conf *, p->listen_count + 2);
     ASSERT(listens);
     if (p->listen_count)
         memcpy(listens, p->listens, p->listen_count * sizeof(struct listen_conf *));
-    if (admin)
-        listens[p->listen_count++] = listen_build(c, admin, source, false);
+    if (admin) {
+        listens[p->listen_count] = listen_build(c, admin, source, false);
+        listens[p->listen_count++]->pos = pos;
+    }
     if (source->control)
         listens[p->listen_count++] = listen_build(c, source->control, source, true);
     p->listens = listens;

@@ -30,6 +30,6 @@ struct admin_source {
 };
 
 /* Adds the internal listeners of the snapshot that is being built. `b->app` is c; proxy_build() was
- * called. `admin` NULL: no admin listener. */
+ * called. `admin` NULL: no admin listener; `pos`: where it is configured. */
 void admin_build(struct conf_build *b, struct conf *c, const struct admin_source *source,
-                 const struct addr *admin);
+                 const struct addr *admin, struct conf_pos pos);

@@ -25,28 +25,30 @@ static void add_server_site(struct text *out, uint16_t port, const char *name, c
 
 void demo_config(struct text *out, const char *listen, const uint16_t ports[DEMO_PORTS])
 {
-    text_addf(out,
-              "# The demo of weir: one site, two servers, a third that is dead.\n"
-              "upstream app {\n"
-              "    server 127.0.0.1:%u\n"
-              "    server 127.0.0.1:%u\n"
-              "    server 127.0.0.1:%u # nobody listens here\n"
-              "    balance round_robin\n"
-              "}\n\n"
-              "site * {\n"
-              "    listen %s\n"
-              "    proxy app\n"
-              "    route /api/ strip {\n"
-              "        proxy 127.0.0.1:%u\n"
-              "        request set X-Tenant acme\n"
-              "        response del X-Demo-Server\n"
-              "        response set X-Served-By weir\n"
-              "    }\n"
-              "    route /broken/ {\n"
-              "        proxy 127.0.0.1:%u\n"
-              "    }\n"
-              "}\n\n",
-              ports[0], ports[1], ports[3], listen, ports[2], ports[3]);
+    text_addf(
+        out,
+        "# The demo of weir: one site, two servers, a third that is dead.\n"
+        "log access \"$method $uri -> $status from $server, tries $tries, $duration_ms ms\"\n\n"
+        "upstream app {\n"
+        "    server 127.0.0.1:%u\n"
+        "    server 127.0.0.1:%u\n"
+        "    server 127.0.0.1:%u # nobody listens here\n"
+        "    balance round_robin\n"
+        "}\n\n"
+        "site * {\n"
+        "    listen %s\n"
+        "    proxy app\n"
+        "    route /api/ strip {\n"
+        "        proxy 127.0.0.1:%u\n"
+        "        request set X-Tenant acme\n"
+        "        response del X-Demo-Server\n"
+        "        response set X-Served-By weir\n"
+        "    }\n"
+        "    route /broken/ {\n"
+        "        proxy 127.0.0.1:%u\n"
+        "    }\n"
+        "}\n\n",
+        ports[0], ports[1], ports[3], listen, ports[2], ports[3]);
     add_server_site(out, ports[0], "one", "Hello from server one.");
     add_server_site(out, ports[1], "two", "Hello from server two.");
     add_server_site(out, ports[2], "api",

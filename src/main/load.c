@@ -45,7 +45,7 @@ static void build(struct conf_build *b, struct conf *c, const struct admin_sourc
         return;
     upstreams_bind(b, c);
     if (admin && !diag_failed(b->diag))
-        admin_build(b, c, admin, c->main->admin.len ? &c->main->admin : NULL);
+        admin_build(b, c, admin, c->main->admin.len ? &c->main->admin : NULL, c->main->admin_pos);
 }
 
 bool load_run(struct load *l, const struct load_request *r)

@@ -151,7 +151,25 @@ static bool pid_file_write(const struct conf *c)
     return fclose(f) == 0 || system_failed(c->main->pid_file.at);
 }
 
-/* Loads the first configuration and opens its addresses: all that can fail because of it. */
+/* What may need root, in this order: addresses, the pid file, then root is given up; log files
+ * are opened as the user who will have to open them anew. */
+static bool open_first(struct process *p, struct load *l)
+{
+    struct conf *c = l->conf;
+    if (!listeners_open(&p->listeners, c, LISTENERS_FIRST, &l->diag)) {
+        print_diag(&l->diag);
+        if (p->options->hint)
+            fprintf(stderr, "%s\n", p->options->hint);
+        return false;
+    }
+    if (!pid_file_write(c) || !privileges_drop(c->main->user, c->main->group))
+        return false;
+    bool ok = logs_open(c, &l->diag);
+    print_diag(&l->diag);
+    return ok;
+}
+
+/* Loads the first configuration and opens what it names: all that can fail because of it. */
 static int load_first(struct process *p, struct load *l)
 {
     struct load_request r = {p->options->path, p->options->text, 1, true, &p->admin};
@@ -161,12 +179,7 @@ static int load_first(struct process *p, struct load *l)
     }
     p->listeners = (struct listeners){.worker_count = main_conf_workers(l->conf->main),
                                       .control = p->admin.control};
-    bool ok = logs_open(l->conf, &l->diag) &&
-              listeners_open(&p->listeners, l->conf, LISTENERS_FIRST, &l->diag);
-    print_diag(&l->diag);
-    if (!ok && p->options->hint)
-        fprintf(stderr, "%s\n", p->options->hint);
-    return ok ? EXIT_OK : EXIT_FAILED;
+    return open_first(p, l) ? EXIT_OK : EXIT_FAILED;
 }
 
 static bool threads_start(struct process *p)
@@ -218,8 +231,6 @@ static bool serve_begin(struct process *p, struct load *l)
     if (!workers_init(&p->workers, p->listeners.worker_count, (size_t)c->main->buffers_bytes))
         return system_failed("workers");
     admin_set_pages(p);
-    if (!pid_file_write(c) || !privileges_drop(c->main->user, c->main->group))
-        return false;
     process_stop_init(p);
     snapshots_begin(process_loop(p)->mailbox);
     if (!threads_start(p))
@@ -256,12 +267,13 @@ int process_run(const struct process_options *o)
         return EXIT_FAILED;
     admin_init(&p);
     int code = load_first(&p, &l);
-    bool serving = code == EXIT_OK && serve_begin(&p, &l);
-    if (code == EXIT_OK && !serving)
+    if (code == EXIT_OK && !serve_begin(&p, &l))
         code = EXIT_FAILED;
     load_release(&l);
-    if (!serving)
-        return code; /* the process ends: what is open ends with it */
+    if (code != EXIT_OK) {
+        listeners_release(&p.listeners);
+        return code;
+    }
     announce(&p);
     while (worker_tick(workers_main(&p.workers)))
         process_advance(&p);

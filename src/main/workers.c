@@ -381,8 +381,9 @@ bool workers_start(struct workers *w)
 static void thread_release(struct worker_thread *t)
 {
     struct loop *l = &t->worker.loop;
-    if (!list_empty(&t->listens) || !list_empty(&l->dead) || l->timers.count > 0)
+    if (!list_empty(&t->listens) || l->timers.count > 0)
         return;
+    mailbox_run(l->mailbox, l); /* what came after its end frees itself */
     worker_release(&t->worker);
     free(t);
 }
