@@ -297,7 +297,8 @@ static void write_rate(struct text *out, int64_t value)
     } else if (value % 1000 == 0) {
         text_addf(out, "%" PRId64 "r/s", value / 1000);
     } else {
-        text_addf(out, "%" PRId64 "r/m", (value * 60 + 500) / 1000);
+        int64_t rest = (value % 1000 * 60 + 500) / 1000; /* apart: value * 60 may overflow */
+        text_addf(out, "%" PRId64 "r/m", value / 1000 * 60 + rest);
     }
 }
 
