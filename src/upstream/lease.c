@@ -204,7 +204,8 @@ static void give_connecting(struct lease *l, enum lease_verdict v, enum err why)
     if (v == LEASE_FAILED) {
         counter_add(l->pools->loop->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
         pool_addr_failed(l->pool, l->addr);
-        health_failed(l->server->shared, l->view->up, why, l->pools->loop);
+        if (is_servers_fault(why))
+            health_failed(l->server->shared, l->view->up, why, l->pools->loop);
     } else {
         tried_clear(l, l->server->index);
     }

@@ -274,6 +274,7 @@ static void pool_idle_close(struct origin_pool *p)
 
 void origin_pools_close(struct origin_pools *p)
 {
+    peers_remove(p); /* no more mail from others; what came already is run by the loop */
     for (uint32_t i = 0; i < p->count; i++)
         if (p->by_id[i])
             pool_idle_close(p->by_id[i]);
@@ -281,7 +282,6 @@ void origin_pools_close(struct origin_pools *p)
 
 void origin_pools_release(struct origin_pools *p)
 {
-    peers_remove(p);
     origin_pools_close(p);
     for (uint32_t i = 0; i < p->count; i++)
         ASSERT(p->by_id[i] == NULL); /* a view or a lease is still there */

@@ -138,7 +138,9 @@ struct origin_pools {
 };
 
 void origin_pools_init(struct origin_pools *p, struct loop *l);
-void origin_pools_close(struct origin_pools *p); /* closes idle connections; stop and tests */
+/* Closes idle connections and takes the worker off the list of those who are told of room. Run the
+ * loop once more before the release, so that mail that came already is freed. */
+void origin_pools_close(struct origin_pools *p);
 void origin_pools_release(struct origin_pools *p); /* no lease may be in use any more */
 
 /* Makes the view's local side of an upstream when first used. NULL: no memory. */
