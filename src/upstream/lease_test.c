@@ -5,6 +5,7 @@
 #include "net/listener.h"
 #include "upstream/lease.h"
 #include "upstream/pool_priv.h"
+#include "upstream/queue_priv.h"
 #include "upstream/shared_priv.h"
 #include "upstream/testing.h"
 
@@ -667,6 +668,19 @@ static void max_conns_holds_over_all_workers(void **state)
     world_close();
 }
 
+/* What holds when two workers pick the last place at the same moment. */
+static void place_is_taken_up_to_the_limit(void **state)
+{
+    (void)state;
+    struct server_shared s = {0};
+    struct server limited = {.max_conns = 3, .shared = &s}, open = {.shared = &s};
+    for (int i = 0; i < 3; i++)
+        assert_true(place_take(&limited));
+    assert_false(place_take(&limited));
+    assert_int_equal(s.conns, 3);
+    assert_true(place_take(&open));
+}
+
 static void idle_connections_survive_a_reload(void **state)
 {
     (void)state;
@@ -724,5 +738,6 @@ UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
            cmocka_unit_test(other_worker_gets_its_turn),
            cmocka_unit_test(queue_looks_again_by_itself),
            cmocka_unit_test(max_conns_holds_over_all_workers),
+           cmocka_unit_test(place_is_taken_up_to_the_limit),
            cmocka_unit_test(idle_connections_survive_a_reload),
            cmocka_unit_test(view_lives_as_long_as_a_lease));
