@@ -13,10 +13,32 @@ static enum err method_check(const struct exchange *x)
     return ERR_OK;
 }
 
+void named_hops_drop(struct headers *h)
+{
+    if (!headers_find(h, FIELD_CONNECTION))
+        return;
+    HEADER_EACH (it, h)
+        it->dead = it->hop && !(field_row((enum field_id)it->id)->traits & FIELD_HOP);
+}
+
+/* Path and query as they came, whatever form the target has. */
+static enum err raw_target_read(struct exchange *x)
+{
+    const struct uri *u = &x->uri;
+    x->raw_target = x->req.target;
+    if (u->form != URI_ABSOLUTE)
+        return ERR_OK;
+    x->raw_target = u->has_query ? arena_printf(&x->arena, "%.*s?%.*s", SLICE_ARG(u->raw_path),
+                                                SLICE_ARG(u->query))
+                                 : u->raw_path;
+    return x->raw_target.at ? ERR_OK : ERR_OVER_BUDGET;
+}
+
 static enum err target_read(struct exchange *x)
 {
     unsigned flags = x->settings->merge_slashes == 1 ? URI_MERGE_SLASHES : 0;
     TRY(uri_parse(x->req.target, &x->uri));
+    TRY(raw_target_read(x));
     if (x->uri.form == URI_ASTERISK)
         x->path = x->uri.raw_path = SLICE("*");
     else
@@ -36,6 +58,7 @@ static enum err host_read(struct exchange *x)
 
 static enum err head_admit(struct exchange *x)
 {
+    named_hops_drop(&x->req.headers);
     TRY(method_check(x));
     TRY(target_read(x));
     TRY(host_read(x));
@@ -49,7 +72,6 @@ enum outcome step_start(struct exchange *x)
         if (x->client->head_state != STREAM_HEAD_FINAL && x->client->err == ERR_OK)
             return HOLD;
         x->times.head_us = exchange_now_us(x) - x->times.began_us;
-        x->client_rx_ms = x->client_tx_ms = x->worker->loop.now_ms;
         if (x->client->err != ERR_OK)
             return exchange_fail(x, x->client->err);
     }
@@ -90,7 +112,9 @@ static enum err body_limit(struct exchange *x)
         return ERR_OK;
     bool known_too_long = x->req.length == LENGTH_KNOWN && x->req.content_length > (uint64_t)max;
     bool came_too_long = x->req_body.pushed_bytes > (uint64_t)max;
-    return known_too_long || came_too_long ? ERR_BODY_TOO_LARGE : ERR_OK;
+    /* The body itself has no word for "nothing at all". */
+    bool may_get_too_long = max == 0 && x->req.length == LENGTH_UNKNOWN && !x->req_body.ended;
+    return known_too_long || came_too_long || may_get_too_long ? ERR_BODY_TOO_LARGE : ERR_OK;
 }
 
 static enum err filter_states_make(struct exchange *x)
@@ -103,7 +127,7 @@ static enum err filter_states_make(struct exchange *x)
 
 static void total_begin(struct exchange *x)
 {
-    if (x->settings->request_ms > 0)
+    if (x->settings->request_ms > 0 && !x->dry)
         timer_set(&x->worker->loop.timers, &x->total_timer,
                   x->worker->loop.now_ms + x->settings->request_ms);
 }
@@ -132,8 +156,8 @@ static enum err route_bind(struct exchange *x)
         return ERR_NO_SITE;
     x->route = route_lookup(x->site, x->path, &matched);
     TRY(settings_bind(x));
+    TRY(filter_states_make(x)); /* before anything refuses: filters see refusals, too */
     TRY(body_limit(x));
-    TRY(filter_states_make(x));
     TRY(forwarded_write(x));
     if (x->route->strip)
         TRY(path_strip(x, matched));

@@ -38,7 +38,7 @@ enum err exchange_respond(struct exchange *x, uint16_t status, struct slice cont
                           struct slice body)
 {
     if (!x->dry)
-        origin_release(x, LEASE_CLOSE);
+        origin_release(x, LEASE_KEEP); /* when its answer was whole already */
     body_reset(x, &x->res_body);
     message_init(&x->res);
     x->local = true;

@@ -69,17 +69,18 @@ static bool client_is_gone(enum err e)
 }
 
 /* A failure becomes the error's page while the client has seen nothing of a response; after that
- * the connection is broken off, so that the client can tell. */
+ * the connection is broken off, so that the client can tell. The server's stream is kept for the
+ * access log then: the response's fields lie in its buffers. */
 static void fail(struct exchange *x)
 {
     bool can_answer =
         !x->replied && !x->failing && err_row(x->err)->status != 0 && !client_is_gone(x->err);
-    origin_release(x, x->origin_failed ? LEASE_FAILED : LEASE_UNUSED);
-    x->origin_failed = false;
     if (!can_answer) {
         step_goto(x, STEP_FINISH);
         return;
     }
+    origin_release(x, x->origin_failed ? LEASE_FAILED : LEASE_UNUSED);
+    x->origin_failed = false;
     x->failing = true;
     exchange_respond_error(x, x->err);
     step_goto(x, STEP_RESPONSE_FILTERS);
@@ -167,6 +168,12 @@ static enum outcome step_request_filters(struct exchange *x)
     return NEXT;
 }
 
+/* A request may be refused before its filters got their memory. */
+static bool filters_ready(const struct exchange *x)
+{
+    return x->route && (x->filter_states || x->route->state_bytes == 0);
+}
+
 static enum outcome run_response_filters(struct exchange *x)
 {
     const struct filter_chain *chain = &x->route->chains[HOOK_RESPONSE];
@@ -205,7 +212,7 @@ static void tunnel_begin(struct exchange *x)
 
 static enum outcome step_response_filters(struct exchange *x)
 {
-    if (x->route) {
+    if (filters_ready(x)) {
         enum outcome o = run_response_filters(x);
         if (o != NEXT)
             return o;
@@ -225,8 +232,8 @@ static enum outcome step_response_filters(struct exchange *x)
 
 static void run_finish_filters(struct exchange *x)
 {
-    if (!x->route || !x->filter_states)
-        return; /* refused before its filters began */
+    if (!filters_ready(x))
+        return;
     const struct filter_chain *chain = &x->route->chains[HOOK_FINISH];
     for (uint32_t i = 0; i < chain->count; i++) {
         const struct filter_use *f = &chain->uses[i];
@@ -262,6 +269,16 @@ static void log_finish(struct exchange *x)
               SLICE_ARG(x->upstream_name), SLICE_ARG(x->server_name), x->id);
 }
 
+/* What the exchange says about the server that it still has. */
+static enum lease_verdict finish_verdict(const struct exchange *x)
+{
+    if (x->origin_failed || (x->err == ERR_OK && origin_status_failed(x)))
+        return LEASE_FAILED;
+    if (x->origin && x->origin->reusable)
+        return LEASE_KEEP;
+    return x->err == ERR_OK ? LEASE_CLOSE : LEASE_UNUSED;
+}
+
 static void exchange_free(struct dead *d);
 
 static enum outcome step_finish(struct exchange *x)
@@ -270,8 +287,7 @@ static enum outcome step_finish(struct exchange *x)
     run_finish_filters(x);
     log_finish(x);
     count_finish(x);
-    bool whole = x->origin && x->origin->reusable;
-    origin_release(x, whole ? LEASE_KEEP : x->origin_failed ? LEASE_FAILED : LEASE_CLOSE);
+    origin_release(x, finish_verdict(x));
     stream_detach(x->client);
     x->client = NULL;
     task_cancel(&x->worker->loop.tasks, &x->task);

@@ -16,13 +16,22 @@
 struct spool;
 
 enum exchange_step {
-    STEP_START, STEP_ROUTE, STEP_REQUEST_FILTERS, STEP_BUFFER, STEP_PICK, STEP_FORWARD, STEP_AWAIT,
-    STEP_RESPONSE_FILTERS, STEP_RELAY, STEP_FINISH, STEP_DONE
+    STEP_START,
+    STEP_ROUTE,
+    STEP_REQUEST_FILTERS,
+    STEP_BUFFER,
+    STEP_PICK,
+    STEP_FORWARD,
+    STEP_AWAIT,
+    STEP_RESPONSE_FILTERS,
+    STEP_RELAY,
+    STEP_FINISH,
+    STEP_DONE
 };
 
 /* Moments of an exchange, loop time in us since it began; 0: did not happen. */
 struct exchange_times {
-    int64_t began_us;      /* absolute: first byte of the head */
+    int64_t began_us; /* absolute: first byte of the head */
     int64_t head_us, picked_us, connected_us, first_byte_us, response_us, done_us;
 };
 
@@ -30,20 +39,20 @@ struct exchange {
     struct task task;
     struct worker *worker;
     struct stream *client, *origin; /* NULL: none (any more) */
-    uint8_t step;       /* enum exchange_step */
-    uint8_t tries;      /* servers tried */
-    bool dry;           /* `test` and `explain`: nothing is sent, no server is chosen */
-    bool local;         /* the response was made here */
-    bool replied;       /* the final head went to the client */
-    bool tunnel;        /* after 101: raw bytes both ways */
-    bool timed_out;     /* step_timer fired with deadline_err */
-    bool over_time;     /* total_timer fired */
-    bool continue_sent; /* a 100 went to the client */
-    bool failing;       /* the response is the error page of x->err */
-    bool origin_failed; /* the error was the server's: it counts against it */
-    uint32_t at;        /* position in the filter chain of the current step */
-    enum err err;       /* why it failed; row gives status, log word and metric */
-    uint8_t err_step;   /* where */
+    uint8_t step;                   /* enum exchange_step */
+    uint8_t tries;                  /* servers tried */
+    bool dry;                       /* `test` and `explain`: nothing is sent, no server is chosen */
+    bool local;                     /* the response was made here */
+    bool replied;                   /* the final head went to the client */
+    bool tunnel;                    /* after 101: raw bytes both ways */
+    bool timed_out;                 /* step_timer fired with deadline_err */
+    bool over_time;                 /* total_timer fired */
+    bool continue_sent;             /* a 100 went to the client */
+    bool failing;                   /* the response is the error page of x->err */
+    bool origin_failed;             /* the error was the server's: it counts against it */
+    uint32_t at;                    /* position in the filter chain of the current step */
+    enum err err;                   /* why it failed; row gives status, log word and metric */
+    uint8_t err_step;               /* where */
     enum err deadline_err;
     const struct listen_conf *listen;
     const struct site *site;
@@ -56,36 +65,37 @@ struct exchange {
 
     struct message req, res;
     struct uri uri;
-    struct slice host;     /* checked, lower case, no port */
-    uint16_t host_port;    /* as the client gave it; 0: none */
-    struct slice path;     /* normalised: what routes, conditions and $path see */
+    struct slice raw_target;   /* path and query as the client sent them */
+    struct slice host;         /* checked, lower case, no port */
+    uint16_t host_port;        /* as the client gave it; 0: none */
+    struct slice path;         /* normalised: what routes, conditions and $path see */
     struct slice forward_path; /* what goes to the origin (strip, rewrite) */
     struct slice forward_query;
     bool forward_has_query;
-    struct addr client_addr; /* the believed one: the peer, or from a trusted proxy's header */
-    bool client_trusted;     /* the peer is in `trust` */
-    struct slice client_scheme; /* "http", "https": the believed one */
+    struct addr client_addr;     /* the believed one: the peer, or from a trusted proxy's header */
+    bool client_trusted;         /* the peer is in `trust` */
+    struct slice client_scheme;  /* "http", "https": the believed one */
     struct slice forwarded_host; /* believed X-Forwarded-Host; empty: none */
     uint16_t forwarded_port;
-    char id[24];             /* $request_id: 16 hex digits; NUL-terminated */
+    char id[24]; /* $request_id: 16 hex digits; NUL-terminated */
 
     struct lease lease;
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;
-    struct spool *spool;      /* whole request body, when buffered */
-    struct slice local_rest;  /* of the body of an answer made here: not in res_body yet */
+    struct spool *spool;     /* whole request body, when buffered */
+    struct slice local_rest; /* of the body of an answer made here: not in res_body yet */
     struct body req_body, res_body;
-    struct arena arena;       /* owns heads, headers and whatever filters make */
+    struct arena arena; /* owns heads, headers and whatever filters make */
 
     struct timer step_timer, total_timer;
     struct exchange_times times;
-    int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress */
+    int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress; 0: no wait */
     uint64_t client_rx_seen, client_tx_seen, origin_rx_seen, origin_tx_seen;
-    int64_t rate_at_ms;   /* the window in which the request body's rate is measured */
+    int64_t rate_at_ms; /* the window in which the request body's rate is measured */
     uint64_t rate_seen;
     uint64_t request_bytes, response_bytes; /* bodies, as relayed */
 
-    struct list link;         /* worker's list */
+    struct list link; /* worker's list */
     struct dead dead;
     struct exchange *next_free;
 };
@@ -97,8 +107,8 @@ const char *exchange_step_name(const struct exchange *x);
 const char *step_name(enum exchange_step s);
 
 /* Without a client and without network, for `test` blocks and `weir explain`: x->req, client_addr
- * and listen are set by the caller. Runs the real steps up to the choice of a server, or through the
- * response filters with a response that the caller gives (status 0: stop before). */
+ * and listen are set by the caller. Runs the real steps up to the choice of a server, or through
+ * the response filters with a response that the caller gives (status 0: stop before). */
 struct exchange *exchange_dry_new(struct worker *w, const struct listen_conf *l);
 void exchange_dry_run(struct exchange *x, enum exchange_step until);
 void exchange_dry_free(struct exchange *x);

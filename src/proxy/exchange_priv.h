@@ -15,10 +15,10 @@ enum outcome {
 typedef enum outcome step_fn(struct exchange *x);
 
 /* The steps that have files of their own. */
-step_fn step_start, step_route;         /* admit.c */
-step_fn step_buffer;                    /* spool.c */
+step_fn step_start, step_route;              /* admit.c */
+step_fn step_buffer;                         /* spool.c */
 step_fn step_pick, step_forward, step_await; /* origin.c */
-step_fn step_relay;                     /* relay.c */
+step_fn step_relay;                          /* relay.c */
 
 enum outcome exchange_fail(struct exchange *x, enum err e); /* sets x->err; returns FAIL */
 /* The server's fault: also counts against it. */
@@ -29,13 +29,19 @@ void deadline_set(struct exchange *x, int64_t ms, enum err e);
 void deadline_at(struct exchange *x, int64_t at_ms, enum err e);
 void deadline_stop(struct exchange *x);
 
-/* admit.c: who the client is, by `trust`; and the fields that tell the origin. forwarded.c */
+/* admit.c: fields that Connection named were for us and go no further (RFC 9110 7.6.1). They are
+ * deleted before anybody looks, so that no directive takes one for what the other side gets. */
+void named_hops_drop(struct headers *h);
+
+/* Who the client is, by `trust`; and the fields that tell the origin. forwarded.c */
 void forwarded_read(struct exchange *x);
 enum err forwarded_write(struct exchange *x) MUST_CHECK;
 
 /* origin.c: ends the use of the server; safe without one. */
 void origin_release(struct exchange *x, enum lease_verdict v);
 enum outcome connect_timed_out(struct exchange *x); /* another server, or the end */
+/* The response at hand has a status that counts as the server's failure (`retry on=`). */
+bool origin_status_failed(const struct exchange *x);
 
 /* Answers 100 in the server's place. */
 enum err continue_send(struct exchange *x) MUST_CHECK;
@@ -45,6 +51,7 @@ enum err relay_request(struct exchange *x) MUST_CHECK;
 /* Deadlines of both directions, for "await" and "relay". ERR_OK, or which one has passed. */
 enum err relay_deadline(struct exchange *x) MUST_CHECK;
 bool request_sent_whole(const struct exchange *x);
+bool is_origins_fault(const struct exchange *x, enum err e); /* while its stream is there */
 
 /* spool.c: the body that goes to the server: the spool's, or the client's as it comes. */
 struct body *request_body(struct exchange *x);
@@ -52,7 +59,7 @@ void spool_release(struct exchange *x);
 uint64_t spool_bytes(const struct exchange *x);
 enum err spool_rewind(struct exchange *x) MUST_CHECK; /* for a retry */
 
-void body_reset(struct exchange *x, struct body *b); /* empty and open again */
+void body_reset(struct exchange *x, struct body *b);                   /* empty and open again */
 void exchange_steps_run(struct exchange *x, enum exchange_step until); /* stops before it */
 void step_goto(struct exchange *x, enum exchange_step s);
 void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p);

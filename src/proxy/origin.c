@@ -49,6 +49,8 @@ static bool retry_allowed(struct exchange *x)
 {
     if (x->replied || x->tries >= tries_allowed(x) || !body_replayable(x) || !harmless_again(x))
         return false;
+    if (!lease_has_more(&x->lease))
+        return false; /* what this server said is all that there is to say */
     struct counters_shared *c = x->worker->counters;
     bool granted = retry_budget_take(upstream_of(x)->shared, upstream_of(x)->retry.budget,
                                      x->worker->loop.now_ms);
@@ -81,11 +83,27 @@ static enum outcome origin_broke(struct exchange *x, enum err e)
     return RETRY;
 }
 
+/* The connection may have come, or failed, in the same tick as its deadline. */
 enum outcome connect_timed_out(struct exchange *x)
 {
+    if (x->lease.state != LEASE_CONNECTING || x->lease.err != ERR_HOLD) {
+        deadline_stop(x);
+        return step_pick(x);
+    }
     x->tries++;
     x->server_name = lease_server_name(&x->lease);
     return origin_broke(x, ERR_CONNECT_TIMEOUT);
+}
+
+/* The fields of a response lie in the buffers of its stream: without that there is no response. */
+static void origin_detach(struct exchange *x)
+{
+    struct counters_shared *c = x->worker->counters;
+    counter_add(c, METRIC_ORIGIN_BYTES_OUT, (int64_t)x->origin->sent_bytes);
+    counter_add(c, METRIC_ORIGIN_BYTES_IN, (int64_t)x->origin->received_bytes);
+    stream_detach(x->origin);
+    x->origin = NULL;
+    message_init(&x->res);
 }
 
 void origin_release(struct exchange *x, enum lease_verdict v)
@@ -96,15 +114,12 @@ void origin_release(struct exchange *x, enum lease_verdict v)
     if (x->origin) {
         if (v == LEASE_KEEP && !x->origin->reusable)
             v = LEASE_CLOSE;
-        counter_add(x->worker->counters, METRIC_ORIGIN_BYTES_OUT, (int64_t)x->origin->sent_bytes);
-        counter_add(x->worker->counters, METRIC_ORIGIN_BYTES_IN,
-                    (int64_t)x->origin->received_bytes);
-        stream_detach(x->origin);
-        x->origin = NULL;
+        origin_detach(x);
     }
     if (!x->lease.view || (x->lease.state == LEASE_IDLE && untouched && !x->lease.conn))
         return;
-    lease_give(&x->lease, v, x->err, first_byte_us);
+    bool status_failed = v == LEASE_FAILED && x->err == ERR_OK;
+    lease_give(&x->lease, v, status_failed ? ERR_ORIGIN_STATUS : x->err, first_byte_us);
 }
 
 /* --- pick ------------------------------------------------------------------------------------- */
@@ -248,7 +263,7 @@ static enum err request_send(struct exchange *x)
     TRY(request_prepare(x));
     if (x->spool)
         TRY(spool_rewind(x));
-    x->origin_rx_ms = x->origin_tx_ms = x->worker->loop.now_ms;
+    x->origin_tx_ms = x->worker->loop.now_ms;
     TRY(x->origin->ops->send_head(x->origin, &x->req));
     return relay_request(x);
 }
@@ -268,7 +283,7 @@ enum outcome step_forward(struct exchange *x)
 static enum err interim_relay(struct exchange *x)
 {
     enum err e = ERR_OK;
-    if (x->res.status != 100 || x->req.expect_continue) {
+    if (x->res.status != 100 || (x->req.expect_continue && !x->continue_sent)) {
         x->continue_sent |= x->res.status == 100;
         e = x->client->ops->send_head(x->client, &x->res);
         counter_add(x->worker->counters, METRIC_RESPONSES_1XX, 1);
@@ -295,8 +310,10 @@ enum err continue_send(struct exchange *x)
     return x->client->ops->send_head(x->client, &m);
 }
 
-static bool status_retries(const struct exchange *x)
+bool origin_status_failed(const struct exchange *x)
 {
+    if (!x->origin)
+        return false;
     const struct retry_conf *r = &upstream_of(x)->retry;
     int64_t set = x->settings->retry_statuses;
     bool own = settings_is_set(set);
@@ -338,31 +355,28 @@ static enum outcome response_begun(struct exchange *x)
 {
     x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
     x->origin_rx_ms = x->worker->loop.now_ms;
-    if (status_retries(x) && retry_allowed(x)) {
+    if (origin_status_failed(x) && retry_allowed(x)) {
+        x->err = ERR_ORIGIN_STATUS;
         origin_release(x, LEASE_FAILED);
         return RETRY;
     }
     x->err = ERR_OK;
+    named_hops_drop(&x->res.headers);
     return NEXT;
 }
 
 static enum err await_step(struct exchange *x)
 {
-    TRY(await_timed_out(x));
     while (x->origin->head_state == STREAM_HEAD_INTERIM)
         TRY(interim_relay(x));
     if (x->origin->head_state == STREAM_HEAD_FINAL)
-        return ERR_OK;
+        return ERR_OK; /* even if its deadline is over by now */
+    TRY(await_timed_out(x));
     TRY(relay_request(x));
     if (!continue_due(x))
         TRY(relay_deadline(x));
     await_deadline(x);
     return ERR_HOLD;
-}
-
-static bool is_clients_fault(enum err e)
-{
-    return err_row(e)->status < 500 && e != ERR_OK;
 }
 
 enum outcome step_await(struct exchange *x)
@@ -373,6 +387,6 @@ enum outcome step_await(struct exchange *x)
     switch (e) {
     case ERR_OK: return response_begun(x);
     case ERR_HOLD: return HOLD;
-    default: return is_clients_fault(e) ? exchange_fail(x, e) : origin_broke(x, e);
+    default: return is_origins_fault(x, e) ? origin_broke(x, e) : exchange_fail(x, e);
     }
 }

@@ -52,24 +52,35 @@ static void consider(struct soonest *s, int64_t since_ms, int64_t limit_ms, enum
         *s = (struct soonest){since_ms + limit_ms, e};
 }
 
-/* *at_ms is when `value` last changed, or now while nobody waits for it. */
+/* *at_ms is when `value` last changed, or when the wait for it began; 0 while nobody waits. */
 static void progress(uint64_t value, uint64_t *seen, int64_t *at_ms, int64_t now_ms, bool waiting)
 {
-    if (value == *seen && waiting)
+    if (value == *seen && waiting && *at_ms)
         return;
     *seen = value;
-    *at_ms = now_ms;
+    *at_ms = waiting ? now_ms : 0;
+}
+
+/* A producer that stopped goes on when the queue is half empty: until then it is not its turn. */
+static bool waits_for(const struct body *b)
+{
+    return !b->ended && b->err == ERR_OK && !b->starved && body_room(b) > 0;
+}
+
+/* A final answer instead of the 100 that the client asked for: it need not send its body. */
+static bool body_was_not_asked_for(const struct exchange *x)
+{
+    return x->replied && x->req.expect_continue && !x->continue_sent;
 }
 
 static bool waits_for_request_body(const struct exchange *x)
 {
-    return !x->req_body.ended && x->req_body.err == ERR_OK && body_room(&x->req_body) > 0 &&
-           !request_sent_whole(x);
+    return waits_for(&x->req_body) && !request_sent_whole(x) && !body_was_not_asked_for(x);
 }
 
 static bool waits_for_response_body(const struct exchange *x)
 {
-    return x->origin && x->step == STEP_RELAY && !x->res_body.ended && body_room(&x->res_body) > 0;
+    return x->origin && x->step == STEP_RELAY && waits_for(&x->res_body);
 }
 
 static void watch_request_body(struct exchange *x, struct soonest *s, int64_t now)
@@ -187,15 +198,17 @@ static enum err relay_both(struct exchange *x)
     return ERR_OK;
 }
 
+/* A tunnel whose server ended both its directions needs no more from the client. */
 static bool relay_done(const struct exchange *x)
 {
-    return x->client->sent_all && (!x->tunnel || x->origin->sent_all);
+    return x->client->sent_all && (!x->tunnel || x->origin->sent_all || x->origin->err != ERR_OK);
 }
 
-static bool is_origins_fault(const struct exchange *x, enum err e)
+bool is_origins_fault(const struct exchange *x, enum err e)
 {
     return x->origin && !x->tunnel &&
-           (e == x->origin->err || e == ERR_ORIGIN_READ_TIMEOUT || e == ERR_ORIGIN_SEND_TIMEOUT);
+           (e == x->origin->err || e == ERR_ORIGIN_FIRST_BYTE_TIMEOUT ||
+            e == ERR_ORIGIN_READ_TIMEOUT || e == ERR_ORIGIN_SEND_TIMEOUT);
 }
 
 enum outcome step_relay(struct exchange *x)

@@ -36,7 +36,7 @@ static struct slice get_query(struct exchange *x, struct slice arg)
 static struct slice get_uri(struct exchange *x, struct slice arg)
 {
     (void)arg;
-    return x->req.target;
+    return x->raw_target.at ? x->raw_target : x->req.target; /* none when the head was refused */
 }
 
 static struct slice get_method(struct exchange *x, struct slice arg)

@@ -60,7 +60,14 @@ static void lease_leave(struct lease *l)
 /* Is it the server's fault, and not for want of something on our side. */
 static bool is_servers_fault(enum err e)
 {
-    return e != ERR_NO_DESCRIPTORS && e != ERR_NO_MEMORY && e != ERR_ORIGIN_STALE;
+    switch (e) {
+    case ERR_NO_DESCRIPTORS:
+    case ERR_NO_MEMORY:
+    case ERR_NO_BUFFERS:
+    case ERR_OVER_BUDGET:
+    case ERR_ORIGIN_STALE: return false;
+    default: return true;
+    }
 }
 
 static enum err lease_fail(struct lease *l, enum err e)
@@ -245,6 +252,17 @@ void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t fir
     case LEASE_READY: give_ready(l, v, why, first_byte_us); break;
     case LEASE_IDLE: break;
     }
+}
+
+bool lease_has_more(const struct lease *l)
+{
+    const struct upstream *up = l->view->up;
+    for (uint32_t i = 0; i < up->server_count; i++) {
+        bool tried = l->tried[i / 64 % 4] >> (i % 64) & 1;
+        if (!tried && !up->servers[i].disabled && server_addr_count(up->servers[i].shared) > 0)
+            return true;
+    }
+    return false;
 }
 
 struct slice lease_server_name(const struct lease *l)

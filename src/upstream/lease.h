@@ -18,14 +18,14 @@ struct lease {
     const struct server *server; /* chosen; NULL before */
     struct conn *conn;           /* LEASE_READY: the caller's until lease_give() */
     struct task *waiter;
-    struct list link;            /* in a queue */
-    uint64_t tried[4];           /* bit per server tried, by index modulo 256 */
+    struct list link;  /* in a queue */
+    uint64_t tried[4]; /* bit per server tried, by index modulo 256 */
     uint64_t key;
-    uint8_t state; /* enum lease_state */
-    bool reused;   /* conn served before */
-    bool fresh_only; /* after a stale connection: do not take an idle one */
-    bool granted;    /* LEASE_QUEUED: `server` has a place for it */
-    uint8_t addr;    /* LEASE_CONNECTING: the address being tried */
+    uint8_t state;        /* enum lease_state */
+    bool reused;          /* conn served before */
+    bool fresh_only;      /* after a stale connection: do not take an idle one */
+    bool granted;         /* LEASE_QUEUED: `server` has a place for it */
+    uint8_t addr;         /* LEASE_CONNECTING: the address being tried */
     uint16_t addrs_tried; /* bit per address of the server */
     enum err err;         /* what happened since the last call */
     int64_t began_ms, connect_began_ms, queue_until_ms;
@@ -33,10 +33,10 @@ struct lease {
 };
 
 enum lease_verdict {
-    LEASE_KEEP,    /* the server did well and the connection may serve again */
-    LEASE_CLOSE,   /* the server did well, the connection is used up */
-    LEASE_FAILED,  /* the server failed (reset, time-out, bad answer): counts against it */
-    LEASE_UNUSED,  /* says nothing about the server (client went away, request unsent) */
+    LEASE_KEEP,   /* the server did well and the connection may serve again */
+    LEASE_CLOSE,  /* the server did well, the connection is used up */
+    LEASE_FAILED, /* the server failed (reset, time-out, bad answer): counts against it */
+    LEASE_UNUSED, /* says nothing about the server (client went away, request unsent) */
 };
 
 void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p, uint64_t key,
@@ -54,6 +54,9 @@ enum err lease_poll(struct lease *l) MUST_CHECK;
  * average. LEASE_FAILED with `why` counts toward ejection, but ERR_ORIGIN_STALE does not: after it,
  * and after LEASE_UNUSED, the same server may be taken again, stale: over a fresh connection. */
 void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us);
+
+/* Is there a server that was not tried yet, and has an address? It may be ejected or full. */
+bool lease_has_more(const struct lease *l);
 
 /* The server of the lease as others see it. */
 struct slice lease_server_name(const struct lease *l);
