@@ -187,12 +187,24 @@ static enum err forwarded_extend(struct exchange *x, struct slice peer)
     return own.at ? list_extend(x, FIELD_FORWARDED, own) : ERR_OVER_BUDGET;
 }
 
+/* X-Forwarded-Prefix, -User, -Ssl and whatever else frameworks believe: weir has no value of its
+ * own for them, so a stranger's are dropped. */
+static void others_drop(struct headers *h)
+{
+    static const struct slice prefix = SLICE_INIT("x-forwarded-");
+    HEADER_EACH (it, h)
+        if (it->id == FIELD_OTHER && slice_eq_nocase(slice_head(it->name, prefix.len), prefix))
+            it->dead = true;
+}
+
 enum err forwarded_write(struct exchange *x)
 {
     static const struct slice via_11 = SLICE_INIT("1.1 weir"), via_10 = SLICE_INIT("1.0 weir");
     struct slice peer = peer_text(x);
     if (!peer.at)
         return ERR_OVER_BUDGET;
+    if (!x->client_trusted)
+        others_drop(&x->req.headers);
     TRY(list_extend(x, FIELD_VIA, x->req.version_minor ? via_11 : via_10));
     TRY(list_extend(x, FIELD_X_FORWARDED_FOR, peer));
     TRY(value_write(x, FIELD_X_FORWARDED_PROTO, x->client_scheme));

@@ -102,8 +102,11 @@ static enum err edit_run(const struct header_edit *edit, struct exchange *x, str
         return ERR_OK;
     TRY(edit_value(edit, x, &value));
     value = slice_trim(value);
-    if (!field_value_valid(value))
+    if (!field_value_valid(value)) {
+        if (edit->word->op == EDIT_SET)
+            headers_del(h, edit->name); /* what the client sent is not what was asked for */
         return ERR_OK;
+    }
     if (edit->word->op == EDIT_SET)
         return headers_set(h, &x->arena, edit->name, value);
     return headers_add(h, &x->arena, edit->name, value);
