@@ -155,28 +155,40 @@ static bool may_replace(const struct exchange *x)
     return x->res.status >= 400 && (x->failing || !x->local || x->res.content_length == 0);
 }
 
-static enum err keep_field(struct exchange *x, enum field_id id, struct slice value)
+/* What a client may do next: log in, come back later, use another method. */
+static bool stays(const struct header *h)
 {
-    return value.at ? headers_add_id(&x->res.headers, &x->arena, id, value) : ERR_OK;
+    return h->id == FIELD_WWW_AUTHENTICATE || h->id == FIELD_RETRY_AFTER || h->id == FIELD_ALLOW ||
+           h->id == FIELD_CACHE_CONTROL;
 }
 
+static enum err fields_keep(struct exchange *x, struct headers *kept)
+{
+    struct headers from = {0};
+    HEADER_EACH (it, &x->res.headers)
+        if (stays(it))
+            TRY(headers_append(&from, &x->arena, (enum field_id)it->id, it->name, it->value));
+    return headers_copy(kept, &x->arena, &from);
+}
+
+static struct slice page_text(const struct error_page *p, struct exchange *x)
+{
+    struct slice text = template_eval(p->text, x, NULL);
+    return text.at ? arena_dup(&x->arena, text) : SLICE_NONE;
+}
+
+/* All that is taken from the old response is copied: its bytes go away with the origin's stream. */
 static enum err page_respond(const struct error_page *p, struct exchange *x)
 {
-    struct arena *a = &x->arena;
-    struct slice auth = headers_get(&x->res.headers, FIELD_WWW_AUTHENTICATE);
-    struct slice retry = headers_get(&x->res.headers, FIELD_RETRY_AFTER);
-    struct slice allow = headers_get(&x->res.headers, FIELD_ALLOW);
-    /* The old head's bytes go away with the origin's stream. */
-    struct slice kept_auth = auth.at ? arena_dup(a, auth) : SLICE_NONE;
-    struct slice kept_retry = retry.at ? arena_dup(a, retry) : SLICE_NONE;
-    struct slice kept_allow = allow.at ? arena_dup(a, allow) : SLICE_NONE;
-    struct slice body = p->file.at ? p->file : template_eval(p->text, x, NULL);
+    struct headers kept;
+    struct slice body = p->file.at ? p->file : page_text(p, x);
     if (!body.at)
         return ERR_OVER_BUDGET;
+    TRY(fields_keep(x, &kept));
     TRY(exchange_respond(x, x->res.status, p->content_type, body));
-    TRY(keep_field(x, FIELD_WWW_AUTHENTICATE, kept_auth));
-    TRY(keep_field(x, FIELD_RETRY_AFTER, kept_retry));
-    return keep_field(x, FIELD_ALLOW, kept_allow);
+    HEADER_EACH (it, &kept)
+        TRY(headers_append(&x->res.headers, &x->arena, (enum field_id)it->id, it->name, it->value));
+    return ERR_OK;
 }
 
 static enum verdict error_run(struct exchange *x, const void *conf, void *state)

@@ -5,7 +5,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/counters.h"
 #include "proxy/exchange_priv.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,11 +67,25 @@ static enum err file_write(int fd, const char *at, size_t len)
     return ERR_OK;
 }
 
-/* Past the memory limit everything so far moves to a file that has no name. */
-static enum err spill(struct spool *s)
+/* A file that has no name, or (some file systems can not make such) none any more. */
+static int file_open(void)
 {
     const char *dir = getenv("TMPDIR");
-    s->fd = open(dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char path[PATH_MAX];
+    int fd = open(dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || errno != EOPNOTSUPP)
+        return fd;
+    snprintf(path, sizeof path, "%s/weir-body-XXXXXX", dir ? dir : "/tmp");
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+/* Past the memory limit everything so far moves to a file. */
+static enum err spill(struct spool *s)
+{
+    s->fd = file_open();
     if (s->fd < 0)
         return ERR_SPOOL;
     counter_add(s->x->worker->counters, METRIC_SPOOLED, 1);
