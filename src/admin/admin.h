@@ -17,7 +17,7 @@ struct text;
 struct admin_source {
     void *ctx;
     int64_t started_unix_ms;
-    const struct counters_shared *const *pages; /* one per worker, the main thread's last */
+    const struct counters_shared *const *pages; /* one per worker thread */
     uint32_t page_count;
     uint32_t worker_count;
     const struct addr *control; /* of the control socket; NULL: none */

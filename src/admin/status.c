@@ -50,7 +50,8 @@ static json_t *listeners_json(const struct admin_page *p)
     json_t *all = json_array();
     for (uint32_t i = 0; i < p->conf->proxy->listen_count; i++) {
         const struct listen_conf *l = p->conf->proxy->listens[i];
-        if (!p->source->listening(p->source->ctx, l->key))
+        bool is_control = p->source->control && addr_eq(&l->addr, p->source->control);
+        if (is_control || !p->source->listening(p->source->ctx, l->key))
             continue;
         json_t *o = json_object();
         json_object_set_new(o, "address", addr_json(&l->addr));

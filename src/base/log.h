@@ -20,6 +20,9 @@ enum log_target { LOG_TO_STDERR, LOG_TO_STDOUT, LOG_TO_FILE, LOG_TO_SYSLOG };
  * the start. */
 int log_sink_open(enum log_target target, const char *path);
 void log_sink_drop(int sink); /* closed once the lines queued so far are written; main thread */
+/* Files that are open become the user's, who will have to open them anew (before log_start()). A
+ * file that can not be given stays as it is. */
+void log_sinks_give(unsigned uid, unsigned gid);
 void log_sinks_reopen(void); /* SIGUSR1: the writer reopens every file before its next line */
 
 void log_start(void); /* starts the writer thread; before it, lines go out directly (SIGPIPE too) */

@@ -160,6 +160,13 @@ void log_sinks_reopen(void)
     log_writer_poke();
 }
 
+void log_sinks_give(unsigned uid, unsigned gid)
+{
+    for (int i = 0; i < LOG_SINKS_MAX; i++)
+        if (state_get(i) == SINK_OPEN && sinks[i].target == LOG_TO_FILE && sinks[i].regular)
+            (void)!fchown(sinks[i].fd, uid, gid);
+}
+
 bool log_sink_is_syslog(int sink)
 {
     return sinks[sink].target == LOG_TO_SYSLOG;

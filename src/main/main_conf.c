@@ -114,9 +114,9 @@ const struct directive main_rows[] = {
      .args_max = 2,
      .apply = apply_user,
      .usage = "NAME [GROUP]",
-     .text = "The account that weir runs as once its sockets are open, when it was "
-             "started by root. Without GROUP it is the account's own group. Log files are "
-             "opened as that account, so that they can also be opened anew after a rotation.",
+     .text = "The account that weir runs as once its sockets and log files are open, when it was "
+             "started by root. Without GROUP it is the account's own group. Log files become "
+             "that account's, so that they can be opened anew after a rotation.",
      .example = "user www-data"},
     {.name = "admin",
      .where = IN_TOP,

@@ -1,6 +1,7 @@
 /* privileges.c - raises the limit of open files and gives up root, for good. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/privileges.h"
+#include "base/log.h"
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -38,6 +39,7 @@ static bool become(const char *user, const char *group)
         return fail("group", group);
     if (gr)
         gid = gr->gr_gid;
+    log_sinks_give(uid, gid);
     if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
         setresuid(uid, uid, uid) != 0)
         return fail("cannot become user", user);

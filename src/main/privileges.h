@@ -5,6 +5,6 @@
 
 void descriptors_raise(void); /* RLIMIT_NOFILE to its hard limit */
 
-/* Becomes `user` when root runs us. False with a text for people on stderr. An empty user: nothing
- * to do. */
+/* Becomes `user` when root runs us; open log files are given to it. False with a text for people
+ * on stderr. An empty user: nothing to do. */
 bool privileges_drop(struct slice user, struct slice group);

@@ -76,7 +76,7 @@ static void admin_init(struct process *p)
 static void admin_set_pages(struct process *p)
 {
     p->admin.pages = (const struct counters_shared *const *)p->workers.pages;
-    p->admin.page_count = p->workers.count + 1;
+    p->admin.page_count = p->workers.count; /* asking for numbers does not change them */
     p->admin.worker_count = p->workers.count;
 }
 
@@ -151,21 +151,26 @@ static bool pid_file_write(const struct conf *c)
     return fclose(f) == 0 || system_failed(c->main->pid_file.at);
 }
 
-/* What may need root, in this order: addresses, the pid file, then root is given up; log files
- * are opened as the user who will have to open them anew. */
+static void pid_file_remove(const struct conf *c)
+{
+    if (c->main->pid_file.len)
+        unlink(c->main->pid_file.at);
+}
+
+/* What may need root, before it is given up. The pid file is first: who sees an address open may
+ * look for it. */
 static bool open_first(struct process *p, struct load *l)
 {
     struct conf *c = l->conf;
-    if (!listeners_open(&p->listeners, c, LISTENERS_FIRST, &l->diag)) {
-        print_diag(&l->diag);
-        if (p->options->hint)
-            fprintf(stderr, "%s\n", p->options->hint);
-        return false;
-    }
-    if (!pid_file_write(c) || !privileges_drop(c->main->user, c->main->group))
-        return false;
-    bool ok = logs_open(c, &l->diag);
+    bool ok = pid_file_write(c);
+    bool bound = ok && listeners_open(&p->listeners, c, LISTENERS_FIRST, &l->diag);
+    ok = bound && logs_open(c, &l->diag);
     print_diag(&l->diag);
+    if (!bound && p->options->hint)
+        fprintf(stderr, "%s\n", p->options->hint);
+    ok = ok && privileges_drop(c->main->user, c->main->group);
+    if (!ok)
+        pid_file_remove(c);
     return ok;
 }
 
@@ -241,9 +246,7 @@ static bool serve_begin(struct process *p, struct load *l)
 
 static void serve_end(struct process *p)
 {
-    struct slice pid_file = p->conf->main->pid_file;
-    if (pid_file.len)
-        unlink(pid_file.at);
+    pid_file_remove(p->conf);
     log_write(LOG_NOTICE_, "stopped");
     logs_to_stderr();
     timer_stop(&process_loop(p)->timers, &p->deadline);
