@@ -52,19 +52,20 @@ all: build/weir
 build/weir: $(B)/weir
 	@mkdir -p build; ln -sf $(V)/weir $@
 $(B)/weir: $(OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/unit: $(LIB_OBJ) $(TEST_C:%.c=$(B)/%.o) $(B)/tests/unit_main.o $(B)/suites.gen.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(B)/sim: $(LIB_OBJ) $(SIM_C:%.c=$(B)/%.o)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/fuzz_%: $(LIB_OBJ) $(B)/src/%_fuzz.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+# VERBOSE=1 shows the commands whole.
+say = $(if $(VERBOSE),,@echo "  $(1) $(2)";)
 
 # Generated lists are rewritten only when they change, so that deleting a file removes it everywhere.
-define write_if_changed
-	@mkdir -p $(@D); cat > $@.tmp; cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
-endef
 $(B)/filters.gen.c: FORCE
 	@mkdir -p $(@D); { echo '#include "proxy/filter.h"'; \
 	  for f in $(FILTERS); do echo "extern const struct filter_type filter_$$f;"; done; \
@@ -87,9 +88,9 @@ $(B)/suites.gen.c: FORCE
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/%.o: $(B)/%.c $(B)/flags
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
 	  echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
