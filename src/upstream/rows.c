@@ -32,11 +32,13 @@ static const struct directive server_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_MARK,
      .offset = offsetof(struct server, backup),
+     .usage = "",
      .text = "Gets requests only while no server without this mark can take them."},
     {.name = "disabled",
      .where = IN_OPTIONS,
      .type = CONF_MARK,
      .offset = offsetof(struct server, disabled),
+     .usage = "",
      .text = "Gets no new requests. For maintenance: mark it, `weir reload`, and what is under way "
              "ends in peace."},
     {0}};

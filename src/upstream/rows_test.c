@@ -1,5 +1,6 @@
 /* rows_test.c - what upstream blocks build, and the errors for what they do not allow. */
 // SPDX-License-Identifier: Apache-2.0
+#include "conf/rows_verify.h"
 #include "upstream/retry.h"
 #include "upstream/shared_priv.h"
 #include "upstream/testing.h"
@@ -321,6 +322,19 @@ static void rows_are_documented_and_examples_pass(void **state)
     }
 }
 
+static void rows_are_sound(void **state)
+{
+    (void)state;
+    static const struct conf_table tables[] = {{"upstream", upstream_rows}};
+    static const struct conf_schema schema = {tables, 1};
+    struct text problems;
+    text_init(&problems);
+    conf_rows_verify(&schema, &problems);
+    if (problems.len)
+        fail_msg("%s", problems.at);
+    text_release(&problems);
+}
+
 UNIT_SUITE(upstream_rows, cmocka_unit_test(defaults_stand), cmocka_unit_test(every_word_is_stored),
            cmocka_unit_test(off_is_off), cmocka_unit_test(mistakes_are_told),
            cmocka_unit_test(option_errors_point_at_the_value),
@@ -330,4 +344,5 @@ UNIT_SUITE(upstream_rows, cmocka_unit_test(defaults_stand), cmocka_unit_test(eve
            cmocka_unit_test(binding_sets_addresses),
            cmocka_unit_test(state_survives_a_reload_by_identity),
            cmocka_unit_test(ids_are_dense_and_used_again),
-           cmocka_unit_test(rows_are_documented_and_examples_pass));
+           cmocka_unit_test(rows_are_documented_and_examples_pass),
+           cmocka_unit_test(rows_are_sound));
