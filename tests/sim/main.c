@@ -14,12 +14,13 @@
 #include "main/load.h"
 #include "proxy/worker.h"
 #include "tests/sim/sim.h"
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HOUR_MS = 3600 * 1000, WORKER_BUFFERS = 4 << 20 };
+enum { SEED_SECONDS_MAX = 20, HOUR_MS = 3600 * 1000, WORKER_BUFFERS = 4 << 20 };
 
 struct entrance {
     struct listener listener;
@@ -29,6 +30,16 @@ struct entrance {
 };
 
 static bool tracing;
+static volatile uint64_t running_seed;
+
+/* A seed that never comes to rest is a broken promise too. */
+static void too_long(int signo)
+{
+    (void)signo;
+    dprintf(STDERR_FILENO, "sim: seed %llu takes too long; replay with: sim -s %llu -n 1 -t\n",
+            (unsigned long long)running_seed, (unsigned long long)running_seed);
+    abort();
+}
 
 void sim_broken(const struct sim_world *w, const char *fmt, ...)
 {
@@ -256,7 +267,8 @@ static uint64_t seed_run(uint64_t seed)
     struct worker wk;
     struct entrance entrance = {0};
     memset(&counters, 0, sizeof counters);
-    w->seed = seed;
+    w->seed = running_seed = seed;
+    alarm(SEED_SECONDS_MAX);
     rand_init(&w->rand, seed);
     w->calm = seed % 4 == 0;
     w->origin_count = 1 + rand_below(&w->rand, SIM_ORIGINS_MAX);
@@ -297,6 +309,7 @@ int main(int argc, char **argv)
     }
     uint8_t key[16] = {0};
     hash_secret_init(key);
+    signal(SIGALRM, too_long);
     log_error_set(0, LOG_ERROR_);
     for (uint64_t seed = first; seed < first + count; seed++) {
         uint64_t hash = seed_run(seed);

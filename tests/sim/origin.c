@@ -142,6 +142,8 @@ static void mood_choose(struct origin_conn *o)
     if (w->calm || !world_chance(w, 250))
         return;
     o->mood = (enum mood)(1 + rand_below(&w->rand, MOOD_503));
+    if (o->mood == MOOD_BREAK && request_of(o)->close_response)
+        o->mood = MOOD_RESET; /* where the close is the end, nobody could tell a break from it */
     if (o->mood == MOOD_BREAK || o->mood == MOOD_RESET)
         o->stop_at = rand_below(&w->rand, 2) ? 0 : rand_below(&w->rand, 20000);
 }

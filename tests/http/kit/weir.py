@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from .client import Client
+from .client import Client, Closed
 from .tools import ROOT, children, free_port, rss_kb, run, wait_until
 
 BINARY = pathlib.Path(os.environ.get("WEIR_BIN") or
@@ -81,6 +81,14 @@ class Weir:
         except BaseException:
             self.kill()
             raise
+
+    def answers(self, path="/", seconds=1.0):
+        """Does it still serve a new connection?"""
+        try:
+            with Client(self.port, timeout=seconds) as c:
+                return c.get(path).status > 0
+        except (OSError, Closed):
+            return False
 
     # -- talking to it
 
@@ -180,10 +188,12 @@ class Weir:
         try:
             got = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
+            err = self.stderr
             self.kill()
-            raise AssertionError(f"weir did not stop in {seconds} s:\n{self.stderr[-4000:]}")
+            raise AssertionError(f"weir did not stop in {seconds} s:\n{err[-4000:]}") from None
+        err = self.stderr
         self.finish()
-        assert got == code, f"exit code {got}, not {code}:\n{self.stderr[-4000:]}"
+        assert got == code, f"exit code {got}, not {code}:\n{err[-4000:]}"
 
     def finish(self):
         self.done = True
