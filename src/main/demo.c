@@ -4,6 +4,7 @@
  * nothing but itself; the fourth server is an address where nobody listens. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/demo.h"
+#include "main/main_conf.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -76,16 +77,15 @@ void demo_banner(struct text *out, const char *listen)
     struct text url;
     text_init(&url);
     add_url(&url, listen);
-    text_addf(out,
-              "\nThe demo runs on %s - four things to try in another terminal:\n\n"
-              "  curl %s/             again and again: two servers take turns, and a third,\n"
-              "                       dead one goes unnoticed\n"
-              "  curl -i %s/api/users route /api/ strips its prefix, adds a header on the way in\n"
-              "                       and edits the answer\n"
-              "  curl -i %s/broken/   only the dead server: a 502 that says why\n"
-              "  curl http://%s/status   what weir knows: see the dead server there\n\n"
-              "Ctrl-C ends it. The log follows.\n\n",
-              url.at, url.at, url.at, url.at, "localhost:9180");
+    text_addf(
+        out,
+        "\nThe demo runs on %s - four things to try in another terminal:\n\n"
+        "  curl %s/  # again and again: two servers take turns, a third, dead one is skipped\n"
+        "  curl -i %s/api/users  # prefix stripped, header added, answer edited\n"
+        "  curl -i %s/broken/  # only the dead server: a 502 that says why\n"
+        "  curl http://%s/status  # what weir knows; look for the dead server\n\n"
+        "Ctrl-C ends it. The log follows.\n\n",
+        url.at, url.at, url.at, url.at, ADMIN_ADDRESS_DEFAULT);
     text_release(&url);
 }
 

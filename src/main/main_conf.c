@@ -31,6 +31,12 @@ static void apply_user(struct conf_build *b, void *scope, const struct conf_node
     m->group = n->arg_count > 1 ? n->args[1].text : SLICE_NONE;
 }
 
+static void apply_pid_file(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct main_conf *m = scope;
+    m->pid_file = arena_dup(b->arena, n->args[0].text); /* NUL-terminated, unlike words */
+}
+
 /* ERR_BAD_ADDRESS when it is neither an IP address nor a unix socket. */
 static enum err admin_address(struct slice text, struct addr *out)
 {
@@ -163,8 +169,10 @@ const struct directive main_rows[] = {
      .example = "stop_timeout 2m"},
     {.name = "pid_file",
      .where = IN_TOP,
-     .type = CONF_STRING,
-     .offset = FIELD(pid_file),
+     .type = CONF_NONE,
+     .args_min = 1,
+     .args_max = 1,
+     .apply = apply_pid_file,
      .usage = "PATH",
      .text = "A file for the process id, for tools that want one. `weir reload`, `stop` and "
              "`status` do not need it.",

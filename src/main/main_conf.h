@@ -12,8 +12,8 @@ struct main_conf {
     int64_t buffers_bytes; /* cap of each worker's buffer pool */
     int64_t stop_ms;       /* how long a stop waits for requests in flight */
     struct slice user, group;
-    struct slice pid_file;
-    struct addr admin; /* len 0: off */
+    struct slice pid_file; /* NUL-terminated */
+    struct addr admin;     /* len 0: off */
     bool admin_explicit;
     struct conf_pos admin_pos;
     int error_sink;         /* set by logs_open() */

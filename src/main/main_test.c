@@ -172,7 +172,8 @@ static struct main_conf main_of(struct slice config)
 static void process_rows_are_read(void **state)
 {
     (void)state;
-    struct main_conf m = main_of(SLICE("workers 3\nbuffers 2M\nstop_timeout 5s\nadmin :9000\n"));
+    struct main_conf m = main_of(SLICE("workers 3\nbuffers 2M\nstop_timeout 5s\nadmin :9000\n"
+                                       "pid_file /run/weir.pid\n"));
     assert_int_equal(m.workers, 3);
     assert_int_equal(m.buffers_bytes, 2 << 20);
     assert_int_equal(m.stop_ms, 5000);
@@ -186,6 +187,18 @@ static void process_rows_are_read(void **state)
     assert_false(m.admin_explicit);
     m = main_of(SLICE("admin localhost\n"));
     assert_int_equal(addr_port(&m.admin), ADMIN_PORT_DEFAULT);
+}
+
+static void paths_are_terminated(void **state)
+{
+    struct load l;
+    struct text errors;
+    (void)state;
+    text_init(&errors);
+    assert_true(load_text(SLICE("pid_file /run/weir.pid\nworkers 1\n"), &l, &errors));
+    assert_string_equal(l.conf->main->pid_file.at, "/run/weir.pid");
+    text_release(&errors);
+    load_release(&l);
 }
 
 static void wrong_process_rows_are_refused(void **state)
@@ -252,7 +265,7 @@ UNIT_SUITE(main_main, cmocka_unit_test(rows_are_sound),
            cmocka_unit_test(wrong_options_are_refused), cmocka_unit_test(headers_have_a_limit),
            cmocka_unit_test(demo_is_valid), cmocka_unit_test(proxy_config_is_valid),
            cmocka_unit_test(demo_ports_differ), cmocka_unit_test(process_rows_are_read),
-           cmocka_unit_test(wrong_process_rows_are_refused),
+           cmocka_unit_test(paths_are_terminated), cmocka_unit_test(wrong_process_rows_are_refused),
            cmocka_unit_test(failing_test_block_refuses),
            cmocka_unit_test(status_is_written_for_people),
            cmocka_unit_test(help_names_every_command));
