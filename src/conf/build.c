@@ -29,6 +29,13 @@ bool conf_set(struct diag *d, const struct directive *row, const struct conf_wor
     return true;
 }
 
+/* Defaults are written as a user would write them, some of them in quotes. */
+static struct slice unquoted(struct slice s)
+{
+    bool quoted = s.len >= 2 && s.at[0] == '"' && s.at[s.len - 1] == '"';
+    return quoted ? (struct slice){s.at + 1, s.len - 2} : s;
+}
+
 void conf_defaults(const struct directive *rows, unsigned where, void *scope)
 {
     struct diag d;
@@ -37,7 +44,7 @@ void conf_defaults(const struct directive *rows, unsigned where, void *scope)
     {
         if (!(row->where & where) || !row->def || row->type == CONF_NONE || row->type == CONF_MARK)
             continue;
-        struct conf_word w = {.text = slice_of(row->def)};
+        struct conf_word w = {.text = unquoted(slice_of(row->def))};
         ASSERT(conf_set(&d, row, &w, scope)); /* the row tests parse every default */
     }
     diag_release(&d);
