@@ -257,14 +257,14 @@ def test_proxy_without_a_file(origin):
 
 def test_demo_and_its_four_requests():
     port = free_port()
-    p = subprocess.Popen([BINARY, "demo", "--listen", f"127.0.0.1:{port}"], text=True,
+    p = subprocess.Popen([BINARY, "demo", "--listen", f"127.0.0.1:{port}"],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     lines = []
     try:
         until = time.monotonic() + 5
         os.set_blocking(p.stdout.fileno(), False)
         while time.monotonic() < until and len([x for x in lines if "curl" in x]) < 4:
-            lines += (p.stdout.read() or "").splitlines()
+            lines += (p.stdout.read() or b"").decode().splitlines()
             time.sleep(0.05)
         tries = [re.sub(r"\s+#.*", "", x.strip()) for x in lines if "curl " in x]
         assert len(tries) == 4, lines
