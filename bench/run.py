@@ -43,9 +43,9 @@ def wait_for(port, seconds=5):
     while time.monotonic() < end:
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
+                return True
         time.sleep(0.02)
-    raise SystemExit(f"nothing listens on {port}")
+    return False
 
 
 NGINX = """
@@ -68,7 +68,7 @@ NGINX_PROXY = """
 HAPROXY = """
 global
     nbthread 1
-    maxconn 20000
+    maxconn 8000
 defaults
     mode http
     timeout client 60s
@@ -108,7 +108,8 @@ class Proxies:
         process = subprocess.Popen(["taskset", "-c", str(core), *argv], stdout=out, stderr=out)
         self.running[name] = process
         self.ports[name] = port
-        wait_for(port)
+        if not wait_for(port):
+            raise SystemExit(f"{name} does not listen:\n" + (self.dir / f"{name}.out").read_text())
 
     def write(self, name, text):
         path = self.dir / name
@@ -124,7 +125,7 @@ class Proxies:
         self.start("relay", 1, [str(ROOT / "build/relay"), str(port), str(origin)], port)
         port = free_port()
         conf = WEIR.format(port=port, origin=origin)
-        self.start("weir", 1, [str(ROOT / "build/release/weir"), "run", "-c",
+        self.start("weir", 1, [os.environ.get("WEIR", str(ROOT / "build/release/weir")), "run", "-c",
                                self.write("weir.conf", conf)], port)
         port = free_port()
         text = NGINX_PROXY.format(port=port, origin=origin)
@@ -185,8 +186,8 @@ def measure(proxies, name, path, connections, seconds):
     return {
         "cpu_us": cpu / 1000 / max(requests, 1),
         "rps": requests / seconds,
-        "p50": seconds_of(re.search(r"50%\s+(\S+)", out)[1]) * 1e6,
-        "p99": seconds_of(re.search(r"99%\s+(\S+)", out)[1]) * 1e6,
+        "p50": seconds_of(re.search(r"\n\s+50%\s+(\S+)", out)[1]) * 1e6,
+        "p99": seconds_of(re.search(r"\n\s+99%\s+(\S+)", out)[1]) * 1e6,
     }
 
 
