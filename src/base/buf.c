@@ -70,9 +70,9 @@ static struct buf *new_buf(struct buf_pool *p, enum buf_size size)
     return b;
 }
 
-struct buf *buf_take(struct buf_pool *p, enum buf_size size)
+static struct buf *take(struct buf_pool *p, enum buf_size size, size_t cap_bytes)
 {
-    if (p->held_bytes + caps[size] > p->cap_bytes)
+    if (p->held_bytes + caps[size] > cap_bytes)
         return refuse(p);
     struct buf *b = p->free[size] ? pop_free(p, size) : new_buf(p, size);
     if (!b)
@@ -84,6 +84,16 @@ struct buf *buf_take(struct buf_pool *p, enum buf_size size)
     b->refs = 1;
     b->len = 0;
     return b;
+}
+
+struct buf *buf_take(struct buf_pool *p, enum buf_size size)
+{
+    return take(p, size, p->cap_bytes);
+}
+
+struct buf *buf_take_reserve(struct buf_pool *p, enum buf_size size)
+{
+    return take(p, size, 2 * p->cap_bytes);
 }
 
 void buf_free_last(struct buf *b)

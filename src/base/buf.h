@@ -41,6 +41,10 @@ void buf_pool_release(struct buf_pool *p); /* every buffer must be back: asserts
 void buf_pool_trim(struct buf_pool *p);    /* frees cached buffers beyond what is usually in use */
 
 struct buf *buf_take(struct buf_pool *p, enum buf_size size) __attribute__((warn_unused_result));
+/* For what must be written so that requests in flight can end (heads, chunk lines, local answers):
+ * may go into a reserve as large as the cap. Reading never does, so the reserve drains. */
+struct buf *buf_take_reserve(struct buf_pool *p, enum buf_size size)
+    __attribute__((warn_unused_result));
 void buf_free_last(struct buf *b); /* for buf_drop() only */
 
 static inline struct buf *buf_ref(struct buf *b)

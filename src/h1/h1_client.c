@@ -14,12 +14,17 @@
 #include "h1/h1_io_priv.h"
 #include <stdlib.h>
 
-enum { PIPELINE_SPANS_MIN = 16 }; /* room in the connection before the next request begins */
+enum {
+    PIPELINE_SPANS_MIN = 16, /* room in the connection before the next request begins */
+    DRAIN_MAX_BYTES = 65536, /* of a request body that nobody wants, to keep the connection */
+    DRAIN_ARENA_BYTES = 65536,
+};
 
 enum reading {
     READ_HEAD, /* no stream is open */
     READ_BODY,
     READ_DONE,   /* the request is whole; bytes that come belong to the next one */
+    READ_DRAIN,  /* no stream is open; the rest of the last one's body is dropped */
     READ_FAILED, /* nothing that comes can be understood any more */
 };
 
@@ -43,7 +48,7 @@ struct h1_client {
     struct dead dead;
 };
 
-static void read_head(struct h1_client *h);
+static void drain(struct h1_client *h);
 
 static inline struct h1_client *of_stream(struct stream *s)
 {
@@ -314,7 +319,7 @@ static void on_timer(struct timer *t)
         return;
     if (h->link.idle)
         session_close(h);
-    else if (h->waiting)
+    else if (h->waiting || h->reading == READ_DRAIN)
         session_abort(h);
     else
         head_refused(h, ERR_CLIENT_HEADER_TIMEOUT);
@@ -326,7 +331,9 @@ static void on_data(struct conn *c, struct span s)
 {
     struct h1_client *h = c->user;
     enum err e = h1_in_add(&h->in, &c->loop->bufs, s);
-    if (e && !h->open)
+    if (h->reading == READ_DRAIN)
+        e ? session_abort(h) : drain(h);
+    else if (e && !h->open)
         head_refused(h, e);
     else if (e)
         reading_failed(h, e);
@@ -421,10 +428,19 @@ static void choose_framing(struct h1_client *h, const struct message *m)
     }
 }
 
+/* An answer before the end of the request: may what still comes be read and dropped? Not when the
+ * client holds it back until a 100 that it will not see. */
+static bool rest_is_small(const struct h1_client *h)
+{
+    if (h->reading != READ_BODY || h->stream.head->expect_continue)
+        return false;
+    return h->in.framing == H1_CHUNKED || h->in.left <= DRAIN_MAX_BYTES;
+}
+
 static enum h1_connection choose_connection(struct h1_client *h, const struct message *m)
 {
-    /* An answer before the end of the request is the last: what still comes is not read as one. */
-    h->last |= h->reading != READ_DONE || h->acceptor->draining;
+    h->last |= h->stream.closing || h->acceptor->draining;
+    h->last |= h->reading != READ_DONE && !rest_is_small(h);
     h->stream.closing = h->last;
     if (m->status == 101)
         return H1_CONNECTION_UPGRADE;
@@ -523,12 +539,58 @@ static void break_off(struct h1_client *h)
 /* The next request may be in hand already. The timer's deadline is that of a state long gone. */
 static void await_next(struct h1_client *h)
 {
+    h->reading = READ_HEAD;
+    h->in.scan = (struct h1_scan){0};
+    if (h->acceptor->draining) {
+        session_linger(h);
+        return;
+    }
     if (h->in.bytes.len == 0) {
         idle_begin(h);
         return;
     }
     timer_stop(&loop_of(h)->timers, &h->timer);
     task_wake(&loop_of(h)->tasks, &h->pump);
+}
+
+/* Reads what is in hand of the rest of the body into nothing. */
+static enum err drain_some(struct h1_client *h)
+{
+    struct body sink;
+    struct arena trailers;
+    uint64_t before = h->in.consumed_bytes;
+    arena_init(&trailers, DRAIN_ARENA_BYTES);
+    h->in.arena = &trailers;
+    h->in.limits = limits_of(h);
+    body_init(&sink, &loop_of(h)->tasks, NULL, SIZE_MAX);
+    enum err e = h1_in_body(&h->in, &sink);
+    body_release(&sink);
+    arena_release(&trailers);
+    h->drained_bytes += h->in.consumed_bytes - before;
+    return e;
+}
+
+static void drain(struct h1_client *h)
+{
+    enum err e;
+    do
+        e = drain_some(h);
+    while (e == ERR_OVER_LIMIT && h->drained_bytes <= DRAIN_MAX_BYTES);
+    if (e == ERR_OK)
+        await_next(h);
+    else if (e == ERR_HOLD && h->drained_bytes <= DRAIN_MAX_BYTES)
+        conn_recv(h->conn);
+    else
+        session_linger(h);
+}
+
+/* The answer is out, a little of the request is still to come. */
+static void drain_begin(struct h1_client *h)
+{
+    h->reading = READ_DRAIN;
+    h->drained_bytes = 0;
+    timer_set(&loop_of(h)->timers, &h->timer, loop_of(h)->now_ms + limits_of(h)->linger_ms);
+    drain(h);
 }
 
 static void client_detach(struct stream *s)
@@ -545,11 +607,11 @@ static void client_detach(struct stream *s)
         session_abort(h);
     } else if (!s->sent_all) {
         break_off(h);
-    } else if (h->last || h->reading != READ_DONE) {
+    } else if (h->last || h->reading == READ_FAILED) {
         session_linger(h);
+    } else if (h->reading == READ_BODY) {
+        drain_begin(h);
     } else {
-        h->reading = READ_HEAD;
-        h->in.scan = (struct h1_scan){0};
         await_next(h);
     }
 }
@@ -596,7 +658,6 @@ bool h1_client_start(struct loop *l, int fd, struct stream_acceptor *a, void *li
     h->acceptor = a;
     h->link = (struct session_link){
         .drain = on_drain, .abort = on_abort, .conn = c, .listener = listener};
-    h->in.kind = H1_REQUEST;
     h->dead.free = client_free;
     task_init(&h->pump, on_pump);
     timer_init(&h->timer, on_timer);

@@ -24,7 +24,7 @@ static void append(struct span *to, struct span *from)
 
 static enum err move_to_large(struct span *s, struct buf_pool *pool)
 {
-    struct buf *large = buf_take(pool, BUF_LARGE);
+    struct buf *large = buf_take_reserve(pool, BUF_LARGE);
     if (!large)
         return ERR_NO_BUFFERS;
     struct span moved = {large, large->bytes, 0};
@@ -145,7 +145,7 @@ static enum err read_trailers(struct h1_in *in, struct body *b)
         b->trailers = ARENA_NEW(in->arena, struct headers);
         if (!section.at || !b->trailers)
             return ERR_OVER_BUDGET;
-        TRY(h1_parse_trailers(section, in->arena, in->limits, (enum h1_message)in->kind, &h));
+        TRY(h1_parse_trailers(section, in->arena, in->limits, &h));
         *b->trailers = h;
     }
     h1_in_skip(in, len);

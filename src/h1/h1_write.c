@@ -29,7 +29,7 @@ static enum err reserve(struct h1_out *o, size_t size, char **at)
         if (size > BUF_LARGE_BYTES)
             return ERR_OVER_BUDGET;
         enum buf_size fits = size > BUF_SMALL_BYTES ? BUF_LARGE : BUF_SMALL;
-        struct buf *b = buf_take(&o->conn->loop->bufs, fits);
+        struct buf *b = buf_take_reserve(&o->conn->loop->bufs, fits);
         if (!b)
             return ERR_NO_BUFFERS;
         h1_out_release(o);

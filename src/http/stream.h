@@ -52,7 +52,8 @@ struct stream {
     bool blocked;          /* the connection takes no more for now */
     bool reusable;         /* origin side, after both ends: the connection may serve again */
     bool first_byte;       /* origin side: anything was received */
-    bool closing;          /* client side: this is the connection's last exchange */
+    bool closing;          /* client side: the last exchange of its connection. The user may set it, too,
+                            * before the final head: the connection is closed after the answer */
     enum err err;          /* dead: nothing more comes or goes */
     uint64_t sent_bytes, received_bytes; /* heads and framing included */
     int64_t began_ms;      /* client side: first byte of the request */

@@ -12,7 +12,7 @@
 #include "proxy/template.h"
 #include "upstream/retry.h"
 
-enum { CONTINUE_WAIT_MS = 1000 };
+enum { CONTINUE_WAIT_MS = 1000, INTERIMS_MAX = 32, INTERIM_SPANS = 8 };
 
 /* Upstream timeouts that are set win over the route's. */
 static int64_t timeout_of(int64_t upstream_ms, int64_t route_ms)
@@ -134,7 +134,7 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
         struct slice text = template_eval(t->hash_key, x, NULL);
         if (!text.at)
             return ERR_OVER_BUDGET;
-        key = hash_fast(text, 0);
+        key = text.len ? hash_fast(text, 0) : 0; /* 0: none, any server will do */
     }
     x->upstream_name = t->upstream->name;
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
@@ -280,10 +280,20 @@ enum outcome step_forward(struct exchange *x)
 
 /* --- await ------------------------------------------------------------------------------------ */
 
+/* Interim responses are hints: none is owed to a client that does not even take what it has. */
+static bool interim_wanted(const struct exchange *x)
+{
+    if (x->res.status == 100)
+        return x->req.expect_continue && !x->continue_sent;
+    return conn_out_room(x->client->conn) > INTERIM_SPANS;
+}
+
 static enum err interim_relay(struct exchange *x)
 {
     enum err e = ERR_OK;
-    if (x->res.status != 100 || (x->req.expect_continue && !x->continue_sent)) {
+    if (++x->interim_count > INTERIMS_MAX)
+        return ERR_ORIGIN_TOO_MANY_INTERIMS;
+    if (interim_wanted(x)) {
         x->continue_sent |= x->res.status == 100;
         e = x->client->ops->send_head(x->client, &x->res);
         counter_add(x->worker->counters, METRIC_RESPONSES_1XX, 1);

@@ -129,7 +129,7 @@ static enum err append(struct spool *s, struct slice bytes)
 
 static enum err fill_one(struct spool *s)
 {
-    struct buf *b = buf_take(&s->x->worker->loop.bufs, BUF_LARGE);
+    struct buf *b = buf_take_reserve(&s->x->worker->loop.bufs, BUF_LARGE);
     if (!b)
         return ERR_NO_BUFFERS;
     uint64_t left = s->bytes - s->read_at;
