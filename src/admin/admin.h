@@ -23,6 +23,7 @@ struct admin_source {
     const struct addr *control; /* of the control socket; NULL: none */
     uint32_t (*snapshots_alive)(void *ctx);
     bool (*stopping)(void *ctx);
+    bool (*installing)(void *ctx); /* a newer snapshot is on its way to the workers */
     bool (*listening)(void *ctx, struct slice key); /* is this listener of the snapshot open? */
     /* False with the errors in *report. */
     bool (*reload)(void *ctx, struct text *report);

@@ -208,6 +208,7 @@ static json_t *config_json(const struct admin_page *p)
     json_t *o = json_object();
     const struct conf_tree *tree = p->conf->tree;
     set_int(o, "generation", (int64_t)p->conf->generation);
+    json_object_set_new(o, "installing", json_boolean(p->source->installing(p->source->ctx)));
     json_object_set_new(o, "loaded", time_json(p->conf->loaded_unix_ms));
     json_object_set_new(o, "file",
                         tree->file_count ? json_string(tree->files[0]->path) : json_null());

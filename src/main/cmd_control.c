@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { STOP_POLL_MS = 50 };
+enum { STOP_POLL_MS = 50, INSTALL_POLLS = 2000 };
 
 /* The address of the running weir's control socket; else an exit code other than EXIT_OK. */
 static int find_running(const struct args *a, struct addr *out)
@@ -43,6 +43,22 @@ static int ask(const struct args *a, const char *method, const char *path,
     return e == ERR_OK ? EXIT_OK : say_failed(a, e);
 }
 
+/* The answer of /reload says that the file is good; the workers have it a moment later. */
+static void wait_until_installed(const struct args *a)
+{
+    struct timespec pause = {.tv_nsec = 5 * 1000000};
+    struct control_answer answer;
+    for (int i = 0; i < INSTALL_POLLS; i++) {
+        if (ask(a, "GET", "/status", &answer) != EXIT_OK)
+            return;
+        bool installing = status_installing(text_slice(&answer.body));
+        text_release(&answer.body);
+        if (!installing)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
 int cmd_reload(const struct args *a)
 {
     struct control_answer answer;
@@ -52,6 +68,7 @@ int cmd_reload(const struct args *a)
     print_err(&answer.body); /* errors, or warnings */
     text_release(&answer.body);
     if (answer.status == 200) {
+        wait_until_installed(a);
         printf("the configuration is in force\n");
         return EXIT_OK;
     }

@@ -42,6 +42,11 @@ static bool on_stopping(void *ctx)
     return ((struct process *)ctx)->stage != PROCESS_RUNNING;
 }
 
+static bool on_installing(void *ctx)
+{
+    return ((struct process *)ctx)->workers.installing > 0;
+}
+
 static bool on_listening(void *ctx, struct slice key)
 {
     return listeners_has(&((struct process *)ctx)->listeners, key);
@@ -67,6 +72,7 @@ static void admin_init(struct process *p)
         .control = p->control.len ? &p->control : NULL,
         .snapshots_alive = on_snapshots_alive,
         .stopping = on_stopping,
+        .installing = on_installing,
         .listening = on_listening,
         .reload = on_reload,
         .stop = on_stop,
@@ -237,6 +243,7 @@ static bool serve_begin(struct process *p, struct load *l)
         return system_failed("workers");
     admin_set_pages(p);
     process_stop_init(p);
+    process_reload_init(p);
     snapshots_begin(process_loop(p)->mailbox);
     if (!threads_start(p))
         return false;

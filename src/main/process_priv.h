@@ -36,6 +36,7 @@ struct process {
 struct loop *process_loop(struct process *p);
 
 /* reload.c */
+void process_reload_init(struct process *p);
 /* Makes `c` the configuration in force; takes over main's count. Listeners are bound already. */
 void process_install(struct process *p, struct conf *c);
 /* Reads the configuration again. False: the old one stays, the errors are in *report. */

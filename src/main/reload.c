@@ -64,6 +64,21 @@ void process_install(struct process *p, struct conf *c)
         conf_drop(old);
 }
 
+static void on_installed(void *ctx, const struct conf *c)
+{
+    (void)ctx;
+    if (c->generation == 1) /* the start has lines of its own */
+        return;
+    log_write(LOG_NOTICE_, "configuration %llu is in force", (unsigned long long)c->generation);
+    notify_ready();
+}
+
+void process_reload_init(struct process *p)
+{
+    p->workers.on_installed = on_installed;
+    p->workers.ctx = p;
+}
+
 static void warn_restart(const char *word)
 {
     log_write(LOG_WARN_, "'%s' has changed, which takes effect after a restart", word);
@@ -112,13 +127,11 @@ bool process_reload(struct process *p, struct text *report)
     if (ok) {
         warn_of_fixed(p->conf->main, l.conf->main);
         process_install(p, load_take(&l));
-        log_write(LOG_NOTICE_, "configuration %llu is in force",
-                  (unsigned long long)p->conf->generation);
     } else {
         log_write(LOG_ERROR_, "reload refused: configuration %llu stays",
                   (unsigned long long)p->conf->generation);
+        notify_ready();
     }
     load_release(&l);
-    notify_ready();
     return ok;
 }

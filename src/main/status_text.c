@@ -120,3 +120,11 @@ bool status_text_write(struct slice json, struct text *out)
     json_decref(j);
     return true;
 }
+
+bool status_installing(struct slice json)
+{
+    json_t *j = json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, NULL);
+    bool yes = json_is_true(json_object_get(json_object_get(j, "config"), "installing"));
+    json_decref(j);
+    return yes;
+}

@@ -127,9 +127,16 @@ struct listen_change {
     int fd; /* -1: close */
 };
 
+/* One snapshot on its way. Owner: the main thread; freed when its own worker has installed it. */
+struct install {
+    uint32_t missing; /* threads that have not said that they installed it */
+    struct update *main;
+};
+
 struct update {
     struct mail mail;
     struct worker_thread *to;
+    struct install *install;
     struct conf *conf; /* counted */
     uint32_t change_count;
     struct listen_change changes[];
@@ -137,26 +144,62 @@ struct update {
 
 /* Closed listeners go first, so that their points keep the view they had; opened ones come after
  * the install, because their points need the new view. */
-static void update_run(struct mail *m, struct loop *loop)
+static void update_apply(struct update *u)
 {
-    struct update *u = CONTAINER_OF(m, struct update, mail);
     struct worker_thread *t = u->to;
-    bool draining = t->stage != WORKER_RUNNING;
+    struct loop *l = &t->worker.loop;
     for (uint32_t i = 0; i < u->change_count; i++)
         if (u->changes[i].fd < 0)
             listen_close_key(t, u->changes[i].key);
-    loop->bufs.cap_bytes = (size_t)u->conf->main->buffers_bytes;
+    l->bufs.cap_bytes = (size_t)u->conf->main->buffers_bytes;
     worker_install(&t->worker, u->conf);
     for (uint32_t i = 0; i < u->change_count; i++) {
         struct listen_change *c = &u->changes[i];
-        if (c->fd >= 0 && draining)
+        if (c->fd >= 0 && t->stage != WORKER_RUNNING)
             close(c->fd);
         else if (c->fd >= 0)
             listen_open(t, c->key, &c->addr, c->fd);
     }
-    timer_set(&loop->timers, &t->sweep, loop->now_ms);
+    timer_set(&l->timers, &t->sweep, l->now_ms);
+}
+
+static void update_free(struct update *u)
+{
     conf_drop(u->conf);
     free(u);
+}
+
+/* On the main thread, when every other has installed. */
+static void install_finish(struct install *in)
+{
+    struct update *u = in->main;
+    struct workers *set = u->to->set;
+    set->installing--;
+    update_apply(u);
+    if (set->on_installed)
+        set->on_installed(set->ctx, u->conf);
+    update_free(u);
+    free(in);
+}
+
+/* An update comes back to the main thread as the word that it was applied. */
+static void update_done(struct mail *m, struct loop *l)
+{
+    struct update *u = CONTAINER_OF(m, struct update, mail);
+    struct install *in = u->install;
+    (void)l;
+    update_free(u);
+    if (--in->missing == 0)
+        install_finish(in);
+}
+
+static void update_run(struct mail *m, struct loop *l)
+{
+    struct update *u = CONTAINER_OF(m, struct update, mail);
+    (void)l;
+    update_apply(u);
+    u->mail.run = update_done;
+    mailbox_post(workers_main(u->to->set)->worker.loop.mailbox, &u->mail);
 }
 
 static struct update *update_new(struct worker_thread *t, struct conf *c, const struct listeners *l)
@@ -181,12 +224,24 @@ static void update_add(struct update *u, const struct listen_slot *s)
     u->changes[u->change_count++] = (struct listen_change){s->key, s->addr, fd};
 }
 
+static struct update *update_make(struct worker_thread *t, struct install *in, struct conf *c,
+                                  const struct listeners *l)
+{
+    struct update *u = update_new(t, c, l);
+    u->install = in;
+    for (const struct listen_slot *s = l->slots; s; s = s->next)
+        update_add(u, s);
+    return u;
+}
+
 void workers_install(struct workers *w, struct conf *c, struct listeners *l)
 {
-    for (uint32_t i = 0; i <= w->count; i++) {
-        struct update *u = update_new(w->all[i], c, l);
-        for (const struct listen_slot *s = l->slots; s; s = s->next)
-            update_add(u, s);
+    struct install *in = MEM_NEW(struct install);
+    in->missing = w->count;
+    in->main = update_make(workers_main(w), in, c, l);
+    w->installing++;
+    for (uint32_t i = 0; i < w->count; i++) {
+        struct update *u = update_make(w->all[i], in, c, l);
         mailbox_post(u->to->worker.loop.mailbox, &u->mail);
     }
     listeners_settle(l);

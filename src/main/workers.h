@@ -31,11 +31,16 @@ enum worker_stage {
     WORKER_ENDED,
 };
 
+/* The main thread's worker installs last, when every thread has said that it did: what it shows
+ * (/status) is in force everywhere. */
 struct workers {
     struct worker_thread **all;     /* count + 1: the main thread's is the last */
     uint32_t count;                 /* of threads */
     uint32_t running;               /* threads that have not ended; main thread's */
     struct counters_shared **pages; /* as `all` */
+    uint32_t installing;            /* snapshots that are on their way; main thread's */
+    void (*on_installed)(void *ctx, const struct conf *c); /* main thread; may be NULL */
+    void *ctx;
 };
 
 /* Makes every worker; no thread runs yet. False: the kernel refused (errno). */
@@ -44,7 +49,8 @@ bool workers_start(struct workers *w); /* starts the threads; errno */
 
 struct worker_thread *workers_main(const struct workers *w);
 
-/* Posts the snapshot, with the sockets that listeners_open() has bound, to every worker. */
+/* Posts the snapshot, with the sockets that listeners_open() has bound, to every worker;
+ * w->on_installed() tells when it is in force everywhere. */
 void workers_install(struct workers *w, struct conf *c, struct listeners *l);
 
 void workers_drain(struct workers *w);      /* the threads; w->running tells when they ended */
