@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from kit import ROOT, free_port, wait_until
-from kit.tools import need, stop
+from kit.tools import die_with_parent, need, stop
 
 NGINX_CONF = """
 daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;
@@ -34,7 +34,8 @@ class Peer:
         self.port = port
         self.address = f"127.0.0.1:{port}"
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, cwd=cwd,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        preexec_fn=die_with_parent)
         try:
             wait_until(self.ready, 15, f"{argv[0]} listening")
         except BaseException:

@@ -145,7 +145,7 @@ def test_test_blocks_pass(tmp_path):
 
 
 @pytest.mark.parametrize("expect", [
-    "expect status 200", "expect path /other", "expect upstream other",
+    "expect status 404", "expect path /other", "expect upstream other",
     "expect request X-Tenant other", "expect request X-None", "expect no request X-Tenant"])
 def test_test_blocks_fail(tmp_path, expect):
     wrong = f'test "wrong" {{ GET /api/v1; {expect} }}'
@@ -297,4 +297,5 @@ def test_user_is_given_up(weir):
 
 def test_pid_file():
     with Weir("pid_file @dir@/pid\nsite * { respond 200 }\n") as w:
-        assert int((w.dir / "pid").read_text()) == w.pid
+        path = wait_until(lambda: w.dir / "pid" if (w.dir / "pid").exists() else None)
+        assert int(path.read_text()) == w.pid

@@ -11,7 +11,7 @@ TABLE = """
 site a.test www.a.test {
     respond 200 site
     route = /exact { respond 200 exact }
-    route ~ "\\.php$" { respond 200 php }
+    route ~ '\\.php$' { respond 200 php }
     route ~ "^/exact" { respond 200 pattern }
     route /p/ { respond 200 p }
     route /p/q/ { respond 200 pq }

@@ -2,6 +2,7 @@
 """Several servers: balancing, dead and recovering ones, retries and their budget, limits and queues."""
 import collections
 import socket
+import struct
 import threading
 import time
 
@@ -168,7 +169,7 @@ def test_statuses_are_not_retried_unless_told(weir, origin):
 def test_retry_on_status(weir, origin, status):
     a, b = origin(answer("bad", f"{status} X")), origin(answer("b"))
     w = weir("upstream u { server @a@; server @b@; balance round_robin; "
-             f"retry 2 on={status} budget=off }}\nsite * {{ proxy u }}\n", a=a, b=b)
+             f"retry 2 on={status} budget=off; eject off }}\nsite * {{ proxy u }}\n", a=a, b=b)
     assert spread(w, 6) == {"b": 6}
     with w.client() as c:
         got = {c.post(body=b"x").status for _ in range(4)}
@@ -246,19 +247,30 @@ def busy(w, count):
     return got, threads
 
 
-def test_max_conns_is_kept_and_the_rest_waits(weir, origin):
-    most = [0]
+def counted(most, seconds):
+    """Notes in `most` how many requests are being served at once."""
+    lock, now = threading.Lock(), [0]
 
-    def serve(_):
-        most[0] = max(most[0], o.open)
-        return [0.1, answer("ok")]
-    o = origin(serve)
+    def enter(_):
+        with lock:
+            now[0] += 1
+            most.append(now[0])
+
+    def leave(_):
+        with lock:
+            now[0] -= 1
+    return [enter, seconds, leave, answer("ok")]
+
+
+def test_max_conns_is_kept_and_the_rest_waits(weir, origin):
+    most = []
+    o = origin(counted(most, 0.1))
     w = weir("upstream u { server @o@ max_conns=2 }\nsite * { proxy u }\n", o=o)
     got, threads = busy(w, 10)
     for t in threads:
         t.join()
     assert [r.status for r in got] == [200] * 10
-    assert most[0] <= 2
+    assert max(most) <= 2
     assert w.metric("weir_queued_total") >= 6
 
 
@@ -304,6 +316,7 @@ def test_queue_goes_on_when_a_client_leaves(weir, origin):
     leaving = w.client()
     leaving.send(b"GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
     time.sleep(0.1)
+    leaving.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     leaving.close()
     more, others = busy(w, 2)
     for t in threads + others:
@@ -313,19 +326,15 @@ def test_queue_goes_on_when_a_client_leaves(weir, origin):
 
 
 def test_max_conns_over_several_workers(weir, origin):
-    most = [0]
-
-    def serve(_):
-        most[0] = max(most[0], o.open)
-        return [0.05, answer("ok")]
-    o = origin(serve)
+    most = []
+    o = origin(counted(most, 0.05))
     w = weir("workers 4\nlisten @listen@\nadmin @admin@\nlog access json to=@dir@/access.log\n"
              "upstream u { server @o@ max_conns=3; keepalive off }\nsite * { proxy u }\n", o=o)
     got, threads = busy(w, 24)
     for t in threads:
         t.join()
     assert [r.status for r in got] == [200] * 24
-    assert most[0] <= 3
+    assert max(most) <= 3
 
 
 def test_dying_and_returning_under_load(weir, origin):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports, waiting, and running other programs within bounded time."""
+import ctypes
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 # part of the range for each pytest process, so that two of them do not pick the same one.
 PORTS_FIRST, PORTS_EACH = 12000, 2000
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_libc = ctypes.CDLL(None)
 _next = os.getpid() % PORTS_EACH
 
 
@@ -59,6 +62,11 @@ def run(*argv, seconds=30, **kw):
     kw.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([str(a) for a in argv], capture_output=True, timeout=seconds,
                           text=True, **kw)
+
+
+def die_with_parent():
+    """For a child: it ends when the test process does, however that ends."""
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def stop(process, seconds=5):

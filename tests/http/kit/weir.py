@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from .client import Client, Closed
-from .tools import ROOT, children, free_port, rss_kb, run, wait_until
+from .tools import ROOT, children, die_with_parent, free_port, rss_kb, run, wait_until
 
 BINARY = pathlib.Path(os.environ.get("WEIR_BIN") or
                       ROOT / "build" / os.environ.get("V", "release") / "weir")
@@ -52,6 +52,7 @@ class Weir:
         self.process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=open(self.stdout_path, "wb"),
             stderr=open(self.stderr_path, "wb"), start_new_session=True, cwd=self.dir,
+            preexec_fn=die_with_parent,
             env={**os.environ, **(env or {})})
         self.done = False
         if wait:
