@@ -29,7 +29,7 @@ static enum err size_byte(struct h1_chunks *c, char byte)
 {
     int digit = num_hex_digit(byte);
     if (digit >= 0) {
-        if (c->digits == CHUNK_DIGITS_MAX)
+        if (c->digits == CHUNK_DIGITS_MAX || c->left > INT64_MAX >> 4)
             return ERR_BAD_CHUNK;
         c->digits++;
         c->left = c->left << 4 | (unsigned)digit;
@@ -120,27 +120,22 @@ enum err h1_chunks_next(struct h1_chunks *c, struct slice *in, const struct stre
     return ERR_NOT_FOUND;
 }
 
-/* Counts the fields that no trailer may have, and marks them deleted. */
-static unsigned drop_forbidden(struct headers *h)
+static void drop_forbidden(struct headers *h)
 {
-    unsigned found = 0;
     HEADER_EACH (it, h)
         if (field_row((enum field_id)it->id)->traits &
             (FIELD_HOP | FIELD_FRAMING | FIELD_NOTRAILER)) {
             it->dead = true;
-            found++;
         }
-    return found;
 }
 
 enum err h1_parse_trailers(struct slice section, struct arena *a, const struct stream_limits *l,
-                           enum h1_message kind, struct headers *out)
+                           struct headers *out)
 {
     struct headers headers = {0};
     struct h1_fields f = {.headers = &headers};
     TRY(h1_fields_parse(section, a, l, &f));
-    if (drop_forbidden(&headers) > 0 && kind == H1_REQUEST)
-        return ERR_BAD_TRAILER;
+    drop_forbidden(&headers);
     *out = headers;
     return ERR_OK;
 }

@@ -41,7 +41,8 @@ struct h1_client {
     bool last;            /* no request after this one */
     bool head_sent;       /* the final one */
     bool tunnel;
-    bool waiting;       /* for room in the connection before the next request */
+    bool waiting; /* for room in the connection before the next request */
+    uint64_t drained_bytes;
     struct task pump;   /* goes on with bytes in hand, outside of anybody's call */
     struct timer timer; /* keepalive or header; while a stream is open it means nothing */
     struct session_link link;

@@ -322,13 +322,21 @@ static void broken_bodies_end_it(void **state)
     assert_int_equal(last_user()->body_err, ERR_BAD_CHUNK);
 }
 
-static void forbidden_trailers_end_it(void **state)
+static void forbidden_trailers_are_dropped(void **state)
 {
     (void)state;
     peer_say("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-             "0\r\nContent-Length: 5\r\n\r\n");
-    assert_true(peer_heard("HTTP/1.1 400 "));
-    assert_int_equal(last_user()->body_err, ERR_BAD_TRAILER);
+             "0\r\nContent-Length: 5\r\n\r\n" GET);
+    peer_expect(REPLY REPLY);
+}
+
+static void malformed_trailers_end_it(void **state)
+{
+    (void)state;
+    peer_say("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+             "0\r\nX : 5\r\n\r\n" GET);
+    assert_true(peer_heard("HTTP/1.1 400 ") && peer_heard("Connection: close"));
+    assert_int_equal(last_user()->body_err, ERR_BAD_HEADER);
 }
 
 static void act_nothing(struct user *u)
@@ -679,6 +687,57 @@ static void early_answers_linger(void **state)
     assert_int_equal(sim_open_count(rig.net), 2); /* the listener and our end */
 }
 
+static void small_rests_of_bodies_are_dropped(void **state)
+{
+    (void)state;
+    scene.act = act_early;
+    scene.answer = "no";
+    peer_say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n\r\n");
+    peer_expect("HTTP/1.1 413 Content Too Large\r\nDate: now\r\nContent-Length: 2\r\n\r\nno");
+    static char block[65536];
+    peer_say_bytes(block, sizeof block);
+    scene.act = act_answer;
+    peer_say(GET);
+    peer_expect("HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n\r\nno");
+    scene.act = act_early;
+    peer_say("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab");
+    scene.act = act_answer;
+    peer_say_slowly("\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n" GET);
+    peer_expect("HTTP/1.1 413 Content Too Large\r\nDate: now\r\nContent-Length: 2\r\n\r\nno"
+                "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n\r\nno");
+    assert_int_equal(idle_count(), 1);
+}
+
+static void rests_that_do_not_come_end_it(void **state)
+{
+    (void)state;
+    scene.act = act_early;
+    peer_say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nab");
+    run_ms(2100);
+    assert_true(peer.eof || peer.failed);
+}
+
+static void large_chunked_rests_end_it(void **state)
+{
+    (void)state;
+    static char block[70000];
+    scene.act = act_early;
+    peer_say("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n");
+    assert_false(peer_heard("Connection: close"));
+    peer_say_bytes(block, sizeof block);
+    run_ms(100);
+    assert_true(peer.eof);
+}
+
+static void held_back_bodies_end_it(void **state)
+{
+    (void)state;
+    scene.act = act_early;
+    peer_say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n"
+             "Expect: 100-continue\r\n\r\n");
+    assert_true(peer_heard("Connection: close") && peer.eof);
+}
+
 static void act_tunnel(struct user *u)
 {
     if (!u->replied) {
@@ -852,18 +911,21 @@ UNIT_SUITE(h1_h1_client, CASE(requests_follow_each_other), CASE(heads_may_come_b
            CASE(pipelined_requests_are_answered_in_order), CASE(a_pipeline_ends_at_close),
            CASE(malformed_heads_are_answered_and_end_it), CASE(a_head_that_never_ends_is_refused),
            CASE(a_slow_head_times_out), CASE(an_idle_connection_is_closed_silently),
-           CASE(bodies_arrive), CASE(broken_bodies_end_it), CASE(forbidden_trailers_end_it),
-           CASE(a_full_body_stops_reading), CASE(a_full_body_stops_reading_chunks),
-           CASE(large_heads_and_bodies_share_a_connection), CASE(the_end_in_a_body_is_an_error),
-           CASE(a_half_closed_request_is_served), CASE(half_closed_pipelines_are_served),
-           CASE(the_end_in_a_head_is_silent), CASE(a_reset_reaches_the_user),
-           CASE(head_has_no_body), CASE(bodiless_statuses), CASE(unknown_length_is_chunked),
-           CASE(trailers_go_out), CASE(http_1_0), CASE(interim_responses),
-           CASE(fields_that_do_not_leave), CASE(wrong_lengths_do_not_look_whole),
-           CASE(a_longer_body_does_not_look_whole), CASE(a_broken_answer_is_visible),
-           CASE(a_broken_answer_to_http_1_0_is_reset), CASE(early_answers_linger),
-           CASE(tunnels_are_raw_and_half_close), CASE(draining_closes_idle_sessions),
-           CASE(draining_finishes_requests), CASE(aborting_reaches_the_user),
-           CASE(refused_streams_get_503), CASE(requests_per_connection_are_limited),
-           CASE(slow_readers_block_the_stream), cmocka_unit_test(any_split_gives_the_same_answers),
+           CASE(bodies_arrive), CASE(broken_bodies_end_it), CASE(forbidden_trailers_are_dropped),
+           CASE(malformed_trailers_end_it), CASE(a_full_body_stops_reading),
+           CASE(a_full_body_stops_reading_chunks), CASE(large_heads_and_bodies_share_a_connection),
+           CASE(the_end_in_a_body_is_an_error), CASE(a_half_closed_request_is_served),
+           CASE(half_closed_pipelines_are_served), CASE(the_end_in_a_head_is_silent),
+           CASE(a_reset_reaches_the_user), CASE(head_has_no_body), CASE(bodiless_statuses),
+           CASE(unknown_length_is_chunked), CASE(trailers_go_out), CASE(http_1_0),
+           CASE(interim_responses), CASE(fields_that_do_not_leave),
+           CASE(wrong_lengths_do_not_look_whole), CASE(a_longer_body_does_not_look_whole),
+           CASE(a_broken_answer_is_visible), CASE(a_broken_answer_to_http_1_0_is_reset),
+           CASE(early_answers_linger), CASE(small_rests_of_bodies_are_dropped),
+           CASE(rests_that_do_not_come_end_it), CASE(large_chunked_rests_end_it),
+           CASE(held_back_bodies_end_it), CASE(tunnels_are_raw_and_half_close),
+           CASE(draining_closes_idle_sessions), CASE(draining_finishes_requests),
+           CASE(aborting_reaches_the_user), CASE(refused_streams_get_503),
+           CASE(requests_per_connection_are_limited), CASE(slow_readers_block_the_stream),
+           cmocka_unit_test(any_split_gives_the_same_answers),
            cmocka_unit_test(resets_at_any_moment_end_cleanly));

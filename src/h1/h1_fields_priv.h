@@ -21,5 +21,5 @@ enum err h1_framing(const struct h1_fields *f, struct message *m) MUST_CHECK;
 /* May the connection persist (RFC 9112 9.3)? */
 bool h1_keep_alive(const struct h1_fields *f, const struct message *m);
 
-/* "HTTP/1.0" or "HTTP/1.1". ERR_BAD_VERSION, ERR_VERSION_UNSUPPORTED. */
+/* "HTTP/1.0", or "HTTP/1.1" and later minor versions. ERR_BAD_VERSION, ERR_VERSION_UNSUPPORTED. */
 enum err h1_version_parse(struct slice text, uint8_t *minor) MUST_CHECK;

@@ -285,9 +285,9 @@ enum err h1_version_parse(struct slice text, uint8_t *minor)
     unsigned char major = (unsigned char)text.at[5], low = (unsigned char)text.at[7];
     if (major < '0' || major > '9' || low < '0' || low > '9')
         return ERR_BAD_VERSION;
-    if (major != '1' || low > '1')
+    if (major != '1')
         return ERR_VERSION_UNSUPPORTED;
-    *minor = (uint8_t)(low - '0');
+    *minor = low > '0'; /* RFC 9110 2.5: a later minor version is read as the last one known */
     return ERR_OK;
 }
 

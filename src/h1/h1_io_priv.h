@@ -24,7 +24,6 @@ struct h1_in {
     const struct stream_limits *limits;
     struct arena *arena; /* for trailers */
     uint8_t framing;     /* enum h1_framing */
-    uint8_t kind;        /* enum h1_message */
     bool in_trailers;
 };
 

@@ -9,6 +9,8 @@
 #include "h1/h1.h"
 #include "h1/h1_io_priv.h"
 
+enum { INTERIMS_MAX = 20 }; /* 1xx heads before a final one */
+
 enum reading {
     READ_HEAD,
     READ_PAUSED, /* an interim head, or a 101, waits for its reader */
@@ -25,6 +27,7 @@ struct h1_origin {
     struct slice asked_upgrade; /* what the request wants to switch to; empty: nothing */
     uint8_t method;             /* enum method, of the request */
     uint8_t reading;            /* enum reading */
+    uint8_t interims;           /* seen so far */
     bool keep_alive;            /* as the response says */
     bool complete;              /* the response is whole */
     bool tunnel;
@@ -117,6 +120,8 @@ static void head_received(struct h1_origin *o, size_t len)
     enum err e = h1_parse_response(head, (enum method)o->method, o->stream.arena, &o->limits, m);
     if (!e && m->status == 101 && !upgrade_was_asked(o, m))
         e = ERR_ORIGIN_BAD_UPGRADE;
+    if (!e && m->status < 200 && o->interims++ == INTERIMS_MAX)
+        e = ERR_ORIGIN_BAD_HEAD;
     if (e) {
         stream_fail(o, e);
         return;
@@ -376,7 +381,6 @@ static struct stream *origin_open(struct conn *c, struct task *t, struct arena *
     o->limits = *limits;
     o->in.limits = &o->limits;
     o->in.arena = a;
-    o->in.kind = H1_RESPONSE;
     task_init(&o->pump, on_pump);
     body_bind(o);
     c->use_count++;

@@ -32,7 +32,7 @@ enum err h1_head_find(struct h1_scan *s, struct slice in, const struct stream_li
  *   not hop-by-hop itself: nobody strips Host, Content-Length, Cookie or X-Forwarded-For by naming
  *   it there, such an option is ignored;
  * - Upgrade counts with "Connection: upgrade" in HTTP/1.1, without a body, and not for h2c;
- * - only HTTP/1.0 and 1.1 are spoken; CONNECT is ERR_METHOD_UNSUPPORTED.
+ * - only HTTP/1.x is spoken, later minor versions as 1.1; CONNECT is ERR_METHOD_UNSUPPORTED.
  * `scheme` is set by an absolute-form only. */
 enum err h1_parse_request(struct slice head, struct arena *a, const struct stream_limits *l,
                           struct message *out) MUST_CHECK;
@@ -61,11 +61,10 @@ enum err h1_chunks_next(struct h1_chunks *c, struct slice *in, const struct stre
  * trailer_bytes. */
 enum err h1_trailer_find(struct h1_scan *s, struct slice in, const struct stream_limits *l,
                          size_t *len) MUST_CHECK;
-/* Parses a whole trailer section. Forbidden fields (framing, routing, hop-by-hop; RFC 9110 6.5.1)
- * are ERR_BAD_TRAILER in requests and dropped from responses. */
-enum h1_message { H1_REQUEST, H1_RESPONSE };
+/* Parses a whole trailer section. Fields that no trailer may have (framing, routing, hop-by-hop and
+ * the like, RFC 9110 6.5.1) are dropped: marked dead in *out. */
 enum err h1_parse_trailers(struct slice section, struct arena *a, const struct stream_limits *l,
-                           enum h1_message kind, struct headers *out) MUST_CHECK;
+                           struct headers *out) MUST_CHECK;
 
 /* What an error of h1_head_find(), h1_chunks_next() or the trailers is called when an origin sent
  * it: ERR_ORIGIN_BAD_HEAD, ERR_ORIGIN_BAD_FRAMING, ERR_ORIGIN_HEAD_TOO_LARGE; ERR_OVER_BUDGET and

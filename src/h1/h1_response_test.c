@@ -48,7 +48,7 @@ static void verdicts(void **state)
         {HEAD("HTTP/1.1 200 O\0K"), ERR_ORIGIN_BAD_HEAD},
         {HEAD("HTTP/1.1"), ERR_ORIGIN_BAD_HEAD},
         {HEAD("HTTP/2.0 200 OK"), ERR_ORIGIN_BAD_HEAD},
-        {HEAD("HTTP/1.2 200 OK"), ERR_ORIGIN_BAD_HEAD},
+        {HEAD("HTTP/1.2 200 OK"), ERR_OK},
         {HEAD("ICY 200 OK"), ERR_ORIGIN_BAD_HEAD},
         {HEAD("\r\nHTTP/1.1 200 OK"), ERR_ORIGIN_BAD_HEAD},
         {HEAD("HTTP/1.1 200 OK\r\nA : b"), ERR_ORIGIN_BAD_HEAD},
