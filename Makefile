@@ -98,7 +98,7 @@ FORCE:
 
 run:
 	@tools/setup build
-	@$(MAKE) --no-print-directory build/weir
+	@$(MAKE) --no-print-directory -j"$$(nproc)" build/weir
 	build/weir demo
 test:
 	@tools/setup test
@@ -111,8 +111,8 @@ sim: $(B)/sim
 http: $(B)/weir
 	V=$(V) tools/run_tests http $(T)
 asan tsan:
-	@$(MAKE) --no-print-directory V=$@ unit
-	@$(MAKE) --no-print-directory V=$@ sim
+	@$(MAKE) --no-print-directory -j2 V=$@ unit
+	@$(MAKE) --no-print-directory -j2 V=$@ sim
 layers:
 	@python3 tools/layers.py src
 
