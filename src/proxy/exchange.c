@@ -68,6 +68,21 @@ static bool client_is_gone(enum err e)
     return e == ERR_CLIENT_RESET || e == ERR_CLIENT_CLOSED;
 }
 
+/* The request itself was wrong: its client is told so, and nothing more is read from it. */
+static bool blames_request(enum err e)
+{
+    switch (err_row(e)->status) {
+    case 400:
+    case 413:
+    case 414:
+    case 417:
+    case 431:
+    case 501:
+    case 505: return true;
+    default: return false;
+    }
+}
+
 /* A failure becomes the error's page while the client has seen nothing of a response; after that
  * the connection is broken off, so that the client can tell. The server's stream is kept for the
  * access log then: the response's fields lie in its buffers. */
@@ -82,6 +97,8 @@ static void fail(struct exchange *x)
     origin_release(x, x->origin_failed ? LEASE_FAILED : LEASE_UNUSED);
     x->origin_failed = false;
     x->failing = true;
+    if (!x->dry && blames_request(x->err))
+        x->client->closing = true;
     exchange_respond_error(x, x->err);
     step_goto(x, STEP_RESPONSE_FILTERS);
 }
