@@ -41,6 +41,7 @@ struct exchange {
     struct stream *client, *origin; /* NULL: none (any more) */
     uint8_t step;                   /* enum exchange_step */
     uint8_t tries;                  /* servers tried */
+    uint8_t interim_count; /* 1xx that the server sent */
     bool dry;                       /* `test` and `explain`: nothing is sent, no server is chosen */
     bool local;                     /* the response was made here */
     bool replied;                   /* the final head went to the client */

@@ -255,7 +255,7 @@ const struct directive proxy_rows[] = {
      .options = route_options,
      .usage = "PREFIX [strip] | = PATH | ~ REGEX",
      .text = "Policies for a part of the site. An exact path (`route = /x`) beats regular "
-             "expressions (`route ~ \"\\.php$\"`, tried in the order of the file), which beat the "
+             "expressions (`route ~ '\\.php$'`, tried in the order of the file), which beat the "
              "longest prefix; otherwise order does not matter. A prefix covers whole segments: "
              "`/a` takes `/a` and `/a/b`, not `/ab`. Inherits what the site sets.",
      .example = "route /api/ strip {\n    proxy 10.0.0.3:9000\n}"},
