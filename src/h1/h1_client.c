@@ -502,7 +502,7 @@ static enum err client_send_body(struct stream *s, struct body *b)
         if (h->tunnel)
             conn_shutdown(h->conn);
     }
-    return ERR_OK;
+    return h1_body_broken(b);
 }
 
 static void client_tunnel(struct stream *s)

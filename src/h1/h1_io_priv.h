@@ -74,4 +74,9 @@ enum err h1_write_request(struct h1_out *o, const struct message *m) MUST_CHECK;
  * is whole; *blocked: the connection is full. ERR_INTERNAL when the body is not as long as the
  * head said: what went out is not a whole message then. */
 enum err h1_out_body(struct h1_out *o, struct body *b, bool *done, bool *blocked) MUST_CHECK;
+/* Why the body broke off, once all that was queued of it is out; else ERR_OK. */
+static inline enum err h1_body_broken(const struct body *b)
+{
+    return b->count == 0 ? b->err : ERR_OK;
+}
 void h1_out_release(struct h1_out *o);

@@ -9,8 +9,6 @@
 #include "h1/h1.h"
 #include "h1/h1_io_priv.h"
 
-enum { INTERIMS_MAX = 20 }; /* 1xx heads before a final one */
-
 enum reading {
     READ_HEAD,
     READ_PAUSED, /* an interim head, or a 101, waits for its reader */
@@ -27,7 +25,6 @@ struct h1_origin {
     struct slice asked_upgrade; /* what the request wants to switch to; empty: nothing */
     uint8_t method;             /* enum method, of the request */
     uint8_t reading;            /* enum reading */
-    uint8_t interims;           /* seen so far */
     bool keep_alive;            /* as the response says */
     bool complete;              /* the response is whole */
     bool tunnel;
@@ -120,8 +117,6 @@ static void head_received(struct h1_origin *o, size_t len)
     enum err e = h1_parse_response(head, (enum method)o->method, o->stream.arena, &o->limits, m);
     if (!e && m->status == 101 && !upgrade_was_asked(o, m))
         e = ERR_ORIGIN_BAD_UPGRADE;
-    if (!e && m->status < 200 && o->interims++ == INTERIMS_MAX)
-        e = ERR_ORIGIN_BAD_HEAD;
     if (e) {
         stream_fail(o, e);
         return;
@@ -310,7 +305,7 @@ static enum err origin_send_body(struct stream *s, struct body *b)
         request_out(o);
     if (done && o->tunnel)
         conn_shutdown(o->conn);
-    return ERR_OK;
+    return h1_body_broken(b);
 }
 
 static void origin_next_head(struct stream *s)

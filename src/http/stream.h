@@ -27,7 +27,9 @@ struct stream_ops {
      * request. `m->length` says what body follows; the engine makes the framing of it. */
     enum err (*send_head)(struct stream *s, const struct message *m);
     /* Moves what it can from the body to the connection; when the body is done, ends the message
-     * (with trailers). ERR_OK also when the connection is full: the task is woken on room. */
+     * (with trailers). ERR_OK also when the connection is full: the task is woken on room. The
+     * body's own error once it broke off and nothing is queued any more; the message is not ended
+     * then. */
     enum err (*send_body)(struct stream *s, struct body *b);
     /* Origin side, after STREAM_HEAD_INTERIM: go on to the next head. */
     void (*next_head)(struct stream *s);
