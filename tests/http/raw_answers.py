@@ -163,7 +163,8 @@ refused("101 to something else than asked",
         head("Upgrade: h2c", "Connection: Upgrade", line="HTTP/1.1 101 Switching Protocols"),
         "origin_bad_upgrade", fields=("Connection: Upgrade", "Upgrade: websocket"))
 refused("interim answer without an end", [EARLY_HINTS, CLOSE], "origin_closed", interim=(103,))
-refused("interim answers without end", [EARLY_HINTS * 2000, 3, CLOSE], None)
+refused("interim answers without end", [EARLY_HINTS * 2000, 3, CLOSE],
+        "origin_too_many_interims", interim=(103,) * 32)
 
 # --------------------------------------------------------------------- bad heads
 refused("not HTTP", [b"hello\r\n\r\n", CLOSE], BAD_HEAD)

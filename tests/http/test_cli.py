@@ -288,8 +288,11 @@ def test_user_is_given_up(weir):
     if os.getuid() != 0:
         pytest.skip("needs root")
     w = weir("user nobody\nsite * { respond 200 ok }\n")
-    uids = re.search(r"Uid:\s+(\d+)\s+(\d+)", open(f"/proc/{w.pid}/status").read()).groups()
-    assert "0" not in uids
+
+    def given_up():
+        uids = re.search(r"Uid:\s+(\d+)\s+(\d+)\s+(\d+)", open(f"/proc/{w.pid}/status").read())
+        return "0" not in uids.groups()
+    wait_until(given_up, 2, "root to be given up")
     assert w.get().text == "ok"
     w.reload("user nobody\nsite * { respond 200 new }\n")
     assert w.get().text == "new"

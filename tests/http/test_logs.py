@@ -201,7 +201,7 @@ def test_admin_off(weir):
 
 def test_weir_status_reads_well(weir, origin):
     from kit import weir_cli
-    w = weir("upstream app { server @g@; server 127.0.0.1:@d@ }\nsite * { proxy app }\n",
+    w = weir("upstream app { server @g@; server 127.0.0.1:@d@; eject after=1 }\nsite * { proxy app }\n",
              g=origin(), d=free_port())
     for _ in range(10):
         w.get()

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from kit import Client, Hold, Origin, answer, chunked, wait_until
+from kit import CLOSE, Client, Hold, Origin, answer, chunked, wait_until
 from kit.tools import need, rss_kb, run
 
 PLAIN = "site * { proxy @o@ }\n"
@@ -260,7 +260,8 @@ def test_buffered_request_spills_to_a_file(weir, origin):
 
 
 def test_client_that_leaves_frees_the_origin(weir, origin):
-    o = origin([10])
+    o = origin(lambda s: CLOSE if s.recv(1) == b"" else None)
+    o.script = [o.script]
     w = weir(PLAIN, o=o)
     c = w.client()
     c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -313,6 +313,7 @@ def test_queue_goes_on_when_a_client_leaves(weir, origin):
     o = origin([0.3, answer("ok")])
     w = weir("upstream u { server @o@ max_conns=1 }\nsite * { proxy u }\n", o=o)
     got, threads = busy(w, 1)
+    wait_until(lambda: o.requests)
     leaving = w.client()
     leaving.send(b"GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
     time.sleep(0.1)
