@@ -154,6 +154,24 @@ void log_apply(struct conf_build *b, void *scope, const struct conf_node *n)
         s->log = log;
 }
 
+/* --- trust -------------------------------------------------------------------------------------*/
+
+void trust_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct trust_conf *t = &((struct conf *)b->app)->proxy->trust;
+    struct addr_prefix *all = BUILD_ARRAY(b, struct addr_prefix, t->count + n->arg_count);
+    (void)scope;
+    if (t->count > 0)
+        memcpy(all, t->prefixes, t->count * sizeof(*all));
+    t->prefixes = all;
+    for (uint32_t i = 0; i < n->arg_count; i++) {
+        if (addr_prefix_parse(n->args[i].text, &all[t->count]) == ERR_OK)
+            t->count++;
+        else
+            diag_error(b->diag, n->args[i].pos, "an address or prefix is due: 10.0.0.0/8");
+    }
+}
+
 /* --- proxy -------------------------------------------------------------------------------------*/
 
 /* Takes "http://" off a word. False after an error. */

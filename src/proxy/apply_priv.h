@@ -5,7 +5,7 @@
 #include "conf/directive.h"
 
 conf_apply_fn settings_apply; /* typed value and typed options into their fields */
-conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply;
+conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
 
 /* `request buffer on memory=1M`, whose row belongs to the filter for request headers. */
 bool is_request_buffer(const struct conf_node *n);

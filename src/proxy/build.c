@@ -62,7 +62,7 @@ static bool route_words(struct builder *bu, const struct conf_node *n, struct ro
 /* The form in which requests are looked up: as normalised as theirs. */
 static bool route_path(struct builder *bu, const struct conf_word *w, struct slice *key)
 {
-    struct uri uri;
+    struct uri uri = {0};
     if (w->text.len == 0 || w->text.at[0] != '/') {
         diag_error(bu->b->diag, w->pos, "a path begins with '/'");
         if (w->text.len > 0 && (w->text.at[0] == '^' || w->text.at[0] == '='))
@@ -412,21 +412,6 @@ static void limits_finish(struct proxy_conf *p)
 
 /* --- top level ---------------------------------------------------------------------------------*/
 
-static void trust_add(struct builder *bu, const struct conf_node *n)
-{
-    struct trust_conf *t = &bu->proxy->trust;
-    struct addr_prefix *all = BUILD_ARRAY(bu->b, struct addr_prefix, t->count + n->arg_count);
-    if (t->count > 0)
-        memcpy(all, t->prefixes, t->count * sizeof(*all));
-    t->prefixes = all;
-    for (uint32_t i = 0; i < n->arg_count; i++) {
-        if (addr_prefix_parse(n->args[i].text, &all[t->count]) == ERR_OK)
-            t->count++;
-        else
-            diag_error(bu->b->diag, n->args[i].pos, "an address or prefix is due: 10.0.0.0/8");
-    }
-}
-
 static bool row_is_ours(const struct directive *row)
 {
     for (const struct directive *r = proxy_rows; r->name; r++) {
@@ -444,10 +429,8 @@ static void defaults_build(struct builder *bu)
     bu->proxy->error_log = (struct error_log_conf){.level = LOG_NOTICE_, .target = LOG_TO_STDERR};
     CONF_NODE_EACH(n, &bu->conf->tree->root)
     {
-        if (n->row && row_is_ours(n->row) && n->row->apply)
+        if (n->row && row_is_ours(n->row))
             conf_apply(bu->b, &own, n);
-        else if (n->row && node_is(n, "trust"))
-            trust_add(bu, n);
     }
     settings_merge(&bu->proxy->defaults, &own);
     if (!bu->proxy->defaults.log)

@@ -128,17 +128,24 @@ static inline struct slice test_req_header(struct test_config *t, const char *na
     return h ? h->value : SLICE_NONE;
 }
 
-/* The first error is there, in that line and column, and says `text`. */
-static inline void test_error(const char *config, uint32_t line, uint32_t col, const char *text)
+/* Is the first error in that line and column, and does it say `text`? Prints what is wrong. */
+static inline bool test_error_is(const char *config, uint32_t line, uint32_t col, const char *text)
 {
     struct test_config t;
     bool ok = test_config_load(&t, config);
     const struct diag_entry *e = NULL;
     for (uint32_t i = 0; i < t.diag.count && !e; i++)
         e = t.diag.entries[i].warning ? NULL : &t.diag.entries[i];
-    if (ok || !e || e->pos.line != line || e->pos.col != col || !strstr(e->text.at, text)) {
+    bool found = !ok && e && e->pos.line == line && e->pos.col == col && strstr(e->text.at, text);
+    if (!found) {
         test_config_print(&t);
-        fail_msg("expected '%s' at %u:%u for: %s", text, line, col, config);
+        print_error("expected '%s' at %u:%u for: %s\n", text, line, col, config);
     }
     test_config_release(&t);
+    return found;
+}
+
+static inline void test_error(const char *config, uint32_t line, uint32_t col, const char *text)
+{
+    assert_true(test_error_is(config, line, col, text));
 }

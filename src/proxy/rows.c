@@ -2,7 +2,7 @@
  *
  * Policies that have an apply() here set fields of a struct settings; what a block leaves unset
  * comes from the blocks around it (policy.c). Defaults stand in the rows: settings_defaults() reads
- * them from here. Blocks (site, route, when, test) have no apply(): build.c walks them. */
+ * them from here. Blocks (site, route, when, test) are walked, not applied. */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/access_log.h"
 #include "proxy/apply_priv.h"
@@ -12,7 +12,7 @@
 #define SETTING(field) offsetof(struct settings, field)
 #define YEAR_MS        (365LL * 24 * 3600 * 1000)
 
-static const struct conf_choice on_off[] = {{"on", 1, NULL}, {"off", 0, NULL}, {0}};
+static const struct conf_choice on_only[] = {{"on", 1, "yes"}, {0}};
 
 static const struct directive timeout_options[] = {
     {.name = "client_header",
@@ -138,7 +138,7 @@ static const struct directive body_options[] = {
      .off_ok = true,
      .offset = SETTING(body_rate),
      .min = 1000,
-     .max = INT64_MAX,
+     .max = 1000LL << 30,
      .def = "100B/s",
      .usage = "RATE|off",
      .text =
@@ -173,6 +173,7 @@ static const struct directive buffer_options[] = {
 static const struct directive retry_options[] = {
     {.name = "on",
      .where = IN_OPTIONS,
+     .type = CONF_STRING, /* read by retry_apply() */
      .usage = "STATUS,...",
      .text = "Also when the server answers with one of these: `502`, `503`, `504`; `off`: never."},
     {0},
@@ -181,6 +182,7 @@ static const struct directive retry_options[] = {
 static const struct directive log_options[] = {
     {.name = "to",
      .where = IN_OPTIONS,
+     .type = CONF_STRING, /* read by log_apply() */
      .usage = "stdout|stderr|syslog|FILE",
      .text = "Where the lines go. A file is opened again on SIGUSR1. Access logs go to `stdout`, "
              "the error log to `stderr` unless told otherwise."},
@@ -188,7 +190,11 @@ static const struct directive log_options[] = {
 };
 
 static const struct directive listen_options[] = {
-    {.name = "tls", .where = IN_OPTIONS, .type = CONF_MARK, .text = "TLS; not available yet."},
+    {.name = "tls",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .usage = "",
+     .text = "TLS; not available yet."},
     {0},
 };
 
@@ -196,6 +202,7 @@ static const struct directive route_options[] = {
     {.name = "strip",
      .where = IN_OPTIONS,
      .type = CONF_MARK,
+     .usage = "",
      .text = "Cuts the route's prefix off the path before the request goes on."},
     {0},
 };
@@ -210,9 +217,17 @@ static const struct directive test_request_options[] = {
     {0},
 };
 
+/* Listeners, blocks and what stands in tests: build.c, policy.c and tests_run.c walk them. */
+static void walked(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    (void)b;
+    (void)scope;
+    (void)n;
+}
+
 #define TEST_METHOD(method)                                                                 \
     {                                                                                       \
-        .name = method, .where = IN_TEST, .args_min = 1, .args_max = 1,                     \
+        .name = method, .where = IN_TEST, .apply = walked, .args_min = 1, .args_max = 1,    \
         .options = test_request_options, .usage = "PATH|URL [from=IP]",                     \
         .text = "The request of the test. A path is asked of the site's first name; a URL " \
                 "names another host.",                                                      \
@@ -222,6 +237,7 @@ static const struct directive test_request_options[] = {
 const struct directive proxy_rows[] = {
     {.name = "listen",
      .where = IN_TOP | IN_SITE,
+     .apply = walked,
      .repeat = true,
      .args_min = 1,
      .args_max = 1,
@@ -234,6 +250,7 @@ const struct directive proxy_rows[] = {
      .example = "listen 127.0.0.1:8080"},
     {.name = "site",
      .where = IN_TOP,
+     .apply = walked,
      .repeat = true,
      .block_due = true,
      .args_min = 1,
@@ -247,6 +264,7 @@ const struct directive proxy_rows[] = {
      .example = "site app.example.com www.example.com {\n    proxy localhost:3000\n}"},
     {.name = "route",
      .where = IN_SITE,
+     .apply = walked,
      .repeat = true,
      .block_due = true,
      .args_min = 1,
@@ -261,6 +279,7 @@ const struct directive proxy_rows[] = {
      .example = "route /api/ strip {\n    proxy 10.0.0.3:9000\n}"},
     {.name = "when",
      .where = IN_SITE | IN_ROUTE,
+     .apply = walked,
      .repeat = true,
      .block_due = true,
      .args_min = 1,
@@ -276,6 +295,7 @@ const struct directive proxy_rows[] = {
      .example = "when method == POST and path ~ \"^/upload\" {\n    body max=1G\n}"},
     {.name = "no",
      .where = IN_SITE | IN_ROUTE,
+     .apply = walked,
      .repeat = true,
      .args_min = 1,
      .args_max = 255,
@@ -328,7 +348,8 @@ const struct directive proxy_rows[] = {
     {.name = "buffer",
      .where = IN_TOP | IN_POLICY,
      .type = CONF_CHOICE,
-     .choices = on_off,
+     .off_ok = true,
+     .choices = on_only,
      .offset = SETTING(buffer_request),
      .def = "off",
      .options = buffer_options,
@@ -340,7 +361,8 @@ const struct directive proxy_rows[] = {
     {.name = "merge_slashes",
      .where = IN_TOP,
      .type = CONF_CHOICE,
-     .choices = on_off,
+     .off_ok = true,
+     .choices = on_only,
      .offset = SETTING(merge_slashes),
      .def = "off",
      .apply = settings_apply,
@@ -378,6 +400,7 @@ const struct directive proxy_rows[] = {
          "log access \"$client_ip $method $uri $status $duration_ms\" to=/var/log/weir/access"},
     {.name = "trust",
      .where = IN_TOP,
+     .apply = trust_apply,
      .repeat = true,
      .args_min = 1,
      .args_max = 255,
@@ -387,6 +410,7 @@ const struct directive proxy_rows[] = {
      .example = "trust 10.0.0.0/8 fd00::/8"},
     {.name = "test",
      .where = IN_SITE | IN_ROUTE,
+     .apply = walked,
      .repeat = true,
      .block_due = true,
      .args_min = 1,
@@ -405,6 +429,7 @@ const struct directive proxy_rows[] = {
     TEST_METHOD("OPTIONS"),
     {.name = "header",
      .where = IN_TEST,
+     .apply = walked,
      .repeat = true,
      .args_min = 1,
      .args_max = 2,
@@ -413,6 +438,7 @@ const struct directive proxy_rows[] = {
      .example = "header Accept text/html"},
     {.name = "expect",
      .where = IN_TEST,
+     .apply = walked,
      .repeat = true,
      .args_min = 2,
      .args_max = 3,
