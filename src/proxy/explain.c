@@ -227,10 +227,8 @@ static void explain_upstream(struct explain *e, const struct target *t)
 static void explain_target(struct explain *e, const struct exchange *x)
 {
     const struct target *t = x->settings->target;
-    if (!t) {
-        explain_line(e, "answer", NOWHERE, "404: no 'proxy', 'respond' or 'redirect' here");
-        return;
-    }
+    if (!t)
+        return; /* the outcome says so */
     if (t->kind == TARGET_UPSTREAM) {
         explain_timeouts(e, x);
         explain_upstream(e, t);
