@@ -180,7 +180,10 @@ static const struct stream_ops client_ops;
 static void stream_reset(struct h1_client *h)
 {
     int64_t began_ms = h->stream.began_ms;
-    h->stream = (struct stream){.ops = &client_ops, .loop = loop_of(h), .conn = h->conn};
+    h->stream = (struct stream){.ops = &client_ops,
+                                .loop = loop_of(h),
+                                .conn = h->conn,
+                                .peer_ended = h->conn->eof_seen};
     h->stream.began_ms = began_ms;
     h->out.sent_bytes = h->in.consumed_bytes = 0;
     h->last = h->head_sent = h->tunnel = false;
@@ -344,7 +347,8 @@ static void on_data(struct conn *c, struct span s)
         read_body(h);
 }
 
-/* Half-closing is legal once the request is whole (RFC 9112 9.6): it is served, as the last one. */
+/* Half-closing is legal once the request is whole (RFC 9112 9.6): it may be served, as the last one.
+ * How long is the user's to decide, since a client that is gone looks the same. */
 static void on_eof(struct conn *c)
 {
     struct h1_client *h = c->user;
@@ -357,6 +361,8 @@ static void on_eof(struct conn *c)
         body_end(h->stream.body);
     else if (h->reading == READ_BODY)
         reading_failed(h, ERR_CLIENT_CLOSED);
+    h->stream.peer_ended = true;
+    wake_user(h);
 }
 
 static void on_error(struct conn *c, enum err e)

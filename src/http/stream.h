@@ -56,6 +56,8 @@ struct stream {
     bool first_byte;       /* origin side: anything was received */
     bool closing;          /* client side: the last exchange of its connection. The user may set it, too,
                             * before the final head: the connection is closed after the answer */
+    bool peer_ended;       /* client side: the client ended its side after a whole request; it may
+                            * still read, or be gone (a close looks the same) */
     enum err err;          /* dead: nothing more comes or goes */
     uint64_t sent_bytes, received_bytes; /* heads and framing included */
     int64_t began_ms;      /* client side: first byte of the request */

@@ -120,6 +120,34 @@ static bool judges_deadlines(const struct exchange *x)
     return x->step == STEP_BUFFER || x->step == STEP_AWAIT || x->step == STEP_RELAY;
 }
 
+static bool is_queued(const struct exchange *x)
+{
+    return x->step == STEP_PICK && x->lease.view && x->lease.state == LEASE_QUEUED;
+}
+
+/* The client ended its side. Most likely it is gone (a close and a half-close look the same), so
+ * nobody stands in a queue for it, and it has only so long until its response must begin. */
+static enum err client_leaves(struct exchange *x)
+{
+    int64_t ms = x->settings->half_close_ms;
+    if (x->replied || x->tunnel || ms < 0)
+        return ERR_OK;
+    if (is_queued(x))
+        return ERR_CLIENT_CLOSED;
+    if (!x->client_left)
+        timer_set(&x->worker->loop.timers, &x->total_timer, x->worker->loop.now_ms + ms);
+    x->client_left = true;
+    return ERR_OK;
+}
+
+/* The timer of the whole ran out: of the request, or of a client's that has left. */
+static enum err over_time(const struct exchange *x)
+{
+    if (!x->client_left)
+        return ERR_REQUEST_TIMEOUT;
+    return x->replied ? ERR_OK : ERR_CLIENT_CLOSED;
+}
+
 /* What ends an exchange in any step: the client's connection is gone, or a time is over. A client
  * that sent nonsense can still be told so: its error does not interrupt the page about it. */
 static enum err interrupted(struct exchange *x)
@@ -128,11 +156,12 @@ static enum err interrupted(struct exchange *x)
         return ERR_OK;
     if (x->client->err != ERR_OK && !(x->failing && !client_is_gone(x->client->err)))
         return x->client->err;
-    if (x->over_time)
-        return ERR_REQUEST_TIMEOUT;
-    if (x->timed_out && !judges_deadlines(x))
-        return x->deadline_err;
-    return ERR_OK;
+    enum err e = x->client->peer_ended ? client_leaves(x) : ERR_OK;
+    if (e == ERR_OK && x->over_time)
+        e = over_time(x);
+    if (e == ERR_OK && x->timed_out && !judges_deadlines(x))
+        e = x->deadline_err;
+    return e;
 }
 
 void exchange_steps_run(struct exchange *x, enum exchange_step until)

@@ -41,19 +41,20 @@ struct exchange {
     struct stream *client, *origin; /* NULL: none (any more) */
     uint8_t step;                   /* enum exchange_step */
     uint8_t tries;                  /* servers tried */
-    uint8_t interim_count; /* 1xx that the server sent */
+    uint8_t interim_count;          /* 1xx that the server sent */
     bool dry;                       /* `test` and `explain`: nothing is sent, no server is chosen */
     bool local;                     /* the response was made here */
     bool replied;                   /* the final head went to the client */
     bool tunnel;                    /* after 101: raw bytes both ways */
     bool timed_out;                 /* step_timer fired with deadline_err */
     bool over_time;                 /* total_timer fired */
-    bool continue_sent;             /* a 100 went to the client */
-    bool failing;                   /* the response is the error page of x->err */
-    bool origin_failed;             /* the error was the server's: it counts against it */
-    uint32_t at;                    /* position in the filter chain of the current step */
-    enum err err;                   /* why it failed; row gives status, log word and metric */
-    uint8_t err_step;               /* where */
+    bool client_left;   /* the client ended its side; total_timer ends the wait for a response */
+    bool continue_sent; /* a 100 went to the client */
+    bool failing;       /* the response is the error page of x->err */
+    bool origin_failed; /* the error was the server's: it counts against it */
+    uint32_t at;        /* position in the filter chain of the current step */
+    enum err err;       /* why it failed; row gives status, log word and metric */
+    uint8_t err_step;   /* where */
     enum err deadline_err;
     const struct listen_conf *listen;
     const struct site *site;

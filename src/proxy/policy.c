@@ -174,7 +174,7 @@ static const struct {
     {                                                                     \
         offsetof(struct settings, first), offsetof(struct settings, last) \
     }
-    {"timeout", SPAN(client_header_ms, tunnel_ms)},
+    {"timeout", SPAN(client_header_ms, half_close_ms)},
     {"body", SPAN(body_max_bytes, body_queue_bytes)},
     {"buffer", SPAN(buffer_request, buffer_memory_bytes)},
     {"retry", SPAN(retry_tries, retry_statuses)},

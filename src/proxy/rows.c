@@ -118,6 +118,20 @@ static const struct directive timeout_options[] = {
      .def = "1h",
      .usage = "TIME|off",
      .text = "How long a tunnel (WebSocket) may be silent in both directions."},
+    {.name = "half_close",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(half_close_ms),
+     .min = 1,
+     .max = YEAR_MS,
+     .def = "1s",
+     .usage = "TIME|off",
+     .text = "How long a request is still worked on after its client ended its side of the "
+             "connection without having got any response. Nearly always such a client is gone, and "
+             "the server would work for nobody; one that only half-closed (`nc -N`) gets its answer "
+             "within this time. `off`: until it is answered. A request that still waits for a "
+             "server at its connection limit is given up at once."},
     {0},
 };
 

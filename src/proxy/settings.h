@@ -25,6 +25,7 @@ struct settings {
     int64_t send_ms;          /* between two takes of the request by the server */
     int64_t request_ms;       /* the whole request */
     int64_t tunnel_ms;        /* idle tunnel, both ways */
+    int64_t half_close_ms;    /* client ended its side to response head */
     /* bodies */
     int64_t body_max_bytes;   /* CONF_OFF: no limit */
     int64_t body_rate;        /* minimum bytes/s of a request body after a grace of 10 s */
