@@ -12,7 +12,7 @@ from kit.tools import die_with_parent, need, stop
 
 NGINX_CONF = """
 daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log;
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fcgi;
