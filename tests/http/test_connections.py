@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from kit import CLOSE, Client, answer, wait_until
+from kit import CLOSE, Client, answer, memory, wait_until
+
 
 PLAIN = "site * { proxy @o@ }\n"
 
@@ -130,7 +131,7 @@ def test_idle_connections_cost_little(weir, origin, count):
         for _ in range(count):
             socks.append(socket.create_connection(("127.0.0.1", w.port)))
         wait_until(lambda: w.metric("weir_connections_open") >= count, 5, "all to be accepted")
-        assert (w.rss_kb() - before) / count < 4, "KB per idle connection"
+        assert (w.rss_kb() - before) / count < memory(4), "KB per idle connection"
         assert w.get().status == 200
     finally:
         for s in socks:

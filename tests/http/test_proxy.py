@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from kit import CLOSE, Client, Hold, Origin, answer, chunked, wait_until
+from kit import CLOSE, Client, Hold, Origin, answer, chunked, memory, wait_until
 from kit.tools import need, rss_kb, run
+
 
 PLAIN = "site * { proxy @o@ }\n"
 MB = 1024 * 1024
@@ -83,7 +84,7 @@ def test_1_gb_answer_streams_in_bounded_memory(weir, origin):
             return rest.pop() if rest and rest[0] else c.sock.recv(n)
         sums["got"] = drain(read, total)
     assert sums["got"] == sums["sent"]
-    assert w.rss_kb("VmHWM") < 100 * 1024
+    assert w.rss_kb("VmHWM") < memory(100 * 1024)
 
 
 @pytest.mark.seconds(120)
@@ -100,7 +101,7 @@ def test_large_upload_streams_in_bounded_memory(weir, origin):
         sums["sent"] = pour(c.sock, total)
         assert c.response().text == "ok"
     assert sums["got"] == sums["sent"]
-    assert w.rss_kb("VmHWM") < 100 * 1024
+    assert w.rss_kb("VmHWM") < memory(100 * 1024)
 
 
 def test_slow_client_holds_the_origin_back(weir, origin):
@@ -116,7 +117,7 @@ def test_slow_client_holds_the_origin_back(weir, origin):
         c.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         time.sleep(1)
         assert sum(sent) < 40 * MB, "the origin was read although the client takes nothing"
-        assert w.rss_kb() < 60 * 1024
+        assert w.rss_kb() < memory(60 * 1024)
         time.sleep(0.5)
         before = sum(sent)
         time.sleep(0.3)
@@ -141,7 +142,7 @@ def test_slow_origin_holds_the_client_back(weir, origin):
         except TimeoutError:
             pass
         assert sent < 40, "weir took in a body that its origin does not read"
-        assert w.rss_kb() < 60 * 1024
+        assert w.rss_kb() < memory(60 * 1024)
         hold.release()
 
 
@@ -256,7 +257,7 @@ def test_buffered_request_spills_to_a_file(weir, origin):
         assert c.response().status == 200
     assert sums["got"] == sums["sent"]
     assert w.metric("weir_request_bodies_spooled_total") == 1
-    assert w.rss_kb("VmHWM") < 80 * 1024
+    assert w.rss_kb("VmHWM") < memory(80 * 1024)
 
 
 def test_client_that_leaves_frees_the_origin(weir, origin):
@@ -342,7 +343,7 @@ def test_wrk_is_served_without_errors(weir, origin):
             nginx.close()
     assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
     rss = rss_kb(w.pid)
-    assert rss < 60 * 1024, rss
+    assert rss < memory(60 * 1024), rss
 
 
 def need_nginx(port):

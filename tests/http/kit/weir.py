@@ -19,6 +19,17 @@ SANITIZER = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime er
              "assertion failed", "ASSERT")
 
 
+def sanitized():
+    """Is it a build with sanitizers? It needs several times the memory and the time."""
+    data = BINARY.read_bytes()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
+def memory(kb):
+    """A limit for memory, as this build can keep it."""
+    return kb * 8 if sanitized() else kb
+
+
 def weir_cli(*args, seconds=30, **kw):
     """Runs `weir ARGS` to its end; a sanitizer report in its output is a failure."""
     done = run(BINARY, *args, seconds=seconds, **kw)
