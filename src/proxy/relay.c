@@ -14,28 +14,30 @@ bool request_sent_whole(const struct exchange *x)
     return x->origin && x->origin->sent_all;
 }
 
+/* What came before a body broke off is still sent. Nothing wakes for the error itself then, so it
+ * is looked at after every move, too. */
+static enum err body_move(struct body *b, struct stream *to)
+{
+    if (to->sent_all)
+        return ERR_OK;
+    if (b->count > 0 || b->err == ERR_OK)
+        TRY(to->ops->send_body(to, b));
+    return b->count == 0 && !to->sent_all ? b->err : ERR_OK;
+}
+
 enum err relay_request(struct exchange *x)
 {
     struct body *b = request_body(x);
-    if (x->origin->sent_all)
-        return ERR_OK;
-    if (b->err != ERR_OK && b->count == 0)
-        return b->err;
-    TRY(x->origin->ops->send_body(x->origin, b));
+    enum err e = body_move(b, x->origin);
     x->request_bytes = b->taken_bytes;
-    return ERR_OK;
+    return e;
 }
 
 static enum err relay_response(struct exchange *x)
 {
-    struct body *b = &x->res_body;
-    if (x->client->sent_all)
-        return ERR_OK;
-    if (b->err != ERR_OK && b->count == 0)
-        return b->err;
-    TRY(x->client->ops->send_body(x->client, b));
-    x->response_bytes = b->taken_bytes;
-    return ERR_OK;
+    enum err e = body_move(&x->res_body, x->client);
+    x->response_bytes = x->res_body.taken_bytes;
+    return e;
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */
@@ -208,7 +210,8 @@ bool is_origins_fault(const struct exchange *x, enum err e)
 {
     return x->origin && !x->tunnel &&
            (e == x->origin->err || e == ERR_ORIGIN_FIRST_BYTE_TIMEOUT ||
-            e == ERR_ORIGIN_READ_TIMEOUT || e == ERR_ORIGIN_SEND_TIMEOUT);
+            e == ERR_ORIGIN_READ_TIMEOUT || e == ERR_ORIGIN_SEND_TIMEOUT ||
+            e == ERR_ORIGIN_TOO_MANY_INTERIMS);
 }
 
 enum outcome step_relay(struct exchange *x)
