@@ -66,8 +66,9 @@ static struct rig {
     struct test_config config;
     struct listen_point point;
     struct rig_server servers[RIG_SERVERS];
-    bool black_hole;   /* connects get no answer */
-    bool engine_fails; /* the next stream is not made */
+    bool black_hole;    /* connects get no answer */
+    bool engine_fails;  /* the next stream is not made */
+    size_t origin_room; /* of new streams to servers */
     struct timer alarm;
     struct conn client_conn;
     struct conn_peer client_peer;
@@ -411,6 +412,7 @@ static inline struct stream *rig_engine_open(struct conn *c, struct task *t, str
     o->s->arena = a;
     o->s->head = head;
     o->s->body = body;
+    o->room = rig.origin_room;
     rig_body_bind(o);
     c->use_count++;
     return o->s;
@@ -439,6 +441,7 @@ static inline void rig_start_with(const char *config, size_t buffers_bytes)
     static const struct sim_faults calm;
     memset(&rig, 0, sizeof rig);
     log_error_set(0, (enum log_level)(LOG_ERROR_ + 1)); /* failures are the subject here */
+    rig.origin_room = SIZE_MAX;
     rig.net = sim_net_new(1, &calm);
     rig.backend = io_backend_sim;
     rig.backend.connect = rig_connect;

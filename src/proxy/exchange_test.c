@@ -162,7 +162,7 @@ static void refused(const char *request, unsigned status, enum err e)
 static void what_is_wrong_is_refused_before_any_server(void **state)
 {
     (void)state;
-    rig_start(LISTEN "site a.test {\n body max=10\n proxy 10.0.0.1:80\n}\n"
+    rig_start(LISTEN "site a.test {\n body max=10B\n proxy 10.0.0.1:80\n}\n"
                      "site none.test {\n route /x { proxy 10.0.0.1:80 }\n}\n");
     refused("TRACE / | Host: a.test", 501, ERR_METHOD_UNSUPPORTED);
     refused("GET /%00 | Host: a.test", 400, ERR_BAD_TARGET);
@@ -273,7 +273,7 @@ static void a_broken_request_body_is_the_clients(void **state)
 static void a_chunked_body_meets_its_limit_on_the_way(void **state)
 {
     (void)state;
-    rig_start(LISTEN "site * {\n body max=10\n proxy 10.0.0.1:80\n}\n");
+    rig_start(LISTEN "site * {\n body max=10B\n proxy 10.0.0.1:80\n}\n");
     rig_request("POST / | Host: a.test | Transfer-Encoding: chunked");
     rig_say(&rig.client, "ten bytes.");
     rig_run(1);
@@ -457,7 +457,7 @@ static void a_response_filter_that_fails_twice_ends_it(void **state)
 static void refusals_of_the_route_pass_its_filters(void **state)
 {
     (void)state;
-    script_start(LISTEN "site * {\n body max=1\n proxy 10.0.0.1:80\n}\n", PASS, PASS);
+    script_start(LISTEN "site * {\n body max=1B\n proxy 10.0.0.1:80\n}\n", PASS, PASS);
     rig_request("PUT / | Host: a.test | Content-Length: 2");
     rig_expect(413);
     assert_int_equal(script.requests, 0);

@@ -20,17 +20,17 @@ static void a_refusing_server_is_replaced(void **state)
     (void)state;
     rig_start(TWO);
     rig_server_close(0);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 8; i++) {
         rig_request("POST / | Host: a.test | Content-Length: 2"); /* nothing was sent: any method */
         rig_expect_step(STEP_AWAIT);
         assert_int_equal(server_asked(), 1);
         rig_answer("200", "");
         rig_expect(200);
     }
-    assert_int_equal(rig_health(0)->failures_total, 1);
+    assert_in_range(rig_health(0)->failures_total, 1, 3); /* then it is not asked any more */
     assert_int_equal(rig_health(0)->last_error, ERR_CONNECT_REFUSED);
     assert_int_equal(rig_health(1)->failures_total, 0);
-    assert_int_equal(counter_get(&rig.counters, METRIC_RETRIES), 1);
+    assert_int_equal(counter_get(&rig.counters, METRIC_RETRIES), rig_health(0)->failures_total);
     rig_stop();
 }
 
@@ -137,6 +137,7 @@ static void a_connection_at_its_deadline_is_taken(void **state)
     rig.client.s->head_state = STREAM_HEAD_FINAL;
     exchange_steps_run(rig.x, STEP_DONE);
     rig_expect_step(STEP_PICK);
+    task_cancel(&rig.w.loop.tasks, &rig.x->task); /* woken next by the connection */
     rig.x->timed_out = true;
     rig_run(1);
     rig_expect_step(STEP_AWAIT);
@@ -504,7 +505,7 @@ static void an_old_client_without_host_gets_one(void **state)
 {
     (void)state;
     rig_start(ONE);
-    rig_request("GET / 1.0 |");
+    rig_request("GET / 1.0");
     rig_expect_head(rig.origin, "Host: 10.0.0.1:80");
     rig_answer("200", "");
     rig_expect(200);
