@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
 #include "h1/h1_fields_priv.h"
+#include "http/nocase.h"
 #include <endian.h>
 
 enum { LEADING_BLANKS_BYTES = 4 }; /* two CRLFs before a request line */
@@ -139,6 +140,22 @@ static enum err value_len(struct slice rest, size_t *len)
     return ERR_OK;
 }
 
+static inline bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Nearly always one space before and none behind. */
+static inline struct slice trim_value(const char *at, size_t len)
+{
+    const char *end = at + len;
+    while (at < end && is_blank(*at))
+        at++;
+    while (at < end && is_blank(end[-1]))
+        end--;
+    return (struct slice){at, (size_t)(end - at)};
+}
+
 /* Cuts one "name: value CRLF" off the front of *rest. */
 static enum err cut_field(struct slice *rest, enum field_id *id, struct slice *name,
                           struct slice *value)
@@ -150,7 +167,7 @@ static enum err cut_field(struct slice *rest, enum field_id *id, struct slice *n
         return name_error(*rest);
     struct slice after = slice_from(*rest, name->len + 1);
     TRY(value_len(after, &len));
-    *value = slice_trim(slice_head(after, len));
+    *value = trim_value(after.at, len);
     *rest = slice_from(after, len + 2);
     return ERR_OK;
 }
@@ -185,13 +202,22 @@ static void apply_named(struct headers *h, struct slice name)
         it->hop = true;
 }
 
+/* The two whole values that nearly every message has, without taking a list apart. */
+static bool apply_usual(struct h1_fields *f, struct slice value)
+{
+    bool keep_alive = NOCASE_IS(value, "keep-alive"), close = NOCASE_IS(value, "close");
+    f->keep_alive |= keep_alive;
+    f->close |= close;
+    return keep_alive || close;
+}
+
 static enum err apply_option(struct h1_fields *f, struct slice option)
 {
-    if (slice_eq_nocase(option, SLICE("keep-alive")))
+    if (NOCASE_IS(option, "keep-alive"))
         f->keep_alive = true;
-    else if (slice_eq_nocase(option, SLICE("close")))
+    else if (NOCASE_IS(option, "close"))
         f->close = true;
-    else if (slice_eq_nocase(option, SLICE("upgrade")))
+    else if (NOCASE_IS(option, "upgrade"))
         f->upgrade = true;
     else if (!field_is_token(option))
         return ERR_BAD_HEADER;
@@ -205,6 +231,8 @@ static enum err apply_connection(struct h1_fields *f)
     struct header *line = headers_find(f->headers, FIELD_CONNECTION);
     for (; line; line = headers_next(f->headers, line)) {
         struct slice rest = line->value, option;
+        if (apply_usual(f, rest))
+            continue;
         while (field_list_next(&rest, &option))
             TRY(apply_option(f, option));
     }
@@ -267,7 +295,7 @@ enum err h1_framing(const struct h1_fields *f, struct message *m)
     }
     if (f->coding_lines > 1 || m->version_minor == 0)
         return ERR_BAD_TRANSFER_CODING;
-    if (!slice_eq_nocase(f->coding, SLICE("chunked")))
+    if (!NOCASE_IS(f->coding, "chunked"))
         return coding_error(f->coding);
     m->length = LENGTH_UNKNOWN;
     return ERR_OK;

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/field.h"
 #include "base/assert.h"
+#include "http/nocase.h"
 #include <pthread.h>
 
 enum {
@@ -28,7 +29,6 @@ _Static_assert(FIELD_COUNT <= 64, "struct headers keeps one bit per known field"
 enum { INDEX_SLOTS = 256, NAME_MAX_BYTES = 32 };
 
 static uint8_t name_index[INDEX_SLOTS]; /* enum field_id, FIELD_OTHER: free */
-static char padded[FIELD_COUNT][NAME_MAX_BYTES];
 static pthread_once_t index_once = PTHREAD_ONCE_INIT;
 static bool index_ready; /* atomic: spares the hot path the call of pthread_once() */
 
@@ -58,45 +58,8 @@ static void index_build(void)
         while (name_index[slot] != FIELD_OTHER)
             slot = (slot + 1) % INDEX_SLOTS;
         name_index[slot] = (uint8_t)id;
-        memcpy(padded[id], name.at, name.len);
     }
     __atomic_store_n(&index_ready, true, __ATOMIC_RELEASE);
-}
-
-/* Whether eight bytes are equal but for letter case. Bit 0x20 may differ only where the lower-case
- * byte is a letter, that is where it has bit 0x40. */
-static inline bool word_eq_nocase(uint64_t lower, uint64_t any)
-{
-    uint64_t may_differ = (lower >> 1) & 0x2020202020202020u;
-    return ((lower ^ any) & ~may_differ) == 0;
-}
-
-static inline uint64_t word_at(const char *at)
-{
-    uint64_t w;
-    memcpy(&w, at, sizeof w);
-    return w;
-}
-
-static bool short_eq_nocase(const char *lower, const char *any, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        unsigned char may_differ = ((unsigned char)lower[i] >> 1) & 0x20;
-        if (((unsigned char)lower[i] ^ (unsigned char)any[i]) & (unsigned char)~may_differ)
-            return false;
-    }
-    return true;
-}
-
-/* `lower` has lower-case letters, digits and '-' only. */
-static bool name_eq_nocase(const char *lower, const char *any, size_t len)
-{
-    if (len < 8)
-        return short_eq_nocase(lower, any, len);
-    for (size_t i = 0; i + 8 < len; i += 8)
-        if (!word_eq_nocase(word_at(lower + i), word_at(any + i)))
-            return false;
-    return word_eq_nocase(word_at(lower + len - 8), word_at(any + len - 8));
 }
 
 enum field_id field_find(struct slice name)
@@ -109,7 +72,7 @@ enum field_id field_find(struct slice name)
         unsigned id = name_index[slot];
         if (id == FIELD_OTHER)
             return FIELD_OTHER;
-        if (rows[id].lower.len == name.len && name_eq_nocase(padded[id], name.at, name.len))
+        if (rows[id].lower.len == name.len && nocase_eq(rows[id].lower.at, name.at, name.len))
             return (enum field_id)id;
     }
 }
@@ -129,10 +92,10 @@ bool field_is_tchar(unsigned char c)
 
 bool field_is_token(struct slice s)
 {
+    uint8_t all = 1;
     for (size_t i = 0; i < s.len; i++)
-        if (!tchars[(unsigned char)s.at[i]])
-            return false;
-    return s.len > 0;
+        all &= tchars[(unsigned char)s.at[i]];
+    return all && s.len > 0;
 }
 
 bool field_value_valid(struct slice s)

@@ -59,10 +59,10 @@ static inline bool uri_is(char c, unsigned classes)
 
 static bool all_are(struct slice s, unsigned classes)
 {
+    uint8_t bad = 0;
     for (size_t i = 0; i < s.len; i++)
-        if (!uri_is(s.at[i], classes))
-            return false;
-    return true;
+        bad |= (uri_bytes[(unsigned char)s.at[i]] & classes) == 0;
+    return !bad;
 }
 
 /* Path and query of origin- and absolute-form; `s` starts with '/' or '?' or is empty. */
@@ -335,27 +335,29 @@ static bool is_ipv6_literal(struct slice bracketed)
     return inet_pton(AF_INET6, text, &ignored) == 1;
 }
 
-static bool is_name(struct slice s)
+/* Length of the name at the front; 0 when it is none. */
+static size_t name_len(struct slice s)
 {
+    size_t len = 0;
     char before = '.';
-    for (size_t i = 0; i < s.len; i++) {
-        if (!uri_is(s.at[i], UNRESERVED) || (s.at[i] == '.' && before == '.'))
-            return false;
-        before = s.at[i];
+    for (; len < s.len && uri_is(s.at[len], UNRESERVED); len++) {
+        if (s.at[len] == '.' && before == '.')
+            return 0;
+        before = s.at[len];
     }
-    return s.len > 0 && s.len <= HOST_MAX_BYTES;
+    return len <= HOST_MAX_BYTES ? len : 0;
 }
 
 static enum err split_host(struct slice text, struct slice *name, struct slice *rest)
 {
-    size_t len = slice_find(text, ':');
+    size_t len = name_len(text);
     if (text.len > 0 && text.at[0] == '[') {
         len = slice_find(text, ']') + 1;
         if (len > text.len || len < 4 || !is_ipv6_literal(slice_head(text, len)))
             return ERR_BAD_HOST;
-    } else if (!is_name(slice_head(text, len))) {
-        return ERR_BAD_HOST;
     }
+    if (len == 0)
+        return ERR_BAD_HOST;
     *name = slice_head(text, len);
     *rest = slice_from(text, len);
     return ERR_OK;
@@ -363,10 +365,10 @@ static enum err split_host(struct slice text, struct slice *name, struct slice *
 
 static bool has_upper(struct slice s)
 {
+    unsigned found = 0;
     for (size_t i = 0; i < s.len; i++)
-        if (s.at[i] >= 'A' && s.at[i] <= 'Z')
-            return true;
-    return false;
+        found |= (unsigned)(s.at[i] - 'A') < 26;
+    return found;
 }
 
 static enum err lower_copy(struct arena *a, struct slice s, struct slice *out)
