@@ -171,11 +171,13 @@ struct slice headers_get(const struct headers *h, enum field_id id)
     return found ? found->value : SLICE_NONE;
 }
 
-static enum err headers_reserve(struct headers *h, struct arena *a)
+enum err headers_reserve(struct headers *h, struct arena *a, uint32_t more)
 {
-    if (h->count < h->cap)
+    uint32_t cap = h->cap ? h->cap : HEADERS_FIRST_CAP;
+    if (h->cap - h->count >= more)
         return ERR_OK;
-    uint32_t cap = h->cap ? h->cap * 2 : HEADERS_FIRST_CAP;
+    while (cap - h->count < more)
+        cap *= 2;
     struct header *at =
         arena_grow(a, h->at, h->cap * sizeof(struct header), cap * sizeof(struct header));
     if (!at)
@@ -188,7 +190,7 @@ static enum err headers_reserve(struct headers *h, struct arena *a)
 enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
                         struct slice value)
 {
-    TRY(headers_reserve(h, a));
+    TRY(headers_reserve(h, a, 1));
     h->at[h->count++] = (struct header){
         .name = name, .value = value, .id = (uint16_t)id, .hop = field_row(id)->traits & FIELD_HOP};
     h->known |= id_bit(id);

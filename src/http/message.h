@@ -73,6 +73,8 @@ struct slice headers_get(const struct headers *h, enum field_id id);
  * the value has a CR, LF or another control: nothing that was put together can split a head. */
 enum err headers_add(struct headers *h, struct arena *a, struct slice name, struct slice value)
     MUST_CHECK;
+/* Room for `more` headers without another allocation. ERR_OVER_BUDGET. */
+enum err headers_reserve(struct headers *h, struct arena *a, uint32_t more) MUST_CHECK;
 /* As headers_add() for a name that was looked up and a value that was checked. */
 enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
                         struct slice value) MUST_CHECK;
