@@ -194,7 +194,7 @@ def test_expect_is_forwarded(weir, origin):
         c.send(b"hello")
         assert c.response().status == 200
     assert asked == ["100-continue", b"hello"]
-    assert o.requests[0].body == b"hello"
+    wait_until(lambda: o.requests[0].body == b"hello", 2, "the body")
 
 
 def test_expect_refused_by_the_origin_asks_for_no_body(weir, origin):
