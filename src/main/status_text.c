@@ -87,8 +87,11 @@ static void add_server(struct text *out, const json_t *s)
               str(s, "name"), str(s, "state"), num(s, "requests"), num(s, "failures"),
               num(s, "in_flight"), (double)num(s, "latency_us") / 1000);
     const char *reason = str(s, "reason"), *until = str(s, "until");
+    const json_t *last = json_object_get(s, "last_error");
     if (*reason)
         text_addf(out, "  %-24s %s%s%s\n", "", reason, *until ? "; until " : "", until);
+    else if (json_is_object(last))
+        text_addf(out, "  %-24s last failure: %s, at %s\n", "", str(last, "text"), str(last, "at"));
 }
 
 static void add_upstreams(struct text *out, const json_t *j)
