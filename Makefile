@@ -135,6 +135,14 @@ format:
 format-check:
 	@clang-format --dry-run --Werror $(FORMATTED) && echo "format: every C file is in layout"
 
+# Beside Debian's nginx and haproxy and a relay that looks at nothing; ARGS="--rounds 3 --only 64".
+build/relay: bench/relay.c
+	@mkdir -p build
+	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
+bench: build/relay build/weir
+	@tools/setup bench
+	@python3 bench/run.py $(ARGS)
+
 docs: build/weir
 	@mkdir -p docs/reference
 	build/weir docs reference > docs/reference/configuration.md
@@ -156,7 +164,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http asan tsan layers fuzz fuzz-run format format-check docs \
+.PHONY: all run test check unit sim http bench asan tsan layers fuzz fuzz-run format format-check docs \
         install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The field of a benchmark: an origin (nginx with files) and the proxies, with equal configurations,
+each pinned to its core and stopped by its own pid."""
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DESCRIPTORS = 250_000
+
+NGINX = """
+daemon off; worker_processes {workers}; pid {dir}/{name}.pid; error_log {dir}/{name}.err crit;
+worker_rlimit_nofile {descriptors};
+events {{ worker_connections {connections}; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on;
+    keepalive_requests 1000000000; keepalive_timeout 900;
+    client_body_temp_path {dir}/{name}-b; proxy_temp_path {dir}/{name}-p;
+    fastcgi_temp_path {dir}/{name}-f; uwsgi_temp_path {dir}/{name}-u; scgi_temp_path {dir}/{name}-s;
+    {http}
+}}
+"""
+NGINX_ORIGIN = """open_file_cache max=10;
+    server {{ listen 127.0.0.1:{port} backlog=4096; root {dir}/files; }}"""
+NGINX_PROXY = """
+    upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
+    server {{ listen 127.0.0.1:{port} backlog=4096;
+        location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_buffer_size 16k; proxy_buffers 16 64k; proxy_busy_buffers_size 256k; }} }}
+"""
+HAPROXY = """
+global
+    nbthread {workers}
+    maxconn 8000
+defaults
+    mode http
+    timeout client 900s
+    timeout server 900s
+    timeout connect 5s
+    http-reuse always
+frontend f
+    bind 127.0.0.1:{port} backlog 4096
+    default_backend b
+backend b
+    server o 127.0.0.1:{origin} pool-max-conn 2000
+"""
+WEIR = """
+workers {workers}
+listen 127.0.0.1:{port}
+admin off
+log access {log}
+timeout keepalive=15m
+{sites}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def listens(port, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def raise_descriptors():
+    """As many as may be had: the hard limit, which only some may raise."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, DESCRIPTORS),) * 2)
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+class Field:
+    def __init__(self, directory, weir, workers=1):
+        self.dir = pathlib.Path(directory)
+        self.weir = weir
+        self.workers = workers
+        self.running = {}
+        self.ports = {}
+        self.descriptors = raise_descriptors()
+
+    def __enter__(self):
+        files = self.dir / "files"
+        files.mkdir(exist_ok=True)
+        for name, size in (("1k", 1024), ("64k", 65536), ("10m", 10 << 20)):
+            (files / name).write_bytes(os.urandom(size))
+        os.chmod(self.dir, 0o755)
+        self.origin = free_port()
+        http = NGINX_ORIGIN.format(port=self.origin, dir=self.dir)
+        self._run("origin", 0, ["nginx", "-c", self._nginx("origin", http, 1)], self.origin)
+        return self
+
+    def __exit__(self, *_):
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.running.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _write(self, name, text):
+        path = self.dir / name
+        path.write_text(text)
+        return str(path)
+
+    def _nginx(self, name, http, workers):
+        return self._write(f"{name}.conf", NGINX.format(
+            dir=self.dir, name=name, http=http, workers=workers, descriptors=self.descriptors,
+            connections=min(self.descriptors - 100, 120_000)))
+
+    def _run(self, name, core, argv, port):
+        pin = ["taskset", "-c", str(core)] if self.workers == 1 else []
+        out = open(self.dir / f"{name}.out", "wb")
+        self.running[name] = subprocess.Popen([*pin, *argv], stdout=out, stderr=out)
+        self.ports[name] = port
+        if not listens(port):
+            raise SystemExit(f"{name} does not listen:\n" + (self.dir / f"{name}.out").read_text())
+
+    def start(self, name):
+        port = free_port()
+        self._run(name, 1, getattr(self, "argv_" + name.replace("-", "_"))(port), port)
+
+    def argv_relay(self, port):
+        return [str(ROOT / "build/relay"), str(port), str(self.origin)]
+
+    def _weir_run(self, name, port, log="off", sites=None):
+        sites = sites or f"site * {{ proxy 127.0.0.1:{self.origin} }}"
+        text = WEIR.format(port=port, workers=self.workers, log=log, sites=sites)
+        return [self.weir, "run", "-c", self._write(f"{name}.conf", text)]
+
+    def argv_weir(self, port):
+        return self._weir_run("weir", port)
+
+    def argv_weir_logging(self, port):
+        return self._weir_run("weir-logging", port, log=f"json to={self.dir}/access.log")
+
+    def argv_weir_sites(self, port):
+        routes = "".join(f"    route /r{r}/ {{ proxy 127.0.0.1:{self.origin} }}\n"
+                         for r in range(10))
+        sites = "".join(f"site s{n}.example.com {{\n    proxy 127.0.0.1:{self.origin}\n{routes}}}\n"
+                        for n in range(10_000))
+        return self._weir_run("weir-sites", port, sites=sites)
+
+    def argv_nginx(self, port):
+        http = NGINX_PROXY.format(port=port, origin=self.origin)
+        return ["nginx", "-c", self._nginx("nginx", http, self.workers)]
+
+    def argv_haproxy(self, port):
+        return ["haproxy", "-db", "-f", self._write("haproxy.cfg", HAPROXY.format(
+            port=port, origin=self.origin, workers=self.workers))]
+
+    def pids(self, name):
+        todo, found = [self.running[name].pid], []
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                todo += [int(p) for p in (task / "children").read_text().split()]
+        return found
+
+    def cpu_ns(self, name):
+        """CPU time of all threads, to the nanosecond (schedstat)."""
+        return sum(int((task / "schedstat").read_text().split()[0])
+                   for pid in self.pids(name)
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+    def cpu_ticks(self, name):
+        """User and system time in clock ticks: only for their ratio."""
+        fields = [pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                  for pid in self.pids(name)]
+        return sum(int(f[11]) for f in fields), sum(int(f[12]) for f in fields)
+
+    def rss_kb(self, name):
+        return sum(int(re.search(r"VmRSS:\s+(\d+)",
+                                 pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+                   for pid in self.pids(name))

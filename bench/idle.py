@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Idle keep-alive connections: what one costs in the proxy's own memory, and whether anything
+wakes for them. Each connection makes one request first."""
+import selectors
+import socket
+import time
+
+REQUEST = b"GET /1k HTTP/1.1\r\nHost: a\r\n\r\n"
+BATCH = 500
+PER_ADDRESS = 20_000  # connections from one loopback address: ports are few
+
+
+def open_batch(port, first, count):
+    """Connections that have had their answer."""
+    sockets = []
+    for n in range(first, first + count):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        s.bind((f"127.0.1.{1 + n // PER_ADDRESS}", 0))
+        s.connect(("127.0.0.1", port))
+        s.sendall(REQUEST)
+        sockets.append(s)
+    for s in sockets:
+        got = b""
+        while len(got) < 1024 or b"\r\n\r\n" not in got or len(got.split(b"\r\n\r\n", 1)[1]) < 1024:
+            piece = s.recv(65536)
+            if not piece:
+                raise SystemExit("a connection was closed before its answer was whole")
+            got += piece
+    return sockets
+
+
+def still_open(sockets):
+    with selectors.DefaultSelector() as selector:
+        for s in sockets[:1000]:
+            selector.register(s, selectors.EVENT_READ)
+        return not selector.select(0)
+
+
+def measure(field, name, count):
+    port = field.ports[name]
+    open_sockets = open_batch(port, 0, BATCH)  # warm: pools and tables have their size
+    time.sleep(1.5)
+    before = field.rss_kb(name)
+    for first in range(BATCH, count, BATCH):
+        open_sockets += open_batch(port, first, min(BATCH, count - first))
+    time.sleep(2.5)  # pools give back what is not used
+    each = (field.rss_kb(name) - before) * 1024 / (count - BATCH)
+    cpu = field.cpu_ns(name)
+    time.sleep(3)
+    woken = (field.cpu_ns(name) - cpu) / 3e3
+    print(f"  {name:12} {each:6.0f} bytes each, {woken:6.0f} us of CPU a second while idle, "
+          f"{'none' if still_open(open_sockets) else 'SOME'} closed", flush=True)
+    for s in open_sockets:
+        s.close()
