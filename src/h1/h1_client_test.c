@@ -25,6 +25,7 @@ static struct scene {
     void (*act)(struct user *u); /* at every wake */
     enum err refuse;
     const char *answer; /* body */
+    size_t arena_bytes;
 } scene;
 
 static struct user *last_user(void)
@@ -62,7 +63,7 @@ static enum err scene_accept(struct stream_acceptor *a, struct stream *s, void *
     struct user *u = &scene.users[scene.count++];
     *u = (struct user){.stream = s};
     task_init(&u->task, user_run);
-    arena_init(&u->arena, 256 * 1024);
+    arena_init(&u->arena, scene.arena_bytes);
     message_init(&u->head);
     message_init(&u->reply);
     body_init(&u->req, &rig.loop.tasks, &u->task, QUEUE_BYTES);
@@ -161,6 +162,7 @@ static void scene_open(const struct sim_faults *faults, uint64_t seed)
     memset(&scene, 0, sizeof scene);
     scene.act = act_answer;
     scene.answer = "hi";
+    scene.arena_bytes = 256 * 1024;
     scene.acceptor.open = scene_accept;
     scene.acceptor.limits = scene_limits;
     list_init(&scene.acceptor.sessions);
@@ -869,6 +871,56 @@ static void slow_readers_block_the_stream(void **state)
     assert_int_equal(idle_count(), 1);
 }
 
+/* No buffer is left when the answer is due: the connection ends, nothing else. */
+static void act_starved(struct user *u)
+{
+    size_t cap = rig.loop.bufs.cap_bytes;
+    rig.loop.bufs.cap_bytes = rig.loop.bufs.held_bytes / 2; /* output may use twice the cap */
+    reply_begin(u, 200, LENGTH_KNOWN, 2);
+    assert_false(reply_send(u));
+    assert_int_equal(u->stream->err, ERR_NO_BUFFERS);
+    rig.loop.bufs.cap_bytes = cap;
+    user_leave(u);
+}
+
+static void answers_without_buffers_end_it(void **state)
+{
+    (void)state;
+    scene.act = act_starved;
+    peer_say(GET);
+    assert_true(peer.eof || peer.failed);
+    peer_expect("");
+}
+
+/* Leaves at the first error, answers without needing memory. */
+static void act_frugal(struct user *u)
+{
+    read_request(u);
+    enum err e = u->stream->err ? u->stream->err : u->body_err;
+    if (!e && !u->ended)
+        return;
+    u->reply.status = e ? err_row(e)->status : 200;
+    assert_true(reply_send(u));
+    relay(u);
+}
+
+static void every_budget_is_survived(void **state)
+{
+    (void)state;
+    bool whole = false;
+    for (size_t budget = 0; !whole && budget < 256 * 1024; budget += ARENA_BLOCK_BYTES / 2) {
+        scene_open(NULL, 1);
+        scene.act = act_frugal;
+        scene.arena_bytes = budget;
+        peer_say("POST / HTTP/1.1\r\nHost: H\r\nTransfer-Encoding: chunked\r\n"
+                 "A: b\r\nConnection: a\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n");
+        whole = peer_heard("HTTP/1.1 200 ");
+        assert_true(whole || peer_heard("HTTP/1.1 503 "));
+        scene_close();
+    }
+    assert_true(whole);
+}
+
 static void any_split_gives_the_same_answers(void **state)
 {
     (void)state;
@@ -927,5 +979,6 @@ UNIT_SUITE(h1_h1_client, CASE(requests_follow_each_other), CASE(heads_may_come_b
            CASE(draining_closes_idle_sessions), CASE(draining_finishes_requests),
            CASE(aborting_reaches_the_user), CASE(refused_streams_get_503),
            CASE(requests_per_connection_are_limited), CASE(slow_readers_block_the_stream),
+           CASE(answers_without_buffers_end_it), cmocka_unit_test(every_budget_is_survived),
            cmocka_unit_test(any_split_gives_the_same_answers),
            cmocka_unit_test(resets_at_any_moment_end_cleanly));
