@@ -74,6 +74,7 @@ struct exchange {
     struct slice forward_path; /* what goes to the origin (strip, rewrite) */
     struct slice forward_query;
     bool forward_has_query;
+    struct slice peer_ip;        /* of the connection, as text */
     struct addr client_addr;     /* the believed one: the peer, or from a trusted proxy's header */
     bool client_trusted;         /* the peer is in `trust` */
     struct slice client_scheme;  /* "http", "https": the believed one */

@@ -120,6 +120,8 @@ static void believe(struct exchange *x)
 void forwarded_read(struct exchange *x)
 {
     const struct trust_conf *t = &x->view->conf->proxy->trust;
+    char text[ADDR_TEXT_BYTES];
+    x->peer_ip = arena_dup(&x->arena, (struct slice){text, addr_write_ip(text, &x->client_addr)});
     x->client_scheme = x->listen->tls ? SCHEME_HTTPS : SCHEME_HTTP;
     if (t->count == 0 || !is_trusted(t, &x->client_addr))
         return;
@@ -128,14 +130,6 @@ void forwarded_read(struct exchange *x)
 }
 
 /* --- what the origin is told ------------------------------------------------------------------ */
-
-static struct slice peer_text(struct exchange *x)
-{
-    char text[ADDR_TEXT_BYTES];
-    struct addr peer =
-        x->client && x->client->conn ? conn_peer(x->client->conn)->remote : x->client_addr;
-    return arena_dup(&x->arena, (struct slice){text, addr_write_ip(text, &peer)});
-}
 
 /* Our own value, or from a trusted peer the list that came, extended by it. */
 static enum err list_extend(struct exchange *x, enum field_id id, struct slice own)
@@ -200,7 +194,7 @@ static void others_drop(struct headers *h)
 enum err forwarded_write(struct exchange *x)
 {
     static const struct slice via_11 = SLICE_INIT("1.1 weir"), via_10 = SLICE_INIT("1.0 weir");
-    struct slice peer = peer_text(x);
+    struct slice peer = x->peer_ip;
     if (!peer.at)
         return ERR_OVER_BUDGET;
     if (!x->client_trusted)
