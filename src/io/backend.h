@@ -28,6 +28,8 @@ void io_finish(struct loop *l, struct io_op *op, int res);
 /* Collects what has finished (waits at most `timeout_ms`; below 0: looks at nothing new) and runs
  * every done(), a few rounds of them. */
 void io_tick(struct loop *l, int timeout_ms);
+/* Runs the done() of every send whose result is known by now. */
+void io_settle(struct loop *l);
 
 /* For backends: a buffer for an armed recv. NULL: the pool is spent; the op waits in loop->starved
  * and start() is called again when buffers are back. */

@@ -1,5 +1,5 @@
 /* io.c - what all backends share: ops are armed here, their results queue up in the loop, and
- * io_tick() alone runs done().
+ * io_tick() and io_settle() alone run done().
  *
  * Results that come up while done() runs (a recv that continues at once, for example) are run in
  * the same tick for IO_ROUNDS rounds, so that a large body is gathered into one send; after that
@@ -139,6 +139,13 @@ void io_set_reset(struct loop *l, struct io_sock *s)
         l->backend->set_reset(l, s);
 }
 
+static void queue_result(struct loop *l, struct io_op *op)
+{
+    op->next = NULL;
+    *l->done_tail = op;
+    l->done_tail = &op->next;
+}
+
 void io_finish(struct loop *l, struct io_op *op, int res)
 {
     ASSERT(op->armed && !op->queued);
@@ -152,9 +159,7 @@ void io_finish(struct loop *l, struct io_op *op, int res)
         op->sock->wr = NULL;
     op->res = res;
     op->queued = true;
-    op->next = NULL;
-    *l->done_tail = op;
-    l->done_tail = &op->next;
+    queue_result(l, op);
 }
 
 void io_starve(struct loop *l, struct io_op *op)
@@ -193,26 +198,51 @@ static void feed_starved(struct loop *l)
     } while (it != last && io_can_feed_starved(l));
 }
 
-static void run_results(struct loop *l)
+static struct io_op *take_results(struct loop *l)
 {
-    struct io_op *op = l->done_head;
+    struct io_op *first = l->done_head;
     l->done_head = NULL;
     l->done_tail = &l->done_head;
-    while (op) {
-        struct io_op *next = op->next; /* done() may arm the op again */
-        op->armed = op->queued = false;
-        op->done(op, op->res);
-        op = next;
+    return first;
+}
+
+static void run_done(struct io_op *op)
+{
+    op->armed = op->queued = false;
+    op->done(op, op->res);
+}
+
+static void run_results(struct loop *l)
+{
+    struct io_op *next;
+    for (struct io_op *op = take_results(l); op; op = next) {
+        next = op->next; /* done() may arm the op again */
+        run_done(op);
     }
 }
 
+/* Receives and accepts have had their turns in this tick: the others' come first. */
+void io_settle(struct loop *l)
+{
+    struct io_op *next;
+    for (struct io_op *op = take_results(l); op; op = next) {
+        next = op->next;
+        if (op->kind == IO_SEND)
+            run_done(op);
+        else
+            queue_result(l, op);
+    }
+}
+
+/* The clock is read only after a look at the kernel: no news are newer than that. */
 void io_tick(struct loop *l, int timeout_ms)
 {
     if (io_can_feed_starved(l))
         feed_starved(l);
-    if (timeout_ms >= 0)
+    if (timeout_ms >= 0) {
         l->backend->wait(l, timeout_ms);
-    l->backend->clock(l);
+        l->backend->clock(l);
+    }
     for (int round = 0; l->done_head && round < IO_ROUNDS; round++)
         run_results(l);
 }

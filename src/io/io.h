@@ -1,7 +1,8 @@
 /* io.h - completion-style I/O for one thread; backends behind one face.
  *
  * An operation starts with an io_op embedded in its owner and ends with exactly one done(op, res).
- *   1. done() runs only inside io_tick(), never inside io_recv(), io_send() or io_cancel().
+ *   1. done() runs only inside io_tick() and io_settle(), never inside io_recv(), io_send() or
+ * io_cancel().
  *   2. The owner of an armed op stays alive until done() has run; io_cancel() only asks for an
  *      early end (-ECANCELED, or the true result when that came first).
  *   3. A received buffer belongs to the callee of done(). An idle connection holds no buffer.

@@ -31,6 +31,7 @@ static struct place place_of(const struct timer_wheel *w, int64_t at_ms)
 void timer_wheel_init(struct timer_wheel *w, int64_t now_ms)
 {
     w->now_ms = w->floor_ms = now_ms;
+    w->due_ms = INT64_MAX;
     w->count = 0;
     for (int level = 0; level < TIMER_LEVELS; level++) {
         w->used[level] = 0;
@@ -64,6 +65,9 @@ static void file(struct timer_wheel *w, struct timer *t, int64_t floor_ms)
     struct place p = place_of(w, t->filed_ms);
     list_push(&w->slots[p.level][p.slot], &t->link);
     w->used[p.level] |= 1ull << p.slot;
+    int64_t comes_up_ms = t->filed_ms >> p.level * DIGIT_BITS << p.level * DIGIT_BITS;
+    if (comes_up_ms < w->due_ms)
+        w->due_ms = comes_up_ms;
 }
 
 static void unfile(struct timer_wheel *w, struct timer *t)
@@ -137,8 +141,11 @@ static void run_slot(struct timer_wheel *w, struct list *slot)
 void timers_run(struct timer_wheel *w, int64_t now_ms)
 {
     struct place p;
-    int64_t at_ms;
+    int64_t at_ms = 0;
+    if (now_ms < w->due_ms)
+        return;
     w->floor_ms = now_ms + 1; /* what fires and sets itself to "now" waits for the next run */
+    w->due_ms = INT64_MAX;    /* what is filed meanwhile is found by next_slot() */
     while (next_slot(w, &p, &at_ms) && at_ms <= now_ms) {
         w->now_ms = at_ms;
         w->used[p.level] &= ~(1ull << p.slot);
@@ -147,13 +154,12 @@ void timers_run(struct timer_wheel *w, int64_t now_ms)
     if (now_ms > w->now_ms)
         w->now_ms = now_ms;
     w->floor_ms = w->now_ms;
+    w->due_ms = next_slot(w, &p, &at_ms) ? at_ms : INT64_MAX;
 }
 
 int timers_wait_ms(const struct timer_wheel *w, int64_t now_ms, int max_ms)
 {
-    struct place p;
-    int64_t at_ms;
-    if (!next_slot(w, &p, &at_ms) || at_ms - now_ms > max_ms)
+    if (w->due_ms >= now_ms + max_ms)
         return max_ms;
-    return at_ms > now_ms ? (int)(at_ms - now_ms) : 0;
+    return w->due_ms > now_ms ? (int)(w->due_ms - now_ms) : 0;
 }

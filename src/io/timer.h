@@ -21,6 +21,7 @@ enum { TIMER_LEVELS = 5, TIMER_SLOTS = 64 };
 struct timer_wheel {
     int64_t now_ms;
     int64_t floor_ms; /* timer_set() files no earlier: now, or during a run 1 ms past its end */
+    int64_t due_ms;   /* before then nothing comes up; may be too early after a timer was stopped */
     size_t count;
     uint64_t used[TIMER_LEVELS]; /* a bit per slot that is not empty */
     struct list slots[TIMER_LEVELS][TIMER_SLOTS];

@@ -1,6 +1,6 @@
 /* conn.c - a stream connection: one recv and one send armed at most, output gathered in a ring.
  *
- * Everything the user hears comes from done() functions inside io_tick(); calls from the user only
+ * Everything the user hears comes from done() functions, never from inside a call; calls from the user only
  * record and arm. Output waits in a ring that is taken from the loop for as long as there is any,
  * so an idle connection is nothing but its struct. The receive size adapts: small buffers for
  * requests and short answers, large ones while reads fill their buffer, which turns a bulk transfer
