@@ -46,14 +46,12 @@ enum err num_parse_hex(struct slice s, uint64_t *out)
 
 size_t num_write_u64(char *to, uint64_t v)
 {
-    char digits[NUM_U64_MAX_BYTES];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v != 0);
-    memcpy(to, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
+    size_t len = 1;
+    for (uint64_t rest = v; rest >= 10; rest /= 10)
+        len++;
+    for (size_t i = len; i-- > 0; v /= 10)
+        to[i] = (char)('0' + v % 10);
+    return len;
 }
 
 size_t num_write_hex(char *to, uint64_t v)

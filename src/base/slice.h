@@ -57,7 +57,21 @@ static inline struct slice slice_head(struct slice s, size_t len)
 
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII letters only */
 int slice_cmp(struct slice a, struct slice b);        /* memcmp order, shorter first */
-struct slice slice_trim(struct slice s);              /* spaces and tabs at both ends */
+
+static inline bool slice_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Takes spaces and tabs off both ends. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.len > 0 && slice_is_blank(s.at[0]))
+        s = (struct slice){s.at + 1, s.len - 1};
+    while (s.len > 0 && slice_is_blank(s.at[s.len - 1]))
+        s.len--;
+    return s;
+}
 
 /* Position of the first `c`, or s.len. */
 size_t slice_find(struct slice s, char c);
