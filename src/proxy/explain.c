@@ -23,8 +23,9 @@ struct explain {
     uint32_t count;
 };
 
-static void line_add(struct explain *e, const char *label, struct conf_pos pos, const char *fmt,
-                     va_list args)
+__attribute__((format(printf, 4, 0))) static void line_add(struct explain *e, const char *label,
+                                                           struct conf_pos pos, const char *fmt,
+                                                           va_list args)
 {
     if (e->count == LINES_MAX)
         return;
