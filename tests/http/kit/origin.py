@@ -3,6 +3,7 @@
 the script says: bytes, pauses, a close or a reset, or a function with the socket in hand."""
 import dataclasses
 import os
+import re
 import socket
 import struct
 import threading
@@ -82,6 +83,7 @@ class Origin:
         self.rcvbuf = rcvbuf
         self.port = None if path else (port or free_port(host))
         self.requests = []
+        self.errors = []       # requests that were no plain HTTP/1.1
         self.raw = {}          # connection number -> all bytes that came
         self.connections = 0
         self.open = 0
@@ -171,6 +173,9 @@ class Origin:
                 pass
         except OSError:
             pass
+        except (ValueError, IndexError) as e:
+            with self.lock:
+                self.errors.append((e, self.raw.get(number)))
         finally:
             with self.lock:
                 self.open -= 1
@@ -218,6 +223,10 @@ class Origin:
         return True
 
 
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
 class _Reader:
     """Reads requests strictly: what weir forwards has to be plain HTTP/1.1."""
 
@@ -245,7 +254,12 @@ class _Reader:
         raw, self.buf = self.buf.split(b"\r\n\r\n", 1)
         first, *lines = raw.decode("latin-1").split("\r\n")
         method, target, version = first.split(" ")
-        headers = [tuple(p.strip() for p in line.split(":", 1)) for line in lines]
+        headers = []
+        for line in lines:
+            name, value = line.split(":", 1)
+            if not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
+                raise ValueError(line)
+            headers.append((name, value.strip(" \t")))
         return Request(raw + b"\r\n\r\n", method, target, version, headers, b"", number)
 
     def body(self, r):
