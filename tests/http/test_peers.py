@@ -119,7 +119,7 @@ def test_wrk(weir, nginx, argv):
              n=nginx)
     done = run("wrk", *argv, w.url("/"))
     assert "Socket errors" not in done.stdout and "Non-2xx" not in done.stdout, done.stdout
-    assert int(re.search(r"(\d+) requests in", done.stdout)[1]) > 500
+    assert int(re.search(r"(\d+) requests in", done.stdout)[1]) > 10
     wait_until(lambda: w.metric("weir_requests_active") == 0, 3)
 
 
