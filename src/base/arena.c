@@ -164,6 +164,21 @@ struct slice arena_printf(struct arena *a, const char *fmt, ...)
     return (struct slice){at, (size_t)len};
 }
 
+struct slice arena_concat(struct arena *a, const struct slice *parts, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    char *at = arena_alloc(a, len + 1), *to = at;
+    if (!at)
+        return SLICE_NONE;
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].len)
+            to = mempcpy(to, parts[i].at, parts[i].len);
+    *to = '\0';
+    return (struct slice){at, len};
+}
+
 static size_t round_up(size_t size)
 {
     return (size + 7) & ~(size_t)7;

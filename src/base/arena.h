@@ -52,6 +52,12 @@ struct slice arena_dup(struct arena *a, struct slice s);
 struct slice arena_printf(struct arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The parts one after the other, without printf()'s cost; NUL-terminated, .at NULL as above. */
+struct slice arena_concat(struct arena *a, const struct slice *parts, size_t count);
+#define ARENA_CONCAT(a, ...)                               \
+    arena_concat((a), (const struct slice[]){__VA_ARGS__}, \
+                 sizeof((const struct slice[]){__VA_ARGS__}) / sizeof(struct slice))
+
 /* Grows the allocation that was made last in place when it can, else copies. */
 void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size);
 

@@ -143,6 +143,11 @@ static void copies_and_prints(void **state)
     assert_string_equal(s.at, "42-x");
     assert_int_equal(s.len, 4);
     assert_null(arena_printf(&a, "%4096d", 1).at);
+    s = ARENA_CONCAT(&a, SLICE("one"), SLICE_NONE, SLICE(", "), SLICE("two"));
+    assert_string_equal(s.at, "one, two");
+    assert_int_equal(s.len, 8);
+    assert_int_equal(ARENA_CONCAT(&a, SLICE_NONE).len, 0);
+    assert_null(ARENA_CONCAT(&a, SLICE("x"), ((struct slice){"", ARENA_BLOCK_BYTES})).at);
     arena_release(&a);
 }
 

@@ -229,7 +229,7 @@ static void apply_named(struct headers *h, struct slice name)
     if (field_find(name) != FIELD_OTHER)
         return;
     for (struct header *it = headers_find_name(h, name); it; it = headers_next(h, it))
-        it->hop = true;
+        it->hop = h->hops_named = true;
 }
 
 /* The two whole values that nearly every message has, without taking a list apart. */

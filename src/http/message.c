@@ -294,6 +294,7 @@ enum err headers_copy(struct headers *to, struct arena *a, const struct headers 
         TRY(headers_append(&copy, a, (enum field_id)it->id, name, value));
         copy.at[copy.count - 1].hop = it->hop;
     }
+    copy.hops_named = from->hops_named;
     *to = copy;
     return ERR_OK;
 }

@@ -27,6 +27,7 @@ struct headers {
     struct header *at;
     uint32_t count, cap; /* count includes dead ones */
     uint64_t known;      /* bit (id) set when a header with that id may be there (id < 64) */
+    bool hops_named;     /* Connection named some that are not hop-by-hop by themselves */
 };
 
 enum length_kind {

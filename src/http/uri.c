@@ -398,6 +398,19 @@ enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host, 
     return ERR_OK;
 }
 
+void uri_authority_split(struct slice checked, struct slice *host, uint16_t *port)
+{
+    uint16_t number = 0, place = 1;
+    size_t len = checked.len;
+    while (len > 0 && checked.at[len - 1] >= '0' && checked.at[len - 1] <= '9') {
+        number = (uint16_t)(number + (checked.at[--len] - '0') * place);
+        place = (uint16_t)(place * 10);
+    }
+    bool has_port = len > 0 && checked.at[len - 1] == ':';
+    *host = has_port ? slice_head(checked, len - 1) : checked;
+    *port = has_port ? number : 0;
+}
+
 struct slice uri_query_get(struct slice query, struct slice name)
 {
     struct slice pair;

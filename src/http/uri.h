@@ -43,6 +43,9 @@ enum err uri_normalize_path(struct arena *a, struct slice path, unsigned flags, 
 enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host, uint16_t *port)
     MUST_CHECK;
 
+/* Takes an authority apart that was checked, as struct message has it. *port is 0 when not given. */
+void uri_authority_split(struct slice checked, struct slice *host, uint16_t *port);
+
 /* The value of query parameter `name`, raw; .at NULL when it is not there. */
 struct slice uri_query_get(struct slice query, struct slice name);
 /* Percent-decodes into the arena ('+' stays); .at NULL when broken or out of budget. */

@@ -236,6 +236,32 @@ static void queries(void **state)
     arena_release(&a);
 }
 
+static void checked_authorities_split(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+    } rows[] = {
+        {"a.example", "a.example", 0},
+        {"a.example:1", "a.example", 1},
+        {"a.example:65535", "a.example", 65535},
+        {"127.0.0.1", "127.0.0.1", 0},
+        {"127.0.0.1:8080", "127.0.0.1", 8080},
+        {"[::1]", "[::1]", 0},
+        {"[::1]:443", "[::1]", 443},
+        {"42", "42", 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct slice host;
+        uint16_t port = 7;
+        uri_authority_split(slice_of(rows[i].text), &host, &port);
+        assert_true(slice_eq(host, slice_of(rows[i].host)));
+        assert_int_equal(port, rows[i].port);
+    }
+}
+
 UNIT_SUITE(http_uri, cmocka_unit_test(targets), cmocka_unit_test(paths),
            cmocka_unit_test(clean_paths_are_not_copied), cmocka_unit_test(hosts),
-           cmocka_unit_test(long_hosts), cmocka_unit_test(queries));
+           cmocka_unit_test(long_hosts), cmocka_unit_test(checked_authorities_split),
+           cmocka_unit_test(queries));

@@ -243,17 +243,26 @@ void addr_unmap(struct addr *a)
     *a = (struct addr){.len = sizeof(in), .in = in};
 }
 
+static char *put_byte(char *to, unsigned n)
+{
+    if (n >= 100)
+        *to++ = (char)('0' + n / 100);
+    if (n >= 10)
+        *to++ = (char)('0' + n / 10 % 10);
+    *to++ = (char)('0' + n % 10);
+    return to;
+}
+
 /* By hand: glibc's inet_ntop() goes through printf() and takes 1,700 instructions. */
 static size_t write_v4(char *to, const uint8_t bytes[4])
 {
-    size_t len = 0;
-    for (int i = 0; i < 4; i++) {
-        if (i > 0)
-            to[len++] = '.';
-        len += num_write_u64(to + len, bytes[i]);
+    char *at = put_byte(to, bytes[0]);
+    for (int i = 1; i < 4; i++) {
+        *at++ = '.';
+        at = put_byte(at, bytes[i]);
     }
-    to[len] = '\0';
-    return len;
+    *at = '\0';
+    return (size_t)(at - to);
 }
 
 size_t addr_write_ip(char to[ADDR_TEXT_BYTES], const struct addr *a)

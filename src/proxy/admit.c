@@ -15,7 +15,7 @@ static enum err method_check(const struct exchange *x)
 
 void named_hops_drop(struct headers *h)
 {
-    if (!headers_find(h, FIELD_CONNECTION))
+    if (!h->hops_named)
         return;
     HEADER_EACH (it, h)
         it->dead = it->hop && !(field_row((enum field_id)it->id)->traits & FIELD_HOP);
@@ -28,9 +28,8 @@ static enum err raw_target_read(struct exchange *x)
     x->raw_target = x->req.target;
     if (u->form != URI_ABSOLUTE)
         return ERR_OK;
-    x->raw_target = u->has_query ? arena_printf(&x->arena, "%.*s?%.*s", SLICE_ARG(u->raw_path),
-                                                SLICE_ARG(u->query))
-                                 : u->raw_path;
+    x->raw_target =
+        u->has_query ? ARENA_CONCAT(&x->arena, u->raw_path, SLICE("?"), u->query) : u->raw_path;
     return x->raw_target.at ? ERR_OK : ERR_OVER_BUDGET;
 }
 
@@ -53,6 +52,10 @@ static enum err host_read(struct exchange *x)
 {
     if (x->req.authority.len == 0) /* HTTP/1.0 without Host: the default site may take it */
         return ERR_OK;
+    if (!x->dry) {
+        uri_authority_split(x->req.authority, &x->host, &x->host_port);
+        return ERR_OK;
+    }
     return uri_host_parse(&x->arena, x->req.authority, &x->host, &x->host_port);
 }
 
@@ -144,7 +147,7 @@ static enum err path_strip(struct exchange *x, size_t prefix_len)
         x->forward_path = slice_from(x->path, prefix_len - 1);
         return ERR_OK;
     }
-    x->forward_path = arena_printf(&x->arena, "/%.*s", SLICE_ARG(rest));
+    x->forward_path = ARENA_CONCAT(&x->arena, SLICE("/"), rest);
     return x->forward_path.at ? ERR_OK : ERR_OVER_BUDGET;
 }
 

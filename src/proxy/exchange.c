@@ -401,7 +401,10 @@ static void id_make(struct exchange *x)
 
 void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p)
 {
-    *x = (struct exchange){.worker = w, .listen = p->conf, .view = view_take(p->view)};
+    memset(x, 0, offsetof(struct exchange, req));
+    x->worker = w;
+    x->listen = p->conf;
+    x->view = view_take(p->view);
     x->settings = &p->view->conf->proxy->defaults;
     task_init(&x->task, exchange_run);
     timer_init(&x->step_timer, deadline_fired);

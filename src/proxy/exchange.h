@@ -65,7 +65,6 @@ struct exchange {
     char *filter_states;
     enum site_match site_match;
 
-    struct message req, res;
     struct uri uri;
     struct slice raw_target;   /* path and query as the client sent them */
     struct slice host;         /* checked, lower case, no port */
@@ -87,8 +86,7 @@ struct exchange {
     struct slice upstream_name;
     struct spool *spool;     /* whole request body, when buffered */
     struct slice local_rest; /* of the body of an answer made here: not in res_body yet */
-    struct body req_body, res_body;
-    struct arena arena; /* owns heads, headers and whatever filters make */
+    struct arena arena;      /* owns heads, headers and whatever filters make */
 
     struct timer step_timer, total_timer;
     struct exchange_times times;
@@ -101,6 +99,10 @@ struct exchange {
     struct list link; /* worker's list */
     struct dead dead;
     struct exchange *next_free;
+
+    /* Set up by functions of their own, the rest is zeroed: half of the struct need not be. */
+    struct message req, res;
+    struct body req_body, res_body;
 };
 
 /* For the acceptor: begins an exchange for a request that is being received. */

@@ -131,6 +131,12 @@ void forwarded_read(struct exchange *x)
 
 /* --- what the origin is told ------------------------------------------------------------------ */
 
+/* A field of weir's own: its value needs no check. */
+static enum err own_add(struct exchange *x, enum field_id id, struct slice value)
+{
+    return headers_append(&x->req.headers, &x->arena, id, field_row(id)->usual, value);
+}
+
 /* Our own value, or from a trusted peer the list that came, extended by it. */
 static enum err list_extend(struct exchange *x, enum field_id id, struct slice own)
 {
@@ -138,11 +144,11 @@ static enum err list_extend(struct exchange *x, enum field_id id, struct slice o
     struct slice old =
         x->client_trusted || id == FIELD_VIA ? headers_join(h, &x->arena, id) : SLICE_NONE;
     if (old.at && old.len > 0)
-        own = arena_printf(&x->arena, "%.*s, %.*s", SLICE_ARG(old), SLICE_ARG(own));
+        own = ARENA_CONCAT(&x->arena, old, SLICE(", "), own);
     if (!own.at)
         return ERR_OVER_BUDGET;
     headers_del_id(h, id);
-    return headers_add_id(h, &x->arena, id, own);
+    return own_add(x, id, own);
 }
 
 /* One value: a trusted peer's stays, else ours replaces whatever came. */
@@ -152,19 +158,24 @@ static enum err value_write(struct exchange *x, enum field_id id, struct slice o
     if (x->client_trusted && headers_find(h, id))
         return ERR_OK;
     headers_del_id(h, id);
-    return own.len ? headers_add_id(h, &x->arena, id, own) : ERR_OK;
+    return own.len ? own_add(x, id, own) : ERR_OK;
 }
 
-static struct slice port_text(struct exchange *x)
+/* The port at the end of an address or authority in its canonical form. */
+static struct slice port_of(struct slice text)
 {
-    static const struct slice port_80 = SLICE_INIT("80"), port_443 = SLICE_INIT("443");
-    uint16_t port = x->host_port ? x->host_port : addr_port(&x->listen->addr);
-    if (port == 80)
-        return port_80;
-    if (port == 443)
-        return port_443;
-    char text[NUM_U64_MAX_BYTES];
-    return arena_dup(&x->arena, (struct slice){text, num_write_u64(text, port)});
+    size_t at = text.len;
+    while (at > 0 && text.at[at - 1] >= '0' && text.at[at - 1] <= '9')
+        at--;
+    return slice_from(text, at);
+}
+
+static struct slice port_text(const struct exchange *x)
+{
+    static const struct slice none = SLICE_INIT("0"); /* a unix socket's */
+    if (x->host_port)
+        return port_of(x->req.authority);
+    return addr_port(&x->listen->addr) ? port_of(x->listen->key) : none;
 }
 
 /* Forwarded is written only where one came: origins that want it come behind proxies that send it;

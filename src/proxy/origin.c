@@ -226,8 +226,7 @@ static enum err target_write(struct exchange *x)
         x->uri.form == URI_ORIGIN && x->forward_query.at == x->uri.query.at)
         return ERR_OK; /* nothing was changed: the target as it came is the target */
     x->req.target = x->forward_has_query
-                        ? arena_printf(&x->arena, "%.*s?%.*s", SLICE_ARG(x->forward_path),
-                                       SLICE_ARG(x->forward_query))
+                        ? ARENA_CONCAT(&x->arena, x->forward_path, SLICE("?"), x->forward_query)
                         : x->forward_path;
     return x->req.target.at ? ERR_OK : ERR_OVER_BUDGET;
 }
