@@ -12,7 +12,8 @@ struct io_backend {
     bool (*sock_open)(struct loop *l, struct io_sock *s, int fd);
     void (*sock_close)(struct loop *l, struct io_sock *s);
     void (*sock_detach)(struct loop *l, struct io_sock *s);
-    bool (*sock_names)(struct loop *l, const struct io_sock *s, struct io_names *out);
+    bool (*sock_name)(struct loop *l, const struct io_sock *s, enum io_end end,
+                      struct io_name *out);
     void (*discard)(struct loop *l, int fd);
     void (*start)(struct loop *l, struct io_op *op); /* op is filled in; result by io_finish() */
     int (*accept_next)(struct loop *l, struct io_sock *s);

@@ -93,12 +93,13 @@ static void sock_close(struct loop *l, struct io_sock *s)
     close(s->fd);
 }
 
-static bool sock_names(struct loop *l, const struct io_sock *s, struct io_names *out)
+static bool sock_name(struct loop *l, const struct io_sock *s, enum io_end end, struct io_name *out)
 {
+    struct sockaddr *at = (struct sockaddr *)&out->at;
     (void)l;
-    out->remote_len = out->local_len = sizeof(out->remote);
-    return getpeername(s->fd, (struct sockaddr *)&out->remote, &out->remote_len) == 0 &&
-           getsockname(s->fd, (struct sockaddr *)&out->local, &out->local_len) == 0;
+    out->len = sizeof(out->at);
+    return (end == IO_REMOTE ? getpeername(s->fd, at, &out->len)
+                             : getsockname(s->fd, at, &out->len)) == 0;
 }
 
 static void discard(struct loop *l, int fd)
@@ -311,7 +312,7 @@ const struct io_backend io_backend_epoll = {
     .sock_open = sock_open,
     .sock_close = sock_close,
     .sock_detach = sock_detach,
-    .sock_names = sock_names,
+    .sock_name = sock_name,
     .discard = discard,
     .start = start,
     .accept_next = accept_next,

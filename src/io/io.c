@@ -43,9 +43,9 @@ void io_discard(struct loop *l, int fd)
     l->backend->discard(l, fd);
 }
 
-bool io_sock_names(struct loop *l, const struct io_sock *s, struct io_names *out)
+bool io_sock_name(struct loop *l, const struct io_sock *s, enum io_end end, struct io_name *out)
 {
-    return l->backend->sock_names(l, s, out);
+    return l->backend->sock_name(l, s, end, out);
 }
 
 static void arm(struct io_sock *s, struct io_op *op, enum io_kind kind)

@@ -40,13 +40,14 @@ struct io_op {
     };
     int res;
     uint16_t iov_count;
-    uint8_t kind;     /* enum io_kind */
-    uint8_t buf_size; /* IO_RECV: enum buf_size wished for */
-    bool armed;       /* from io_*() until done() is called */
-    bool canceled;
-    bool queued;  /* result known, done() not yet run */
-    bool starved; /* IO_RECV: waits in loop->starved for a buffer */
+    uint8_t kind;         /* enum io_kind */
+    uint8_t buf_size : 2; /* IO_RECV: enum buf_size wished for */
+    bool armed : 1;       /* from io_*() until done() is called */
+    bool canceled : 1;
+    bool queued : 1;  /* result known, done() not yet run */
+    bool starved : 1; /* IO_RECV: waits in loop->starved for a buffer */
 };
+_Static_assert(sizeof(struct io_op) == 48, "every connection has two");
 
 /* One descriptor as a backend sees it: registered once for both directions, never modified.
  * Embedded in its owner (a conn, a listener). */
@@ -57,7 +58,6 @@ struct io_sock {
     bool connecting;
     bool shared;           /* other processes may hold the descriptor, too (a listener) */
     struct io_op *rd, *wr; /* armed ops: recv or accept; send or connect */
-    void *priv;            /* backend's */
 };
 
 /* Adopts an open non-blocking descriptor. False: the kernel refused (errno). */
@@ -94,9 +94,10 @@ void io_shutdown(struct loop *l, struct io_sock *s);
 /* The next close resets the connection (RST) and drops what is unsent. */
 void io_set_reset(struct loop *l, struct io_sock *s);
 
-/* Addresses of both ends. False: unknown (errno). */
-struct io_names {
-    struct sockaddr_storage remote, local;
-    socklen_t remote_len, local_len;
+/* The address of one end of a connection. False: unknown (errno). */
+enum io_end { IO_REMOTE, IO_LOCAL };
+struct io_name {
+    struct sockaddr_storage at;
+    socklen_t len;
 };
-bool io_sock_names(struct loop *l, const struct io_sock *s, struct io_names *out);
+bool io_sock_name(struct loop *l, const struct io_sock *s, enum io_end end, struct io_name *out);

@@ -195,12 +195,10 @@ static void discard(struct loop *l, int fd)
     sim_end_close(e);
 }
 
-static bool sock_names(struct loop *l, const struct io_sock *s, struct io_names *out)
+static bool sock_name(struct loop *l, const struct io_sock *s, enum io_end end, struct io_name *out)
 {
     const struct sim_end *e = end_of(l, s);
-    out->remote = e->remote;
-    out->local = e->local;
-    out->remote_len = out->local_len = e->addr_len;
+    *out = (struct io_name){end == IO_REMOTE ? e->remote : e->local, e->addr_len};
     return true;
 }
 
@@ -259,7 +257,7 @@ const struct io_backend io_backend_sim = {
     .sock_open = sock_open,
     .sock_close = sock_close,
     .sock_detach = sock_detach,
-    .sock_names = sock_names,
+    .sock_name = sock_name,
     .discard = discard,
     .start = start,
     .accept_next = accept_next,

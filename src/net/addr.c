@@ -265,6 +265,39 @@ static size_t write_v4(char *to, const uint8_t bytes[4])
     return (size_t)(at - to);
 }
 
+void addr_pack(struct addr_packed *to, const struct addr *a)
+{
+    *to = (struct addr_packed){.family = a->len ? (uint8_t)a->sa.sa_family : AF_UNSPEC};
+    if (to->family == AF_INET) {
+        memcpy(to->ip, &a->in.sin_addr, sizeof(a->in.sin_addr));
+        to->port = a->in.sin_port;
+    } else if (to->family == AF_INET6) {
+        memcpy(to->ip, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr));
+        to->port = a->in6.sin6_port;
+    }
+}
+
+/* Only what a reader of such an address looks at is written: a whole one is 110 bytes. */
+void addr_unpack(struct addr *to, const struct addr_packed *a)
+{
+    switch (a->family) {
+    case AF_INET:
+        to->in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = a->port};
+        memcpy(&to->in.sin_addr, a->ip, sizeof(to->in.sin_addr));
+        to->len = sizeof(to->in);
+        break;
+    case AF_INET6:
+        to->in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = a->port};
+        memcpy(&to->in6.sin6_addr, a->ip, sizeof(to->in6.sin6_addr));
+        to->len = sizeof(to->in6);
+        break;
+    default:
+        to->sa.sa_family = a->family;
+        to->len = a->family == AF_UNIX ? offsetof(struct sockaddr_un, sun_path) : 0;
+        break;
+    }
+}
+
 size_t addr_write_ip(char to[ADDR_TEXT_BYTES], const struct addr *a)
 {
     uint8_t b[16];

@@ -18,6 +18,15 @@ struct addr {
     };
 };
 
+/* An address in 20 bytes, for what there are many of. A unix socket's path and a scope are lost. */
+struct addr_packed {
+    uint8_t ip[16]; /* IPv4: the first four */
+    in_port_t port; /* network order */
+    uint8_t family; /* AF_UNSPEC: none */
+};
+void addr_pack(struct addr_packed *to, const struct addr *a);
+void addr_unpack(struct addr *to, const struct addr_packed *a);
+
 /* An address as a user writes it: "10.0.0.1:80", "[::1]:80", ":80" (any), "unix:/path",
  * "name:80", "name". Nothing is resolved here. */
 struct addr_spec {

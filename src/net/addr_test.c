@@ -217,9 +217,42 @@ static void prefixes_refuse_junk(void **state)
     }
 }
 
+static void packs_and_unpacks(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"10.1.2.3:80", "[2001:db8::7]:65535", "[::1]:1"};
+    struct addr_packed packed;
+    struct addr back;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct addr a = from_text(cases[i]);
+        addr_pack(&packed, &a);
+        addr_unpack(&back, &packed);
+        assert_true(addr_eq(&a, &back));
+        assert_int_equal(a.len, back.len);
+    }
+}
+
+static void packing_keeps_the_family_alone(void **state)
+{
+    (void)state;
+    char text[ADDR_TEXT_BYTES];
+    struct addr_packed packed;
+    struct addr a = from_text("unix:/run/a"), back;
+    addr_pack(&packed, &a);
+    addr_unpack(&back, &packed);
+    addr_write_ip(text, &back);
+    assert_string_equal(text, "unix");
+    addr_write(text, &back);
+    assert_string_equal(text, "unix:");
+    addr_pack(&packed, &(struct addr){0});
+    addr_unpack(&back, &packed);
+    assert_int_equal(back.len, 0);
+}
+
 UNIT_SUITE(net_addr, cmocka_unit_test(parses_what_users_write),
            cmocka_unit_test(refuses_what_is_no_address), cmocka_unit_test(names_have_limits),
            cmocka_unit_test(text_and_back), cmocka_unit_test(longest_unix_path_fits),
            cmocka_unit_test(names_make_no_address), cmocka_unit_test(compares),
            cmocka_unit_test(knows_loopback), cmocka_unit_test(unmaps),
+           cmocka_unit_test(packs_and_unpacks), cmocka_unit_test(packing_keeps_the_family_alone),
            cmocka_unit_test(prefixes_match), cmocka_unit_test(prefixes_refuse_junk));

@@ -43,27 +43,25 @@ struct conn_ops {
 struct conn {
     struct io_sock sock;
     struct io_op recv_op, send_op;
-    struct flush flush;
-    struct dead dead;
+    union {
+        struct flush flush; /* while open */
+        struct dead dead;   /* CONN_CLOSED */
+    };
     struct loop *loop;
     const struct conn_ops *ops; /* plain or TLS */
     const struct conn_user_ops *user_ops;
     void *user;                   /* the session, pool entry or tunnel that has it now */
     struct conn_out *out;         /* NULL: nothing queued */
-    struct conn_peer *peer;       /* addresses, heap; owned. NULL until asked for */
     struct conn_closing *closing; /* while CONN_CLOSING: its deadline */
-    uint32_t use_count;           /* exchanges that went over it; the pool's and the session's */
-    uint8_t state;                /* enum conn_state */
-    uint8_t err; /* enum err: why it is dead; nothing is sent or received any more */
+    uint64_t bytes_out;
+    struct addr_packed remote; /* nothing until asked for */
+    uint32_t use_count;        /* exchanges that went over it; the pool's and the session's */
+    uint8_t state;             /* enum conn_state */
+    uint8_t err;               /* enum err: why it is dead; nothing is sent or received any more */
     bool recv_wanted, eof_seen, shutdown_wanted, room_wanted, big_reads;
-    uint64_t bytes_in, bytes_out;
 };
 
 enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING, CONN_CLOSED };
-
-struct conn_peer {
-    struct addr remote, local;
-};
 
 /* Adopts an accepted descriptor. NULL: no memory, or the kernel refused; the descriptor is closed
  * then. */
@@ -95,4 +93,7 @@ void conn_reset(struct conn *c); /* closes now by RST: what was sent must not lo
  * until the deadline, so that a peer still sending gets its answer (RFC 9112 9.6). */
 void conn_linger(struct conn *c, int64_t deadline_ms);
 
-const struct conn_peer *conn_peer(struct conn *c); /* addresses, asked from the kernel once */
+/* The addresses of its ends; len 0: unknown. The kernel is asked for the remote one once, for the
+ * local one every time. */
+void conn_remote(struct conn *c, struct addr *to);
+void conn_local(struct conn *c, struct addr *to);

@@ -14,7 +14,6 @@ static void talk(void)
     expect_seen(&world.b, "ping");
     expect_seen(&world.a, "pong");
     TURN_UNTIL(world.a.conn->bytes_out == 4);
-    assert_int_equal(world.b.conn->bytes_in, 4);
 }
 
 static void talks_both_ways(void **state)
@@ -165,11 +164,16 @@ static void nothing_comes_unasked(void **state)
 
 static void peers(void)
 {
-    const struct conn_peer *a = conn_peer(world.a.conn), *b = conn_peer(world.b.conn);
-    assert_true(addr_eq(&a->remote, &b->local));
-    assert_true(addr_eq(&a->local, &b->remote));
-    assert_true(addr_eq(&a->remote, &world.addr));
-    assert_ptr_equal(a, conn_peer(world.a.conn));
+    struct addr remote, local, other_remote, other_local;
+    for (int i = 0; i < 2; i++) {
+        conn_remote(world.a.conn, &remote);
+        conn_local(world.a.conn, &local);
+        conn_remote(world.b.conn, &other_remote);
+        conn_local(world.b.conn, &other_local);
+        assert_true(addr_eq(&remote, &other_local));
+        assert_true(addr_eq(&local, &other_remote));
+        assert_true(addr_eq(&remote, &world.addr));
+    }
 }
 
 static void knows_both_addresses(void **state)

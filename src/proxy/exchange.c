@@ -470,7 +470,7 @@ enum err exchange_open(struct stream_acceptor *a, struct stream *s, void *listen
     s->arena = &x->arena;
     s->head = &x->req;
     s->body = &x->req_body;
-    x->client_addr = conn_peer(s->conn)->remote;
+    conn_remote(s->conn, &x->client_addr);
     if (s->began_ms)
         x->times.began_us = s->began_ms * 1000;
     counter_add(w->counters, METRIC_REQUESTS, 1);

@@ -71,7 +71,6 @@ static struct rig {
     size_t origin_room; /* of new streams to servers */
     struct timer alarm;
     struct conn client_conn;
-    struct conn_peer client_peer;
     struct exchange *x; /* of the last request, while it runs */
     struct rig_side client;
     struct rig_side origins[RIG_ORIGINS];
@@ -454,8 +453,10 @@ static inline void rig_start_with(const char *config, size_t buffers_bytes)
     test_config_need(&rig.config, config);
     worker_install(&rig.w, rig.config.conf);
     worker_point_add(&rig.w, &rig.point, rig.config.conf->proxy->listens[0]->key);
-    assert_int_equal(addr_parse_ip(SLICE("192.0.2.7"), &rig.client_peer.remote), ERR_OK);
-    rig.client_conn = (struct conn){.peer = &rig.client_peer, .loop = &rig.w.loop};
+    struct addr client;
+    assert_int_equal(addr_parse_ip(SLICE("192.0.2.7"), &client), ERR_OK);
+    rig.client_conn = (struct conn){.sock.fd = -1, .loop = &rig.w.loop};
+    addr_pack(&rig.client_conn.remote, &client);
     rig_run(1);
 }
 

@@ -106,33 +106,37 @@ static struct slice get_country(struct exchange *x, struct slice arg)
 
 /* Addresses */
 
-static const struct conn_peer *peer_of(struct exchange *x)
+static struct conn *conn_of(const struct exchange *x)
 {
-    return x->client && x->client->conn ? conn_peer(x->client->conn) : NULL;
+    return x->client ? x->client->conn : NULL;
 }
 
-static const struct addr *remote_of(struct exchange *x)
+static struct addr remote_of(struct exchange *x)
 {
-    const struct conn_peer *p = peer_of(x);
-    return p ? &p->remote : &x->client_addr;
+    struct addr a = x->client_addr;
+    if (conn_of(x))
+        conn_remote(conn_of(x), &a);
+    return a;
 }
 
-static const struct addr *local_of(struct exchange *x)
+static struct addr local_of(struct exchange *x)
 {
-    const struct conn_peer *p = peer_of(x);
-    if (p)
-        return &p->local;
-    return x->listen ? &x->listen->addr : NULL;
+    struct addr a = {0};
+    if (conn_of(x))
+        conn_local(conn_of(x), &a);
+    else if (x->listen)
+        a = x->listen->addr;
+    return a;
 }
 
 static size_t write_ip(char *to, const struct addr *a)
 {
-    return a && a->len > 0 ? addr_write_ip(to, a) : 0;
+    return a->len > 0 ? addr_write_ip(to, a) : 0;
 }
 
 static size_t write_port(char *to, const struct addr *a)
 {
-    return a && a->len > 0 && a->sa.sa_family != AF_UNIX ? num_write_u64(to, addr_port(a)) : 0;
+    return a->len > 0 && a->sa.sa_family != AF_UNIX ? num_write_u64(to, addr_port(a)) : 0;
 }
 
 static size_t write_client_ip(struct exchange *x, char *to)
@@ -142,22 +146,26 @@ static size_t write_client_ip(struct exchange *x, char *to)
 
 static size_t write_remote_addr(struct exchange *x, char *to)
 {
-    return write_ip(to, remote_of(x));
+    struct addr a = remote_of(x);
+    return write_ip(to, &a);
 }
 
 static size_t write_remote_port(struct exchange *x, char *to)
 {
-    return write_port(to, remote_of(x));
+    struct addr a = remote_of(x);
+    return write_port(to, &a);
 }
 
 static size_t write_server_addr(struct exchange *x, char *to)
 {
-    return write_ip(to, local_of(x));
+    struct addr a = local_of(x);
+    return write_ip(to, &a);
 }
 
 static size_t write_server_port(struct exchange *x, char *to)
 {
-    return write_port(to, local_of(x));
+    struct addr a = local_of(x);
+    return write_port(to, &a);
 }
 
 /* The decision */
