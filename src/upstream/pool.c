@@ -8,10 +8,13 @@
  *
  * A pool outlives the view that made it while it has idle connections; so they survive a reload. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/asan.h"
 #include "upstream/pool_priv.h"
 #include "upstream/queue_priv.h"
 #include "upstream/shared_priv.h"
 #include <stdlib.h>
+
+enum { POOL_SPARES_MAX = 1024 }; /* unused entries kept, of 40 bytes */
 
 struct idle_conn {
     struct list link;
@@ -25,14 +28,42 @@ static void pool_gauge(struct origin_pool *p, enum metric m, int64_t n)
     counter_add(p->all->loop->counters, m, n);
 }
 
-/* Frees the entry; its connection is the caller's. */
+/* Entries come and go with every request: they are used again instead of allocated. */
+static struct idle_conn *idle_new(struct origin_pools *all)
+{
+    struct list *link = list_pop(&all->idle_spares);
+    if (!link)
+        return malloc(sizeof(struct idle_conn));
+    all->idle_spare_count--;
+    return LIST_ENTRY(link, struct idle_conn, link);
+}
+
+static void idle_spare(struct origin_pools *all, struct idle_conn *i)
+{
+    if (ASAN_ON || all->idle_spare_count == POOL_SPARES_MAX) {
+        free(i);
+        return;
+    }
+    all->idle_spare_count++;
+    list_push_front(&all->idle_spares, &i->link);
+}
+
+static void idle_spares_free(struct origin_pools *all)
+{
+    struct list *link;
+    while ((link = list_pop(&all->idle_spares)))
+        free(LIST_ENTRY(link, struct idle_conn, link));
+    all->idle_spare_count = 0;
+}
+
+/* Its connection is the caller's. */
 static struct conn *idle_remove(struct idle_conn *i)
 {
     struct conn *c = i->conn;
     list_remove(&i->link);
     i->pool->idle_count--;
     pool_gauge(i->pool, METRIC_ORIGIN_IDLE, -1);
-    free(i);
+    idle_spare(i->pool->all, i);
     return c;
 }
 
@@ -203,7 +234,7 @@ static bool conn_reusable(const struct conn *c)
 void pool_conn_put(struct origin_pool *p, struct conn *c)
 {
     uint32_t limit = idle_limit(p);
-    struct idle_conn *i = limit > 0 && conn_reusable(c) ? malloc(sizeof *i) : NULL;
+    struct idle_conn *i = limit > 0 && conn_reusable(c) ? idle_new(p->all) : NULL;
     if (!i) {
         pool_conn_close(p, c);
         return;
@@ -261,6 +292,7 @@ void pool_addr_failed(struct origin_pool *p, uint8_t index)
 void origin_pools_init(struct origin_pools *p, struct loop *l)
 {
     *p = (struct origin_pools){.loop = l};
+    list_init(&p->idle_spares);
     peers_add(p);
 }
 
@@ -286,6 +318,7 @@ void origin_pools_release(struct origin_pools *p)
     for (uint32_t i = 0; i < p->count; i++)
         ASSERT(p->by_id[i] == NULL); /* a view or a lease is still there */
     queues_release(p);
+    idle_spares_free(p);
     free(p->by_id);
     *p = (struct origin_pools){0};
 }

@@ -133,6 +133,8 @@ struct origin_pools {
     struct origin_pool **by_id;     /* by server_shared.id */
     struct upstream_queue **queues; /* by upstream_shared.id; NULL when nobody waits */
     uint32_t count, queue_count;    /* slots in the two tables */
+    struct list idle_spares;        /* entries of pool.c that are not in use */
+    uint32_t idle_spare_count;
     struct list peer;               /* in the registry of workers, under its lock */
     int64_t waiting_shared;         /* atomic: exchanges queued in this worker */
 };
