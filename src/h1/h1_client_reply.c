@@ -147,7 +147,7 @@ static void break_off(struct h1_client *h)
     bool shows = h->out.framing == H1_CHUNKED || (h->out.framing == H1_LENGTH && h->out.left > 0);
     count(h, METRIC_CONNECTIONS_DROPPED, 1);
     if (h->head_sent && shows && !h->tunnel) {
-        h1_client_close(h);
+        h1_client_linger(h); /* a reset for unread requests would destroy the answers before it */
         return;
     }
     conn_reset(h->conn);

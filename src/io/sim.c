@@ -42,9 +42,26 @@ int sim_listen(struct sim_net *n, const struct sockaddr *addr, socklen_t len)
     return e->fd;
 }
 
+void sim_hole(struct sim_net *n, const struct sockaddr *addr, socklen_t len)
+{
+    memcpy(&n->hole, addr, len);
+    n->hole_len = len;
+}
+
+static bool is_hole(const struct sim_net *n, const struct sockaddr *addr, socklen_t len)
+{
+    return n->hole_len == len && memcmp(&n->hole, addr, len) == 0;
+}
+
 int64_t sim_now_ms(const struct sim_net *n)
 {
     return n->now_ns / NS_PER_MS;
+}
+
+bool sim_peer_open(const struct sim_net *n, int fd)
+{
+    const struct sim_end *e = sim_end_find(n, fd);
+    return e && sim_end_find(n, e->peer_fd);
 }
 
 size_t sim_open_count(const struct sim_net *n)
@@ -221,6 +238,8 @@ static void start_connect(struct loop *l, struct io_op *op, const struct sockadd
     struct sim_end *e = sim_end_new(l->backend_priv);
     op->sock->fd = e->fd;
     sock_open(l, op->sock, e->fd);
+    if (is_hole(l->backend_priv, to, len))
+        return;
     bool answered = sim_end_call(e, to, len) != NULL;
     sim_end_hold(e, answered ? 0 : -ECONNREFUSED, 2 * SIM_LATENCY_MAX_NS);
 }

@@ -28,8 +28,12 @@ void sim_net_free(struct sim_net *n); /* asserts that every socket was closed */
 /* Give as backend_arg to loop_init(l, &io_backend_sim, net, ...). */
 
 int sim_listen(struct sim_net *n, const struct sockaddr *addr, socklen_t len); /* a "descriptor" */
+/* Connects to this address (one per net) are never answered. */
+void sim_hole(struct sim_net *n, const struct sockaddr *addr, socklen_t len);
 int64_t sim_now_ms(const struct sim_net *n);
 size_t sim_open_count(const struct sim_net *n); /* sockets not closed yet: leak check */
+/* Is the other end of this connection still open? What it sent last may still be on its way. */
+bool sim_peer_open(const struct sim_net *n, int fd);
 /* Runs every loop of the net until nothing can happen any more or `until_ms` has come; the number
  * of events that were delivered. */
 uint64_t sim_run(struct sim_net *n, int64_t until_ms);

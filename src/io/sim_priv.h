@@ -56,6 +56,8 @@ struct sim_net {
     uint64_t event_seq;
     struct loop *loops[SIM_LOOPS_MAX];
     int loop_count;
+    struct sockaddr_storage hole; /* an address that never answers */
+    socklen_t hole_len;
     bool running, tracing;
     uint64_t hash; /* of everything that happened */
 };

@@ -84,13 +84,15 @@ int conn_out_room(const struct conn *c); /* spans that fit */
 void conn_want_room(struct conn *c);     /* call on_room() once, when below the low mark */
 
 void conn_shutdown(struct conn *c); /* end of output, after what is queued */
-/* Closes after what is queued was sent; no callbacks come after this call. The caller sets a
- * limit by conn_abort() if that may take too long: conn_close_by() does it. */
+/* Closes after what is queued was sent; no callbacks come after this call. By the deadline at the
+ * latest, unless the peer takes bytes: each time it does the deadline moves on, so that a slow
+ * reader gets all of its answer. */
 void conn_close_by(struct conn *c, int64_t deadline_ms);
 void conn_abort(struct conn *c); /* closes now; RST when unsent or unread bytes are lost */
 void conn_reset(struct conn *c); /* closes now by RST: what was sent must not look complete */
 /* Lingering close: sends what is queued, ends output, then reads and drops until EOF, at most
- * until the deadline, so that a peer still sending gets its answer (RFC 9112 9.6). */
+ * until the deadline (which moves as above), so that a peer still sending gets its answer (RFC
+ * 9112 9.6). */
 void conn_linger(struct conn *c, int64_t deadline_ms);
 
 /* The addresses of its ends; len 0: unknown. The kernel is asked for the remote one once, for the

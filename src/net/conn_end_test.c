@@ -70,6 +70,28 @@ static void close_gives_up_at_its_deadline(void **state)
     assert_int_equal(world.b.err, ERR_CLIENT_RESET); /* visibly cut off */
 }
 
+/* The reader takes many times the deadline, but never so long for one piece. */
+static void close_slowly(void)
+{
+    world.b.manual = true;
+    for (int i = 0; i < 60; i++)
+        write_block();
+    conn_close_by(world.a.conn, world.loop.now_ms + 100);
+    world.a.conn = NULL;
+    for (int i = 0; i < TURNS_MAX && !world.b.eof_count && !world.b.err; i++) {
+        conn_recv(world.b.conn);
+        turn();
+    }
+    assert_int_equal(world.b.err, ERR_OK);
+    assert_int_equal(world.b.seen_bytes, 60 * sizeof(block));
+}
+
+static void close_waits_for_a_slow_reader(void **state)
+{
+    (void)state;
+    on_both(close_slowly, &odd);
+}
+
 /* The client goes on sending after the answer is out: it gets the answer, no reset before it. */
 static void linger(void)
 {
@@ -273,6 +295,7 @@ static void survives_every_fault(void **state)
 UNIT_SUITE(net_conn_end, cmocka_unit_test(half_close_and_eof_with_data),
            cmocka_unit_test(close_sends_what_is_queued),
            cmocka_unit_test(close_gives_up_at_its_deadline),
+           cmocka_unit_test(close_waits_for_a_slow_reader),
            cmocka_unit_test(linger_reads_until_the_peer_ends),
            cmocka_unit_test(linger_ends_at_its_deadline), cmocka_unit_test(reset_is_no_clean_end),
            cmocka_unit_test(abort_drops_everything), cmocka_unit_test(may_write_before_it_is_open),

@@ -239,6 +239,8 @@ static void give_ready(struct lease *l, enum lease_verdict v, enum err why, int6
     /* Before the place is given on, so that who waits for it finds the connection. */
     if (v == LEASE_KEEP)
         pool_conn_put(l->pool, l->conn);
+    else if (v == LEASE_CLOSE)
+        pool_conn_finish(l->pool, l->conn);
     else
         pool_conn_close(l->pool, l->conn);
     lease_leave(l);

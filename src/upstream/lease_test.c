@@ -17,6 +17,7 @@ struct origin {
     struct conn *conns[CONNS_MAX];
     int count;   /* accepted in all */
     bool closed; /* the listener */
+    size_t bytes;
 };
 
 struct side {
@@ -61,6 +62,7 @@ static void origin_forget(struct conn *c)
 
 static void origin_on_data(struct conn *c, struct span s)
 {
+    w.origins[origin_index(c)].bytes += s.len;
     span_drop(s);
     conn_recv(c);
 }
@@ -703,6 +705,26 @@ static void idle_connections_survive_a_reload(void **state)
     world_close();
 }
 
+/* The end of a tunnel: its last bytes may still be queued. Any other verdict needs no more. */
+static void close_sends_what_is_queued(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    assert_int_equal(conn_write(u.lease.conn, (struct span){NULL, "last", 4}), ERR_OK);
+    user_close(&u);
+    run_ms(10);
+    assert_int_equal(w.origins[0].bytes, 4);
+    user_ready(&u, 0);
+    assert_int_equal(conn_write(u.lease.conn, (struct span){NULL, "lost", 4}), ERR_OK);
+    lease_give(&u.lease, LEASE_UNUSED, ERR_OK, 0);
+    run_ms(10);
+    assert_int_equal(w.origins[0].bytes, 4);
+    assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 0);
+    world_close();
+}
+
 static void view_lives_as_long_as_a_lease(void **state)
 {
     (void)state;
@@ -740,4 +762,5 @@ UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
            cmocka_unit_test(max_conns_holds_over_all_workers),
            cmocka_unit_test(place_is_taken_up_to_the_limit),
            cmocka_unit_test(idle_connections_survive_a_reload),
+           cmocka_unit_test(close_sends_what_is_queued),
            cmocka_unit_test(view_lives_as_long_as_a_lease));

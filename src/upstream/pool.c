@@ -262,6 +262,12 @@ void pool_conn_close(struct origin_pool *p, struct conn *c)
     conn_abort(c);
 }
 
+void pool_conn_finish(struct origin_pool *p, struct conn *c)
+{
+    pool_gauge(p, METRIC_ORIGIN_OPEN, -1);
+    conn_close_by(c, p->all->loop->now_ms + POOL_FINISH_MS);
+}
+
 bool pool_addr_pick(struct origin_pool *p, uint16_t tried, uint8_t *index)
 {
     uint32_t count = server_addr_count(p->shared);

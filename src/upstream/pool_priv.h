@@ -10,6 +10,7 @@ enum {
     POOL_IDLE_FLOOR = 16,        /* kept whatever the use was */
     POOL_IDLE_MAX = 8192,        /* hard limit, whatever is configured */
     POOL_PEAK_MS = 30 * 1000,    /* "recently" is this window and the one before it */
+    POOL_FINISH_MS = 5000,       /* for the last bytes to a server that takes none of them */
     POOL_BAD_ADDR_MS = 10 * 1000 /* an address that failed is tried last for so long */
 };
 
@@ -45,6 +46,8 @@ struct conn *pool_conn_take(struct origin_pool *p);
 void pool_conn_put(struct origin_pool *p, struct conn *c);
 void pool_conn_opened(struct origin_pool *p);                /* counts */
 void pool_conn_close(struct origin_pool *p, struct conn *c); /* one that was opened */
+/* The same after what is queued was sent: the end of a tunnel, for example. */
+void pool_conn_finish(struct origin_pool *p, struct conn *c);
 
 /* The next address to try; false when all were (`tried`: bit per address). */
 bool pool_addr_pick(struct origin_pool *p, uint16_t tried, uint8_t *index);
