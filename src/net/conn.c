@@ -22,7 +22,7 @@ struct conn_out {
 };
 
 _Static_assert(sizeof(struct conn_out) <= LOOP_BLOCK_BYTES, "an output ring is one loop block");
-_Static_assert(sizeof(struct conn) <= 304, "100,000 idle connections are to cost 30 MB");
+_Static_assert(sizeof(struct conn) <= 248, "an idle connection is to be small");
 
 struct conn_closing {
     struct timer timer;
@@ -73,7 +73,6 @@ static struct conn *conn_new(struct loop *l, const struct conn_user_ops *ops, vo
     c->recv_op.done = on_received;
     c->send_op.done = on_sent;
     flush_init(&c->flush, on_flush);
-    c->dead = (struct dead){.ready = dead_ready, .free = dead_free};
     return c;
 }
 
@@ -140,6 +139,7 @@ static void die(struct conn *c)
     end_closing(c);
     io_cancel(c->loop, &c->recv_op);
     io_cancel(c->loop, &c->send_op);
+    c->dead = (struct dead){.ready = dead_ready, .free = dead_free};
     dead_add(c->loop, &c->dead);
 }
 
@@ -154,7 +154,6 @@ static void dead_free(struct dead *d)
     struct conn *c = CONTAINER_OF(d, struct conn, dead);
     io_sock_close(c->loop, &c->sock);
     give_out_back(c);
-    free(c->peer);
     free(c);
 }
 
@@ -251,7 +250,6 @@ static void on_received(struct io_op *op, int res)
     }
     c->recv_wanted = false;
     if (b) {
-        c->bytes_in += b->len;
         /* The next read is as large as this one would have liked to be. */
         c->big_reads = b->len >= BUF_SMALL_BYTES;
         c->user_ops->on_data(c, (struct span){b, b->bytes, b->len});
@@ -470,25 +468,27 @@ void conn_reset(struct conn *c)
 
 /* ---- addresses ---- */
 
-static void addr_from_kernel(struct addr *to, const struct sockaddr_storage *from, socklen_t len)
+static void ask(struct conn *c, enum io_end end, struct addr *to)
 {
-    *to = (struct addr){.len = len < sizeof(to->un) ? len : sizeof(to->un)};
-    memcpy(&to->sa, from, to->len);
+    struct io_name name;
+    to->len = 0;
+    if (c->sock.fd < 0 || !io_sock_name(c->loop, &c->sock, end, &name))
+        return;
+    to->len = name.len < sizeof(to->un) ? name.len : sizeof(to->un);
+    memcpy(&to->sa, &name.at, to->len);
     addr_unmap(to);
 }
 
-const struct conn_peer *conn_peer(struct conn *c)
+void conn_remote(struct conn *c, struct addr *to)
 {
-    static const struct conn_peer unknown;
-    struct io_names names;
-    if (c->peer)
-        return c->peer;
-    if (c->sock.fd < 0 || !io_sock_names(c->loop, &c->sock, &names))
-        return &unknown;
-    c->peer = malloc(sizeof(*c->peer));
-    if (!c->peer)
-        return &unknown;
-    addr_from_kernel(&c->peer->remote, &names.remote, names.remote_len);
-    addr_from_kernel(&c->peer->local, &names.local, names.local_len);
-    return c->peer;
+    if (c->remote.family == AF_UNSPEC) {
+        ask(c, IO_REMOTE, to);
+        addr_pack(&c->remote, to);
+    }
+    addr_unpack(to, &c->remote);
+}
+
+void conn_local(struct conn *c, struct addr *to)
+{
+    ask(c, IO_LOCAL, to);
 }
