@@ -148,12 +148,13 @@ docs: build/weir
 	build/weir docs reference > docs/reference/configuration.md
 
 SYSCONF := $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
-install: build/weir
-	install -Dm755 build/weir $(DESTDIR)$(PREFIX)/bin/weir
+WEIR    := build/weir
+install: $(WEIR)
+	install -Dm755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/lib/systemd/system \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	build/weir docs man > $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
-	build/weir completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
+	$(WEIR) docs man > $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
+	$(WEIR) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/weir
 	sed 's|@PREFIX@|$(PREFIX)|; s|@SYSCONF@|$(SYSCONF)|' packaging/weir.service \
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 	[ -e $(DESTDIR)$(SYSCONF)/weir/weir.conf ] || \

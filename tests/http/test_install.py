@@ -13,10 +13,14 @@ from kit.tools import run
 def installed(tmp_path_factory):
     """What `make install` puts under DESTDIR; the binary under test stands in for build/weir."""
     root = tmp_path_factory.mktemp("root")
-    done = run("make", "-o", "build/weir", "-o", "all", "install", f"DESTDIR={root}",
-               "PREFIX=/usr", cwd=ROOT, seconds=120)
-    assert done.returncode == 0, done.stderr
+    install(root)
     return root
+
+
+def install(root):
+    done = run("make", "-o", BINARY, "install", f"WEIR={BINARY}", f"DESTDIR={root}", "PREFIX=/usr",
+               cwd=ROOT, seconds=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_file_is_in_its_place(installed):
@@ -36,8 +40,7 @@ def test_the_installed_binary_runs(installed):
 def test_an_existing_configuration_is_kept(installed):
     conf = installed / "etc/weir/weir.conf"
     conf.write_text("# mine\n")
-    run("make", "-o", "build/weir", "install", f"DESTDIR={installed}", "PREFIX=/usr", cwd=ROOT,
-        seconds=120)
+    install(installed)
     assert conf.read_text() == "# mine\n"
 
 

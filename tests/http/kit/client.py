@@ -95,7 +95,10 @@ class Client:
         return self.response(method=method)
 
     def half_close(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the peer has reset the connection
+            pass
 
     # -- receiving
 
