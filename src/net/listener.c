@@ -120,11 +120,21 @@ static void pause_accepting(struct listener *ln)
     timer_set(&ln->loop->timers, &ln->resume, ln->loop->now_ms + RESUME_MS);
 }
 
-static void on_resume(struct timer *t)
+/* The socket is bound: connections wait in its queue while the kernel can not watch it. */
+static void watch(struct listener *ln)
 {
-    struct listener *ln = CONTAINER_OF(t, struct listener, resume);
+    if (ln->waiting_fd >= 0 && !io_sock_open(ln->loop, &ln->sock, ln->waiting_fd)) {
+        pause_accepting(ln);
+        return;
+    }
+    ln->waiting_fd = -1;
     ln->paused = false;
     io_accept(ln->loop, &ln->sock, &ln->accept_op);
+}
+
+static void on_resume(struct timer *t)
+{
+    watch(CONTAINER_OF(t, struct listener, resume));
 }
 
 /* The result of the op, then as many more as the budget of this round allows. Returns the error
@@ -166,6 +176,8 @@ static bool dead_ready(struct dead *d)
 static void dead_free(struct dead *d)
 {
     struct listener *ln = CONTAINER_OF(d, struct listener, dead);
+    if (ln->waiting_fd >= 0)
+        io_discard(ln->loop, ln->waiting_fd);
     io_sock_close(ln->loop, &ln->sock);
     if (ln->on_closed)
         ln->on_closed(ln);
@@ -173,16 +185,15 @@ static void dead_free(struct dead *d)
 
 bool listener_start(struct listener *ln, struct loop *l, int fd)
 {
+    if (fd < 0)
+        return false;
     ln->loop = l;
+    ln->waiting_fd = fd;
     ln->paused = ln->closing = false;
     ln->accept_op = (struct io_op){.done = on_accepted};
     ln->dead = (struct dead){.ready = dead_ready, .free = dead_free};
     timer_init(&ln->resume, on_resume);
-    if (!io_sock_open(l, &ln->sock, fd)) {
-        io_discard(l, fd);
-        return false;
-    }
-    io_accept(l, &ln->sock, &ln->accept_op);
+    watch(ln);
     return true;
 }
 
@@ -192,6 +203,7 @@ void listener_close(struct listener *ln)
         return;
     ln->closing = true;
     timer_stop(&ln->loop->timers, &ln->resume);
-    io_cancel(ln->loop, &ln->accept_op);
+    if (ln->accept_op.armed)
+        io_cancel(ln->loop, &ln->accept_op);
     dead_add(ln->loop, &ln->dead);
 }

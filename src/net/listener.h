@@ -16,6 +16,7 @@ struct listener {
     void *user;
     void (*on_accept)(struct listener *ln, int fd); /* owns fd */
     void (*on_closed)(struct listener *ln);         /* from the reaper: free it */
+    int waiting_fd;                                 /* the kernel could not watch it yet; else -1 */
     bool paused, closing;
 };
 
@@ -30,7 +31,7 @@ struct listen_options {
  * listens on is replaced. */
 enum err listener_bind(const struct addr *a, const struct listen_options *o, int *fd) MUST_CHECK;
 
-/* Adopts fd. `addr`, `user` and the callbacks are the caller's to set before. False: the kernel
- * refused (errno); fd is closed then. */
+/* Adopts fd. `addr`, `user` and the callbacks are the caller's to set before. When the kernel has
+ * no memory to watch it, it is paused and tried again. False: fd is no descriptor. */
 bool listener_start(struct listener *ln, struct loop *l, int fd) MUST_CHECK;
 void listener_close(struct listener *ln); /* stops accepting; on_closed() follows */

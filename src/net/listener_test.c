@@ -5,9 +5,11 @@
 #include "net/listener.h"
 #include "tests/unit.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -295,6 +297,49 @@ static void pauses_when_descriptors_run_out(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A descriptor that epoll refuses (a plain file), which turns into the listening socket later. */
+static void tries_again_when_it_cannot_be_watched(void **state)
+{
+    struct listener ln;
+    struct addr addr;
+    (void)state;
+    open_listener(&ln, &addr);
+    int bound = dup(ln.sock.fd), fd = memfd_create("no socket", MFD_CLOEXEC);
+    assert_true(bound >= 0 && fd >= 0);
+    listener_close(&ln);
+    tick_without_waiting();
+    tick_without_waiting();
+    assert_true(closed);
+    assert_true(listener_start(&ln, &loop, fd));
+    assert_true(ln.paused);
+    int caller = call(&addr);
+    assert_int_equal(dup2(bound, fd), fd);
+    for (int i = 0; i < 20 && accept_count == 0; i++)
+        loop_tick(&loop);
+    assert_int_equal(accept_count, 1);
+    closed = false;
+    close_all((int[]){caller, bound, accepted[0]}, 3);
+    close_listener(&ln);
+}
+
+static void may_be_closed_before_it_can_be_watched(void **state)
+{
+    struct listener ln, other;
+    struct addr addr;
+    int fd = memfd_create("no socket", MFD_CLOEXEC);
+    (void)state;
+    open_listener(&other, &addr);
+    ln = other;
+    assert_true(listener_start(&ln, &loop, fd));
+    listener_close(&ln);
+    for (int i = 0; i < 5 && !closed; i++)
+        tick_without_waiting();
+    assert_true(closed);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    closed = false;
+    close_listener(&other);
+}
+
 UNIT_SUITE(net_listener, cmocka_unit_test(tells_that_an_address_is_in_use),
            cmocka_unit_test(shares_an_address_with_reuseport),
            cmocka_unit_test(tells_of_addresses_it_does_not_have),
@@ -302,4 +347,6 @@ UNIT_SUITE(net_listener, cmocka_unit_test(tells_that_an_address_is_in_use),
            cmocka_unit_test(keeps_a_file_that_is_no_socket),
            cmocka_unit_test(tells_of_a_missing_folder), cmocka_unit_test(accepts_within_its_budget),
            cmocka_unit_test(may_be_closed_from_on_accept),
-           cmocka_unit_test(pauses_when_descriptors_run_out));
+           cmocka_unit_test(pauses_when_descriptors_run_out),
+           cmocka_unit_test(tries_again_when_it_cannot_be_watched),
+           cmocka_unit_test(may_be_closed_before_it_can_be_watched));
