@@ -7,7 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/admin.h"
 #include "admin/admin_priv.h"
-#include "base/assert.h"
+#include "base/mem.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange.h"
 #include "proxy/target.h"
@@ -133,12 +133,16 @@ static const struct filter_use body_use = {.type = &body_filter};
 
 /* ---- building ---- */
 
+static void *part_new(struct arena *a, size_t size)
+{
+    return mem_must(arena_zalloc(a, size), size);
+}
+
 static void route_build(struct conf *c, struct site *s, struct route *r,
                         const struct admin_source *source, bool control)
 {
-    struct admin_conf *ac = ARENA_NEW(&c->arena, struct admin_conf);
-    struct target *t = ARENA_NEW(&c->arena, struct target);
-    ASSERT(ac && t);
+    struct admin_conf *ac = part_new(&c->arena, sizeof *ac);
+    struct target *t = part_new(&c->arena, sizeof *t);
     *ac = (struct admin_conf){source, control};
     *t = (struct target){.kind = TARGET_LOCAL, .local = &admin_origin, .local_conf = ac};
     r->kind = ROUTE_SITE;
@@ -155,10 +159,9 @@ static void route_build(struct conf *c, struct site *s, struct route *r,
 
 static struct site *site_build(struct conf *c, const struct admin_source *source, bool control)
 {
-    struct site *s = ARENA_NEW(&c->arena, struct site);
-    struct route *r = ARENA_NEW(&c->arena, struct route);
-    struct route **routes = ARENA_ARRAY(&c->arena, struct route *, 1);
-    ASSERT(s && r && routes);
+    struct site *s = part_new(&c->arena, sizeof *s);
+    struct route *r = part_new(&c->arena, sizeof *r);
+    struct route **routes = part_new(&c->arena, sizeof *routes);
     route_build(c, s, r, source, control);
     routes[0] = r;
     radix_init(&s->prefixes, &c->arena);
@@ -172,8 +175,7 @@ static struct listen_conf *listen_build(struct conf *c, const struct addr *a,
                                         const struct admin_source *source, bool control)
 {
     char addr[ADDR_TEXT_BYTES];
-    struct listen_conf *l = ARENA_NEW(&c->arena, struct listen_conf);
-    ASSERT(l);
+    struct listen_conf *l = part_new(&c->arena, sizeof *l);
     l->key = arena_printf(&c->arena, "%s %.*s", control ? "control" : "admin",
                           (int)addr_write(addr, a), addr);
     l->addr = *a;
@@ -187,8 +189,7 @@ void admin_build(struct conf_build *b, struct conf *c, const struct admin_source
                  const struct addr *admin, struct conf_pos pos)
 {
     struct proxy_conf *p = c->proxy;
-    struct listen_conf **listens = ARENA_ARRAY(b->arena, struct listen_conf *, p->listen_count + 2);
-    ASSERT(listens);
+    struct listen_conf **listens = part_new(b->arena, (p->listen_count + 2) * sizeof *listens);
     if (p->listen_count)
         memcpy(listens, p->listens, p->listen_count * sizeof(struct listen_conf *));
     if (admin) {

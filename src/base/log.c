@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/date.h"
 #include "base/log_priv.h"
+#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -164,16 +165,17 @@ static void *writer_main(void *arg)
     return arg;
 }
 
-void log_start(void)
+bool log_start(void)
 {
     ASSERT(!is_running());
     sigset_t all, old;
     sigfillset(&all);
     /* The writer gets no signals: they are for the main thread, and SIGPIPE is for nobody. */
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    ASSERT(pthread_create(&shared.thread, NULL, writer_main, NULL) == 0);
+    errno = pthread_create(&shared.thread, NULL, writer_main, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    __atomic_store_n(&shared.running, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&shared.running, errno == 0, __ATOMIC_RELEASE);
+    return errno == 0;
 }
 
 void log_stop(void)

@@ -25,8 +25,9 @@ void log_sink_drop(int sink); /* closed once the lines queued so far are written
 void log_sinks_give(unsigned uid, unsigned gid);
 void log_sinks_reopen(void); /* SIGUSR1: the writer reopens every file before its next line */
 
-void log_start(void); /* starts the writer thread; before it, lines go out directly (SIGPIPE too) */
-void log_stop(void);  /* drains every ring, ends the writer; lines go out directly again */
+/* Starts the writer thread; before it, lines go out directly (SIGPIPE too). False: errno. */
+bool log_start(void);
+void log_stop(void); /* drains every ring, ends the writer; lines go out directly again */
 
 /* One ring per thread: the calling thread's lines go there from now on, until log_thread_end(). */
 void log_thread_begin(const char *name, size_t ring_bytes);

@@ -16,20 +16,21 @@ __attribute__((noreturn, cold)) static void out_of_memory(size_t size)
     _exit(EXIT_FAILURE);
 }
 
-void *mem_new(size_t size)
+void *mem_must(void *at, size_t size)
 {
-    void *at = calloc(1, size ? size : 1);
     if (!at)
         out_of_memory(size);
     return at;
 }
 
+void *mem_new(size_t size)
+{
+    return mem_must(calloc(1, size ? size : 1), size);
+}
+
 void *mem_grow(void *old, size_t size)
 {
-    void *at = realloc(old, size ? size : 1);
-    if (!at)
-        out_of_memory(size);
-    return at;
+    return mem_must(realloc(old, size ? size : 1), size);
 }
 
 char *mem_dup(const char *at, size_t len)

@@ -3,17 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/arena.h"
-#include <stdio.h>
-#include <stdlib.h>
+#include "base/mem.h"
 
 static inline void *conf_alloc(struct arena *a, size_t size)
 {
-    void *at = arena_zalloc(a, size);
-    if (!at) {
-        fputs("weir: the configuration needs more memory than there is\n", stderr);
-        abort();
-    }
-    return at;
+    return mem_must(arena_zalloc(a, size), size);
 }
 
 static inline struct slice conf_dup(struct arena *a, struct slice s)

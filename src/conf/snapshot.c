@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "conf/conf_mem_priv.h"
+#include <stdlib.h>
 
 static const size_t SNAPSHOT_MAX_BYTES = (size_t)4 << 30;
 

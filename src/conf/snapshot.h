@@ -26,6 +26,7 @@ struct conf {
     struct conf_tree *tree;
     struct conf_cleanup *cleanups;
     void (*unused)(struct conf *c); /* last count is gone; any thread; hands it to main's thread */
+    void *unused_ctx;               /* what unused() needs, since it must not need memory */
     /* one object per section, in the arena */
     struct main_conf *main;
     struct proxy_conf *proxy;

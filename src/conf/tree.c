@@ -8,6 +8,7 @@
 #include "conf/conf_mem_priv.h"
 #include "conf/lex_priv.h"
 #include "conf/read_priv.h"
+#include <stdlib.h>
 
 struct open_block {
     struct conf_node *node;

@@ -140,6 +140,8 @@ bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_a
     buf_pool_init(&l->bufs, buffer_cap_bytes);
     rand_init_system(&l->rand);
     l->mailbox = mailbox_new();
+    if (!l->mailbox)
+        return false;
     if (!backend->open(l, backend_arg)) {
         mailbox_free(l->mailbox);
         return false;

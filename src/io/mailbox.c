@@ -6,10 +6,8 @@
 #include "io/mailbox.h"
 #include "base/assert.h"
 #include "base/mem.h"
-#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,11 +25,11 @@ struct mailbox_shared *mailbox_new(void)
     pthread_mutex_init(&m->lock, NULL);
     m->tail = &m->head;
     m->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (m->fd < 0) {
-        fprintf(stderr, "weir: cannot make an eventfd: %s\n", strerror(errno));
-        exit(1);
-    }
-    return m;
+    if (m->fd >= 0)
+        return m;
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+    return NULL;
 }
 
 void mailbox_free(struct mailbox_shared *m)

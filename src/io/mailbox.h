@@ -14,7 +14,7 @@ struct mail {
     void (*run)(struct mail *m, struct loop *l);
 };
 
-struct mailbox_shared *mailbox_new(void); /* ends the process when the kernel refuses */
+struct mailbox_shared *mailbox_new(void); /* NULL: the kernel refuses (errno) */
 void mailbox_free(struct mailbox_shared *m);
 void mailbox_post(struct mailbox_shared *m, struct mail *mail); /* any thread; wakes the loop */
 void mailbox_run(struct mailbox_shared *m, struct loop *l);     /* the loop's, once a tick */

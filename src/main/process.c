@@ -196,7 +196,8 @@ static int load_first(struct process *p, struct load *l)
 static bool threads_start(struct process *p)
 {
     struct loop *l = process_loop(p);
-    log_start();
+    if (!log_start())
+        return system_failed("the log's thread");
     log_thread_begin("weir-main", LOG_RING_BYTES);
     p->signals = signals_new(l, on_signal, p);
     if (!p->signals)

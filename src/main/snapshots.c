@@ -5,11 +5,11 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "io/mailbox.h"
-#include <stdlib.h>
 
 static struct mailbox_shared *home; /* set before threads start, cleared after they ended */
 static uint32_t alive;              /* main thread */
 
+/* In the snapshot's own arena: the end of a snapshot needs no memory. */
 struct coffin {
     struct mail mail;
     struct conf *conf;
@@ -20,7 +20,6 @@ static void bury(struct mail *m, struct loop *l)
     struct coffin *c = CONTAINER_OF(m, struct coffin, mail);
     (void)l;
     conf_free(c->conf);
-    free(c);
 }
 
 static void on_unused(struct conf *conf)
@@ -29,9 +28,7 @@ static void on_unused(struct conf *conf)
         conf_free(conf);
         return;
     }
-    struct coffin *c = MEM_NEW(struct coffin);
-    c->mail.run = bury;
-    c->conf = conf;
+    struct coffin *c = conf->unused_ctx;
     mailbox_post(home, &c->mail);
 }
 
@@ -48,8 +45,11 @@ void snapshots_begin(struct mailbox_shared *main)
 
 void snapshots_adopt(struct conf *c)
 {
+    struct coffin *coffin = mem_must(arena_alloc(&c->arena, sizeof *coffin), sizeof *coffin);
+    *coffin = (struct coffin){.mail.run = bury, .conf = c};
     alive++;
     c->unused = on_unused;
+    c->unused_ctx = coffin;
     conf_on_free(c, on_free, NULL);
 }
 

@@ -51,11 +51,7 @@ static void listen_open(struct worker_thread *t, struct slice key, const struct 
     struct worker_listen *wl = MEM_NEW(struct worker_listen);
     wl->thread = t;
     wl->listener = (struct listener){.addr = *a, .on_accept = on_accept, .on_closed = on_closed};
-    if (!listener_start(&wl->listener, &t->worker.loop, fd)) {
-        log_write(LOG_ERROR_, "worker %u cannot listen on %.*s", t->worker.index, SLICE_ARG(key));
-        free(wl);
-        return;
-    }
+    ASSERT(listener_start(&wl->listener, &t->worker.loop, fd));
     list_push(&t->listens, &wl->link);
     worker_point_add(&t->worker, &wl->point, key);
 }
@@ -249,30 +245,18 @@ void workers_install(struct workers *w, struct conf *c, struct listeners *l)
 
 /* ---- stopping ---- */
 
-struct order {
-    struct mail mail;
-    struct worker_thread *to;
-};
-
-static void post_order(struct worker_thread *to, void (*run)(struct mail *m, struct loop *l))
+/* Orders are part of the thread, so that a stop needs no memory. Each is given once. */
+static void post_order(struct worker_thread *to, struct mail *order,
+                       void (*run)(struct mail *m, struct loop *l))
 {
-    struct order *o = MEM_NEW(struct order);
-    o->mail.run = run;
-    o->to = to;
-    mailbox_post(to->worker.loop.mailbox, &o->mail);
-}
-
-static struct worker_thread *order_take(struct mail *m)
-{
-    struct order *o = CONTAINER_OF(m, struct order, mail);
-    struct worker_thread *t = o->to;
-    free(o);
-    return t;
+    ASSERT(!order->run);
+    order->run = run;
+    mailbox_post(to->worker.loop.mailbox, order);
 }
 
 static void drain_run(struct mail *m, struct loop *l)
 {
-    struct worker_thread *t = order_take(m);
+    struct worker_thread *t = CONTAINER_OF(m, struct worker_thread, drain);
     (void)l;
     if (t->stage != WORKER_RUNNING)
         return;
@@ -283,7 +267,7 @@ static void drain_run(struct mail *m, struct loop *l)
 
 static void abort_run(struct mail *m, struct loop *l)
 {
-    struct worker_thread *t = order_take(m);
+    struct worker_thread *t = CONTAINER_OF(m, struct worker_thread, abort);
     (void)l;
     if (t->stage == WORKER_DRAINING)
         worker_abort(&t->worker);
@@ -292,18 +276,20 @@ static void abort_run(struct mail *m, struct loop *l)
 void workers_drain(struct workers *w)
 {
     for (uint32_t i = 0; i < w->count; i++)
-        post_order(w->all[i], drain_run);
+        post_order(w->all[i], &w->all[i]->drain, drain_run);
 }
 
 void workers_drain_main(struct workers *w)
 {
-    post_order(workers_main(w), drain_run);
+    post_order(workers_main(w), &workers_main(w)->drain, drain_run);
 }
 
 void workers_abort(struct workers *w)
 {
-    for (uint32_t i = 0; i <= w->count; i++)
-        post_order(w->all[i], abort_run);
+    if (w->running == 0)
+        post_order(workers_main(w), &workers_main(w)->abort, abort_run);
+    for (uint32_t i = 0; i < w->count && w->running > 0; i++)
+        post_order(w->all[i], &w->all[i]->abort, abort_run);
 }
 
 static void listens_free(struct worker_thread *t)
@@ -357,17 +343,14 @@ bool worker_tick(struct worker_thread *t)
 
 static void ended_run(struct mail *m, struct loop *l)
 {
-    struct worker_thread *t = order_take(m);
     (void)l;
-    t->set->running--;
+    CONTAINER_OF(m, struct worker_thread, ended)->set->running--;
 }
 
 static void post_ended(struct worker_thread *t)
 {
-    struct order *o = MEM_NEW(struct order);
-    o->mail.run = ended_run;
-    o->to = t;
-    mailbox_post(workers_main(t->set)->worker.loop.mailbox, &o->mail);
+    t->ended.run = ended_run;
+    mailbox_post(workers_main(t->set)->worker.loop.mailbox, &t->ended);
 }
 
 static void *thread_main(void *arg)

@@ -19,6 +19,7 @@ struct worker_thread {
     struct timer sweep;     /* frees listeners that were closed, after their last session */
     struct timer settle_by; /* the end of waiting for connections that only have to drain */
     pthread_t thread;
+    struct mail drain, abort, ended; /* each is posted once */
     bool is_main;
     uint8_t extra_timers; /* of the main thread: that do not count as unfinished work */
     uint8_t stage;        /* enum worker_stage */

@@ -108,7 +108,7 @@ static void route_add(struct builder *bu, struct site *s, struct route *r,
             hash_map_put(&s->exact, key, r);
     } else {
         enum err e = radix_add(&s->prefixes, key, r, &old);
-        ASSERT(e == ERR_OK);
+        mem_must(e == ERR_OK ? s : NULL, key.len);
     }
     if (!old)
         return;

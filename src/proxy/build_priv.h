@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/assert.h"
+#include "base/mem.h"
 #include "proxy/build.h"
 #include "proxy/condition.h"
 
@@ -70,9 +71,7 @@ static inline bool node_is(const struct conf_node *n, const char *name)
 /* Zeroed, in the snapshot's arena. Its budget is far above any sane configuration. */
 static inline void *build_alloc(struct conf_build *b, size_t size)
 {
-    void *p = arena_zalloc(b->arena, size > 0 ? size : 1);
-    ASSERT(p);
-    return p;
+    return mem_must(arena_zalloc(b->arena, size > 0 ? size : 1), size);
 }
 
 #define BUILD_NEW(b, type)      ((type *)build_alloc(b, sizeof(type)))
