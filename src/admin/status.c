@@ -236,13 +236,28 @@ static json_t *status_json(const struct admin_page *p)
     return o;
 }
 
+/* jansson silently leaves out what it has no memory for; a page with holes would be a lie. Admin
+ * pages are written on the main thread alone. */
+static bool memory_ran_out;
+
+static void *json_memory(size_t size)
+{
+    void *at = malloc(size);
+    memory_ran_out |= !at;
+    return at;
+}
+
 int status_write(const struct admin_page *p)
 {
+    json_set_alloc_funcs(json_memory, free);
+    memory_ran_out = false;
     json_t *o = status_json(p);
     char *text = json_dumps(o, JSON_INDENT(2));
     json_decref(o);
-    if (!text)
+    if (memory_ran_out || !text) {
+        free(text);
         return 500;
+    }
     text_add(p->out, slice_of(text));
     text_add(p->out, SLICE("\n"));
     free(text);
