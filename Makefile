@@ -3,6 +3,7 @@
 # make asan tsan unit and simulation tests under sanitizers
 # make fuzz      runs each fuzzer for FUZZ_SECONDS  make bench    compares with nginx and haproxy
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
+# make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
 #
 # V=release|debug|asan|tsan|fuzz picks a variant; each has its own folder under build/.
@@ -113,6 +114,12 @@ http: $(B)/weir
 asan tsan:
 	@$(MAKE) --no-print-directory -j2 V=$@ unit
 	@$(MAKE) --no-print-directory -j2 V=$@ sim
+failtest:
+	@$(MAKE) --no-print-directory -j2 V=asan build/asan/weir build/asan/shim.so
+	@/usr/bin/python3 tests/fail/failtest.py build/asan/weir build/asan/shim.so
+$(B)/shim.so: tests/fail/shim.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -O1 -g -shared -fPIC -D_GNU_SOURCE -std=gnu17 $(WARN) -o $@ $<
 layers:
 	@python3 tools/layers.py src
 
@@ -128,7 +135,7 @@ fuzz-run: $(FUZZERS:%=$(B)/fuzz_%)
 	    -artifact_prefix=build/corpus/ build/corpus/$$c $$(ls -d tests/corpus/$$c 2>/dev/null) \
 	    || exit 1; done
 
-FORMATTED := $(wildcard src/*/*.[ch] tests/*.[ch] tests/sim/*.[ch])
+FORMATTED := $(wildcard src/*/*.[ch] tests/*.[ch] tests/sim/*.[ch] tests/fail/*.[ch])
 format:
 	@tools/setup dev
 	clang-format -i $(FORMATTED)
@@ -165,7 +172,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http bench asan tsan layers fuzz fuzz-run format format-check docs \
+.PHONY: all run test check unit sim http failtest bench asan tsan layers fuzz fuzz-run format format-check docs \
         install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What weir goes through while one call fails: start, requests with and without bodies, a body on disk, a
+tunnel, a reload, a stop. Judges what clients saw and how weir ended.
+
+A client may see a whole answer, a proper error answer, or an aborted connection. weir may refuse to start
+with a text; once it runs it has to serve the next request whole and to stop with exit code 0. Only its
+control plane may end it, with "out of memory": that is by design (base/mem.h), and counted apart."""
+import os
+import pathlib
+import re
+import signal
+import time
+
+from kit import CLOSE, Client, Origin, Weir, answer, free_port, wait_until
+from kit.client import Closed
+from kit.tools import children
+from kit.weir import SANITIZER
+
+WAIT_S = 15
+BODY = bytes(range(256)) * 400  # 100 KB, more than is kept in memory
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+ASK = (b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+CONFIG = """workers 1
+listen @listen@
+admin @admin@
+log access json to=@dir@/access.log
+upstream named { server localhost:@port@; }
+site * {
+    proxy @origin@
+    route /spool { buffer on memory=16k }
+    route /chat { proxy @echo@ }
+    route /named { proxy named }
+}
+"""
+RELOADED = CONFIG + """listen 127.0.0.1:@second@
+site b.test { respond 200 "new" }
+log error info to=@dir@/error.log
+"""
+
+
+class Broken(Exception):
+    """A promise that was not kept."""
+
+
+class Ended(Exception):
+    """weir is not there any more."""
+
+
+def _echo(sock):
+    while data := sock.recv(65536):
+        sock.sendall(data)
+    return CLOSE
+
+
+def _reply(request):
+    return answer(b"%s %d " % (request.target.encode(), len(request.body)) + request.body)
+
+
+class Servers:
+    """The origins; one set serves any number of scenarios."""
+
+    def __init__(self):
+        self.plain = Origin(_reply)
+        self.echo = Origin([SWITCH, _echo], early=True)
+
+
+class Scenario:
+    def __init__(self, servers, env):
+        self.seen = []     # what clients saw, a word a step
+        self.weir = Weir(CONFIG, wait=False, env=env, origin=servers.plain, echo=servers.echo,
+                         port=servers.plain.port, second=free_port())
+
+    # -- one client
+
+    def see(self, what):
+        self.seen.append(what)
+        return what
+
+    def visit(self, talk, port=None):
+        """talk(client) gives a Response and the body that is due with a 200."""
+        try:
+            with Client(port or self.weir.port, timeout=WAIT_S) as c:
+                response, due = talk(c)
+        except TimeoutError:
+            raise Broken(f"no answer and no close within {WAIT_S} s") from None
+        except (OSError, Closed):
+            self.check_alive()
+            return self.see("aborted")
+        except AssertionError as e:
+            raise Broken(f"malformed answer: {e}") from None
+        if not response.complete:
+            return self.see("aborted")
+        if response.status >= 400:
+            return self.see(str(response.status))
+        if (response.status, response.body) != (200, due):
+            raise Broken(f"wrong answer: {response.status} with {response.body[:80]!r}")
+        return self.see("whole")
+
+    def get(self, path, port=None):
+        return self.visit(lambda c: (c.get(path), b"%s 0 " % path.encode()), port)
+
+    def post(self, path):
+        due = b"%s %d " % (path.encode(), len(BODY)) + BODY
+        return self.visit(lambda c: (c.post(path, BODY), due))
+
+    def tunnel_open(self):
+        """The client of an open tunnel, or None when it was refused or broke."""
+        c = None
+        try:
+            c = Client(self.weir.port, timeout=WAIT_S)
+            c.send(ASK)
+            r = c.head()
+        except TimeoutError:
+            raise Broken("no answer to an upgrade") from None
+        except (OSError, Closed):
+            self.check_alive()
+            self.see("aborted")
+            return None
+        self.see(str(r.status))
+        return c if r.status == 101 else None
+
+    def tunnel_echo(self, c, data):
+        try:
+            if c.send(data) and c.take(len(data)) == data:
+                self.see("echo")
+                return
+        except TimeoutError:
+            raise Broken("a tunnel neither carries bytes nor breaks") from None
+        except (OSError, Closed):
+            pass
+        self.check_alive()
+        self.see("aborted")
+
+    # -- weir
+
+    def alive(self):
+        return self.weir.process.poll() is None
+
+    def check_alive(self):
+        time.sleep(0.02)  # whoever closes our connection may be about to die
+        if not self.alive():
+            raise Ended
+
+    def start(self):
+        try:
+            wait_until(lambda: not self.alive() or self.listening(), WAIT_S)
+        except AssertionError:
+            raise Broken("neither listens nor ends") from None
+        if not self.alive():
+            raise Ended
+
+    def listening(self):
+        """Asks the kernel: a connection would be one more thing that happens to weir."""
+        wanted = f":{self.weir.port:04X} 00000000:0000 0A "
+        return wanted in pathlib.Path("/proc/net/tcp").read_text()
+
+    def installed(self):
+        text = self.weir.stderr_path.read_text(errors="replace")
+        if "reload refused" in text:
+            return "refused"
+        if not self.alive():
+            raise Ended
+        try:
+            config = self.weir.status()["config"]
+            return config["generation"] > 1 and not config["installing"] and "reloaded"
+        except (OSError, Closed, AssertionError):
+            return False
+        except (KeyError, ValueError) as e:
+            raise Broken(f"/status is not whole and says 200: {e!r}") from None
+
+    def reload(self):
+        self.weir.write(RELOADED)
+        os.kill(self.weir.pid, signal.SIGHUP)
+        try:
+            return self.see(wait_until(self.installed, WAIT_S, "the reload"))
+        except AssertionError as e:
+            raise Broken(str(e)) from None
+
+    def play(self):
+        """All steps; returns nothing when every promise was kept."""
+        self.start()
+        workers = children(self.weir.pid)
+        self.get("/first")
+        self.post("/body")
+        self.post("/spool")
+        self.get("/named")
+        tunnel = self.tunnel_open()
+        if tunnel:
+            self.tunnel_echo(tunnel, b"before the reload")
+        if self.reload() == "reloaded":
+            self.get("/second", self.weir.names["second"])
+        if tunnel:
+            self.tunnel_echo(tunnel, b"after the reload")
+            tunnel.close()
+        if self.get("/last") != "whole" and self.get("/last of all") != "whole":
+            raise Broken(f"does not serve any more: {' '.join(self.seen)}")
+        if children(self.weir.pid) != workers:
+            self.judge_end(None)
+
+    def stop(self):
+        self.weir.send_signal(signal.SIGTERM)
+        try:
+            code = self.weir.process.wait(WAIT_S + 4)
+        except Exception:
+            raise Broken("does not stop") from None
+        if code != 0:
+            raise Broken(f"exit code {code} after a stop")
+
+    # -- the end
+
+    def judge_end(self, code):
+        """weir ended by itself, at the start or later: did it say why?"""
+        text = self.weir.stderr
+        if code is not None and code < 0:
+            raise Broken(f"died of {signal.Signals(-code).name}")
+        if "out of memory" in text:
+            return self.see("ended:memory")
+        if code == 0 or not re.search(r"weir: .|error: .| error .", text):
+            raise Broken(f"ended with exit code {code} and no reason: {text[-300:]!r}")
+        if self.seen:
+            raise Broken(f"ended with exit code {code} while it served: {text[-300:]!r}")
+        return self.see("refused:start")
+
+    def check_reports(self):
+        """What a start that failed leaves to the kernel is no leak."""
+        text = self.weir.stderr
+        if not self.seen and "LeakSanitizer" in text and "ERROR: Addr" not in text:
+            return
+        for word in SANITIZER:
+            if word in text:
+                at = text.index(word)
+                raise Broken(f"{word}: {text[max(0, at - 100):at + 1800]}")
+
+    def run(self):
+        """None, or the promise that was broken."""
+        try:
+            try:
+                self.play()
+                self.stop()
+                self.check_reports()
+            except Ended:
+                self.check_reports()
+                self.judge_end(self.weir.process.wait())
+            return None
+        except Broken as e:
+            try:
+                self.check_reports()
+            except Broken as report:
+                return str(report)
+            return str(e)
+        finally:
+            self.text = self.weir.stderr
+            self.weir.kill()
