@@ -183,7 +183,7 @@ def test_second_sigint_ends_at_once(weir, origin):
         w.send_signal(signal.SIGINT)
         began = time.monotonic()
         w.process.wait(3)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2
     w.finish()
 
 

@@ -294,7 +294,7 @@ def test_ten_thousand_sites(weir):
             assert c.get("/r3/x", f"s{i * 20}.test").text == f"s{i * 20}r3"
         per_request = (time.monotonic() - began) / 500
     assert per_request < 0.005
-    assert loaded < (15 if sanitized() else 4), "2 s on an idle machine"
+    assert loaded < (40 if sanitized() else 4), "2 s on an idle machine"
 
 
 def test_chunked_page_passes_filters(weir, origin):

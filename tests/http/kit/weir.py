@@ -89,7 +89,7 @@ class Weir:
             except OSError:
                 return False
         try:
-            wait_until(ready, seconds, "weir listening")
+            wait_until(ready, seconds * 4 if sanitized() else seconds, "weir listening")
         except BaseException:
             self.kill()
             raise
