@@ -2,6 +2,7 @@
 # make test      sets up, runs every test           make check    format, layers, every test
 # make asan tsan unit and simulation tests under sanitizers
 # make fuzz      runs each fuzzer for FUZZ_SECONDS  make bench    compares with nginx and haproxy
+# make sim       whole workers on a simulated network, SEEDS=n, T="-s FIRST -t"
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
@@ -108,7 +109,7 @@ check: format-check test
 unit: $(B)/unit
 	$(B)/unit $(T)
 sim: $(B)/sim
-	$(B)/sim $(T)
+	$(B)/sim $(if $(SEEDS),-n $(SEEDS)) $(T)
 http: $(B)/weir
 	V=$(V) tools/run_tests http $(T)
 asan tsan:

@@ -1,151 +1,121 @@
-/* client.c - a client of the simulation: sends its requests over one connection, some pipelined,
- * opens another after a broken one, and judges what comes back. */
+/* client.c - a client of the simulation: its connections, one after the other.
+ *
+ * Sends its requests in order, some pipelined; after a connection that broke it goes on over
+ * another one. What may have been looked at on the broken one is not sent again (that would make
+ * the client process things twice, not weir); what stood behind a barrier is, because weir must not
+ * have looked at it. */
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/client.h"
 #include "base/mem.h"
-#include "tests/sim/sim.h"
-#include <stdio.h>
 #include <stdlib.h>
 
-struct sim_client {
-    struct sim_world *world;
-    struct conn *conn;
-    struct wire wire;
-    struct timer timer;          /* slow reading, sudden resets, the next connection */
-    uint32_t first, count;       /* ids of its requests */
-    uint32_t sending, expecting; /* indexes: next to send; next to be answered */
-    uint64_t sent; /* bytes of the body being sent; the head went out when > 0 or flag */
-    bool head_sent, reads_slowly, final_head, judged;
-    int64_t reset_at_ms;
+enum {
+    FRUITLESS_MAX = 20, /* connections in a row, then the next request is given up */
+    DEAF_MS = 600 * 1000,
+    CLOSE_LIMIT_MS = SIM_HOUR_MS,
+    SLOW_READ_MAX_MS = 50,
+    DEPTH_MAX = 5,
 };
 
-static void connect_again(struct sim_client *c);
-static void send_more(struct sim_client *c);
-
-static struct sim_request *request_at(struct sim_client *c, uint32_t index)
+struct sim_request *client_request(struct sim_client *c, uint32_t index)
 {
     return &c->world->requests[c->first + index];
 }
 
-/* The connection is gone: all that was begun on it is aborted (sending it again would make the
- * client process things twice, not weir); the rest goes over a new connection. */
-static void broken_off(struct sim_client *c)
+static struct timer_wheel *timers_of(struct sim_client *c)
 {
-    uint32_t begun = c->sending + (c->head_sent ? 1 : 0);
-    c->conn = NULL;
-    do {
-        if (c->expecting < c->count)
-            request_at(c, c->expecting++)->end = SIM_ABORTED;
-    } while (c->expecting < begun);
-    c->sending = c->expecting;
-    if (c->expecting < c->count)
-        timer_set(&c->world->peers.timers, &c->timer, c->world->peers.now_ms + 1);
+    return &c->world->peers.timers;
 }
 
-static void close_when_done(struct sim_client *c)
+static void timers_stop(struct sim_client *c)
 {
-    if (c->expecting < c->count || !c->conn)
-        return;
-    conn_close_by(c->conn, c->world->peers.now_ms + 1000);
-    c->conn = NULL;
-    timer_stop(&c->world->peers.timers, &c->timer);
+    timer_stop(timers_of(c), &c->connect_timer);
+    timer_stop(timers_of(c), &c->read_timer);
+    timer_stop(timers_of(c), &c->drip_timer);
+    timer_stop(timers_of(c), &c->reset_timer);
 }
 
-/* --- sending ---------------------------------------------------------------------------------- */
+/* --- the end of a connection ------------------------------------------------------------------ */
 
-static void send_head(struct sim_client *c, uint32_t id)
+static void give_up(struct sim_client *c, enum sim_outcome end)
 {
-    static const char *const methods[] = {"GET", "HEAD", "PUT", "POST"};
-    struct sim_request *r = &c->world->requests[id];
-    char head[256], framing[64] = "";
-    if (r->chunked_request)
-        snprintf(framing, sizeof framing, "Transfer-Encoding: chunked\r\n");
-    else if (r->method >= SIM_PUT)
-        snprintf(framing, sizeof framing, "Content-Length: %u\r\n", r->request_bytes);
-    int len = snprintf(head, sizeof head,
-                       "%s /r/%u HTTP/1.1\r\nHost: sim.test\r\nKeep-Alive: x\r\n%s\r\n",
-                       methods[r->method], id, framing);
-    sim_write(c->world, c->conn, head, (size_t)len);
-    c->head_sent = true;
-}
-
-static bool send_body(struct sim_client *c, uint32_t id)
-{
-    struct sim_request *r = &c->world->requests[id];
-    while (c->sent < r->request_bytes) {
-        if (conn_out_bytes(c->conn) > CONN_OUT_HIGH_BYTES / 4 || conn_out_room(c->conn) < 8) {
-            conn_want_room(c->conn);
-            return false;
-        }
-        c->sent += sim_write_body(c->world, c->conn, id, c->sent, r->request_bytes - c->sent, false,
-                                  r->chunked_request);
-    }
-    if (r->chunked_request)
-        sim_write(c->world, c->conn, "0\r\n\r\n", 5);
-    return true;
-}
-
-/* Up to three requests are in flight at once. */
-static void send_more(struct sim_client *c)
-{
-    while (c->conn && c->sending < c->count && c->sending < c->expecting + 3) {
-        uint32_t id = c->first + c->sending;
-        if (conn_out_room(c->conn) < 8) {
-            conn_want_room(c->conn);
-            return;
-        }
-        if (!c->head_sent)
-            send_head(c, id);
-        if (!send_body(c, id))
-            return;
-        c->sending++;
-        c->sent = 0;
-        c->head_sent = false;
-    }
-}
-
-/* --- receiving -------------------------------------------------------------------------------- */
-
-static void on_head(struct wire *wire, const char *head)
-{
-    struct sim_client *c = wire->ctx;
-    if (c->expecting >= c->count)
-        sim_broken(c->world, "an answer that nobody asked for: %.80s", head);
-    struct sim_request *r = request_at(c, c->expecting);
-    uint32_t id = c->first + c->expecting;
-    int status = atoi(head + 9);
-    c->final_head = status >= 200;
-    wire->expects_no_body = r->method == SIM_HEAD;
-    if (!c->final_head)
-        return;
-    r->status = (uint16_t)status;
-    if (status == 200 && wire_number(head, "x-id") != (long)id)
-        sim_broken(c->world, "request %u got the answer of another: %s", id, head);
-}
-
-static void on_body(struct wire *wire, const char *at, size_t len)
-{
-    struct sim_client *c = wire->ctx;
-    uint32_t id = c->first + c->expecting;
-    if (request_at(c, c->expecting)->status != 200)
-        return;
-    for (size_t i = 0; i < len; i++)
-        if (at[i] != sim_byte(id, wire->at + i, true))
-            sim_broken(c->world, "answer %u differs at %llu", id,
-                       (unsigned long long)(wire->at + i));
-}
-
-static void on_end(struct wire *wire)
-{
-    struct sim_client *c = wire->ctx;
-    struct sim_request *r = request_at(c, c->expecting);
-    if (!c->final_head)
-        return;
-    uint32_t due = r->method == SIM_HEAD ? 0 : r->response_bytes;
-    if (r->status == 200 && wire->at != due)
-        sim_broken(c->world, "answer %u: whole with %llu bytes instead of %u",
-                   c->first + c->expecting, (unsigned long long)wire->at, due);
-    r->end = r->status == 200 ? SIM_WHOLE : SIM_REFUSED;
+    struct sim_request *r = client_request(c, c->expecting);
+    r->end = end;
+    r->ended_ms = c->world->peers.now_ms;
     c->expecting++;
+    c->fruitless = 0;
+}
+
+/* The first index that weir can not have looked at. Where nothing but weir ends connections, that
+ * is the one behind the one whose answer it broke off. */
+static uint32_t first_unseen(const struct sim_client *c)
+{
+    uint32_t begun = c->sending + (c->phase != PHASE_NEXT);
+    if (c->winding)
+        return c->expecting;
+    if (sim_exact(c->world) && c->expecting < begun)
+        return c->expecting + 1;
+    return c->barrier != NO_BARRIER && c->barrier + 1 < begun ? c->barrier + 1 : begun;
+}
+
+static void tunnel_ended(struct sim_client *c)
+{
+    bool whole = tunnel_over(&c->tunnel) && !c->tunnel.quiet;
+    give_up(c, whole ? END_WHOLE : END_ABORTED);
+}
+
+static void gone(struct sim_client *c)
+{
+    uint32_t unseen = first_unseen(c);
+    sim_say(c->world, "client %u: connection ended, expecting %u, sending %u", c->first,
+            c->first + c->expecting, c->first + c->sending);
+    timers_stop(c);
+    c->conn = NULL;
+    c->connected = false;
+    c->fruitless++;
+    if (c->tunneling)
+        tunnel_ended(c);
+    while (c->expecting < unseen && c->expecting < c->count)
+        give_up(c, END_ABORTED);
+    if (c->fruitless > FRUITLESS_MAX && c->expecting < c->count)
+        give_up(c, END_UNSENT);
+    c->sending = c->expecting;
+    c->phase = PHASE_NEXT;
+    if (c->expecting < c->count)
+        timer_set(timers_of(c), &c->connect_timer, c->world->peers.now_ms + 1);
+}
+
+void client_close(struct sim_client *c)
+{
+    conn_close_by(c->conn, c->world->peers.now_ms + CLOSE_LIMIT_MS);
+    gone(c);
+}
+
+/* --- what the connection tells ---------------------------------------------------------------- */
+
+static bool is_done(const struct sim_client *c)
+{
+    return c->expecting >= c->count && c->phase == PHASE_NEXT;
+}
+
+/* Some clients leave as soon as they can, others wait for weir to close. */
+static bool leaves(struct sim_client *c)
+{
+    if (c->tunneling)
+        return false;
+    return is_done(c) && (c->first & 1);
+}
+
+static void recv_on(struct sim_client *c)
+{
+    int64_t now_ms = c->world->peers.now_ms;
+    if (c->deaf)
+        timer_set(timers_of(c), &c->read_timer, now_ms + DEAF_MS);
+    else if (c->reads_slowly)
+        timer_set(timers_of(c), &c->read_timer,
+                  now_ms + 1 + rand_below(&c->world->rand, SLOW_READ_MAX_MS));
+    else
+        conn_recv(c->conn);
 }
 
 static void on_open(struct conn *conn, enum err e)
@@ -153,51 +123,53 @@ static void on_open(struct conn *conn, enum err e)
     struct sim_client *c = conn->user;
     if (e != ERR_OK) {
         conn_abort(conn);
-        broken_off(c);
+        gone(c);
         return;
     }
-    conn_recv(conn);
-    send_more(c);
+    c->connected = true;
+    c->idle_since_ms = c->world->peers.now_ms;
+    client_send_more(c);
+    recv_on(c);
 }
 
 static void on_data(struct conn *conn, struct span s)
 {
     struct sim_client *c = conn->user;
-    struct sim_world *w = c->world;
-    wire_feed(&c->wire, s.at, s.len);
+    client_judge_data(c, s.at, s.len);
     span_drop(s);
-    if (c->wire.broken)
-        sim_broken(w, "a client got no HTTP: %s", c->wire.broken);
-    send_more(c);
-    close_when_done(c);
-    if (!c->conn)
-        return;
-    if (c->reads_slowly)
-        timer_set(&w->peers.timers, &c->timer, w->peers.now_ms + 1 + rand_below(&w->rand, 50));
+    client_send_more(c);
+    if (leaves(c))
+        client_close(c);
     else
-        conn_recv(conn);
+        recv_on(c);
 }
 
 static void on_eof(struct conn *conn)
 {
     struct sim_client *c = conn->user;
-    if (c->wire.state == WIRE_UNTIL_CLOSE && c->world->calm)
-        sim_broken(c->world, "a keep-alive client got a close-delimited answer");
-    conn_abort(conn);
-    broken_off(c);
-    close_when_done(c);
+    client_judge_eof(c);
+    if (c->tunneling && !tunnel_eof(&c->tunnel) && !c->tunnel.quiet)
+        return;
+    client_close(c);
 }
 
 static void on_room(struct conn *conn)
 {
-    send_more(conn->user);
+    struct sim_client *c = conn->user;
+    if (!c->tunneling) {
+        client_send_more(c);
+        return;
+    }
+    tunnel_pump(&c->tunnel);
+    if (tunnel_over(&c->tunnel))
+        client_close(c);
 }
 
 static void on_error(struct conn *conn, enum err e)
 {
     (void)e;
     conn_abort(conn);
-    broken_off(conn->user);
+    gone(conn->user);
 }
 
 static const struct conn_user_ops client_ops = {
@@ -208,53 +180,74 @@ static const struct conn_user_ops client_ops = {
     .on_error = on_error,
 };
 
-static void connect_again(struct sim_client *c)
+/* --- timers ----------------------------------------------------------------------------------- */
+
+/* Sudden resets only in a storm, because they may hit anything. */
+static bool will_reset(struct sim_world *w)
 {
-    struct sim_world *w = c->world;
-    struct addr to;
-    sim_addr_weir(&to);
-    wire_init(&c->wire, true, c);
-    c->wire.on_head = on_head;
-    c->wire.on_body = on_body;
-    c->wire.on_end = on_end;
-    c->sent = 0;
-    c->head_sent = false;
-    c->reads_slowly = !w->calm && world_chance(w, 200);
-    c->reset_at_ms =
-        !w->calm && world_chance(w, 100) ? w->peers.now_ms + rand_below(&w->rand, 2000) : 0;
-    c->conn = conn_connect(&w->peers, &to, &client_ops, c);
-    if (c->reset_at_ms)
-        timer_set(&w->peers.timers, &c->timer, c->reset_at_ms);
+    return w->weather == SIM_STORM && world_chance(w, 150);
 }
 
-static void timer_fired(struct timer *t)
+static void entrance_choose(struct sim_client *c)
 {
-    struct sim_client *c = CONTAINER_OF(t, struct sim_client, timer);
-    struct sim_world *w = c->world;
-    if (!c->conn) {
-        connect_again(c);
-    } else if (c->reset_at_ms && w->peers.now_ms >= c->reset_at_ms) {
-        conn_abort(c->conn);
-        broken_off(c);
-    } else if (c->conn->state == CONN_OPEN) {
-        conn_recv(c->conn);
-        if (c->reset_at_ms)
-            timer_set(&w->peers.timers, t, c->reset_at_ms);
-    }
+    bool second = weir_gen(c->world, 1) == weir_gen(c->world, 0) && world_chance(c->world, 400);
+    c->entrance = second ? 1 : 0;
 }
+
+static void connect_now(struct timer *t)
+{
+    struct sim_client *c = CONTAINER_OF(t, struct sim_client, connect_timer);
+    struct sim_world *w = c->world;
+    struct addr to;
+    entrance_choose(c);
+    sim_addr_weir(c->entrance, &to);
+    client_judge_begin(c);
+    c->barrier = NO_BARRIER;
+    c->deaf = c->tunneling = c->interim = c->close_said = c->winding = c->body_loose = false;
+    c->reads_slowly = world_chance(w, 200);
+    c->depth = 1 + rand_below(&w->rand, DEPTH_MAX);
+    c->conn = conn_connect(&w->peers, &to, &client_ops, c);
+    if (will_reset(w))
+        timer_set(&w->peers.timers, &c->reset_timer, w->peers.now_ms + rand_below(&w->rand, 3000));
+}
+
+static void read_now(struct timer *t)
+{
+    struct sim_client *c = CONTAINER_OF(t, struct sim_client, read_timer);
+    c->deaf = false;
+    conn_recv(c->conn);
+}
+
+static void drip_now(struct timer *t)
+{
+    client_send_more(CONTAINER_OF(t, struct sim_client, drip_timer));
+}
+
+static void reset_now(struct timer *t)
+{
+    struct sim_client *c = CONTAINER_OF(t, struct sim_client, reset_timer);
+    conn_reset(c->conn);
+    gone(c);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct sim_client *sim_client_new(struct sim_world *w, uint32_t first_id, uint32_t count)
 {
     struct sim_client *c = MEM_NEW(struct sim_client);
     *c = (struct sim_client){.world = w, .first = first_id, .count = count};
-    timer_init(&c->timer, timer_fired);
-    timer_set(&w->peers.timers, &c->timer, w->peers.now_ms + rand_below(&w->rand, 500));
+    timer_init(&c->connect_timer, connect_now);
+    timer_init(&c->read_timer, read_now);
+    timer_init(&c->drip_timer, drip_now);
+    timer_init(&c->reset_timer, reset_now);
+    timer_set(&w->peers.timers, &c->connect_timer,
+              w->peers.now_ms + rand_below(&w->rand, w->crowded ? 10 : 2000));
     return c;
 }
 
 void sim_client_free(struct sim_client *c)
 {
     if (c->conn || c->expecting < c->count)
-        sim_broken(c->world, "client of request %u waits for ever", c->first + c->expecting);
+        sim_broken(c->world, "client %u waits for ever for %u", c->first, c->first + c->expecting);
     free(c);
 }

@@ -1,223 +1,214 @@
-/* origin.c - a server of the simulation. Answers requests as their ids say; in a bad mood it
- * delays, sends interim responses, breaks off, answers nonsense or an error. */
+/* origin.c - a server of the simulation: what it receives, and whether that may be.
+ *
+ * Checks each request as it comes: fields, bytes, that it was not sent once too often, by which
+ * configuration, and that limits of connections hold. What it says is in origin_answer.c. */
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/origin.h"
 #include "base/mem.h"
-#include "tests/sim/sim.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
-enum mood { MOOD_FINE, MOOD_INTERIM, MOOD_SLOW, MOOD_BREAK, MOOD_RESET, MOOD_NONSENSE, MOOD_503 };
+enum { CLOSE_LIMIT_MS = SIM_HOUR_MS, STALE_MAX_MS = 400, TRIES_MAX = 3 };
 
-struct sim_origin {
-    struct sim_world *world;
-    struct listener listener;
-    struct list conns;
-    bool closed;
-};
-
-struct origin_conn {
-    struct list link;
-    struct sim_origin *origin;
-    struct conn *conn;
-    struct wire wire;
-    struct timer timer; /* answers after a while */
-    uint32_t id;
-    enum mood mood;
-    bool answering; /* the head went out; body from `sent` on */
-    uint64_t sent;
-    uint64_t stop_at; /* breaks off there */
-    bool received_whole, eof;
-};
-
-static void answer_more(struct origin_conn *o);
-
-static void origin_conn_free(struct origin_conn *o)
+void origin_conn_free(struct origin_conn *o)
 {
-    timer_stop(&o->origin->world->peers.timers, &o->timer);
+    struct timer_wheel *timers = &o->world->peers.timers;
+    timer_stop(timers, &o->timer);
+    timer_stop(timers, &o->idle_timer);
     list_remove(&o->link);
     free(o);
 }
 
-static void finish(struct origin_conn *o, bool reset)
+void origin_finish(struct origin_conn *o, bool reset)
 {
     if (reset)
-        conn_abort(o->conn);
+        conn_reset(o->conn);
     else
-        conn_close_by(o->conn, o->conn->loop->now_ms + 60000);
+        conn_close_by(o->conn, o->conn->loop->now_ms + CLOSE_LIMIT_MS);
     origin_conn_free(o);
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
-
-static struct sim_request *request_of(struct origin_conn *o)
+struct sim_request *origin_request(struct origin_conn *o)
 {
-    return &o->origin->world->requests[o->id];
+    return &o->world->requests[o->id];
 }
 
-static void answer_head(struct origin_conn *o)
+/* --- judging a request ------------------------------------------------------------------------ */
+
+/* A connection that weir gave up is no longer in use, even if nobody has told us. */
+static bool in_use(const struct origin_conn *o)
 {
-    struct sim_world *w = o->origin->world;
-    struct sim_request *r = request_of(o);
-    char head[256];
-    int len;
-    if (o->mood == MOOD_INTERIM)
-        sim_write(w, o->conn, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 41);
-    if (r->chunked_response)
-        len = snprintf(head, sizeof head,
-                       "HTTP/1.1 200 OK\r\nX-Id: %u\r\nTransfer-Encoding: chunked\r\n\r\n", o->id);
-    else if (r->close_response)
-        len = snprintf(head, sizeof head,
-                       "HTTP/1.1 200 OK\r\nX-Id: %u\r\nConnection: close\r\n\r\n", o->id);
-    else
-        len =
-            snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nX-Id: %u\r\nContent-Length: %u\r\n\r\n",
-                     o->id, r->response_bytes);
-    sim_write(w, o->conn, head, (size_t)len);
-    o->answering = true;
-    o->sent = 0;
+    return o->busy && sim_peer_open(o->world->net, o->conn->sock.fd);
 }
 
-static void answer_end(struct origin_conn *o)
+static void check_conns(struct origin_conn *o)
 {
-    struct sim_request *r = request_of(o);
-    bool head_only = r->method == SIM_HEAD;
-    if (r->chunked_response && !head_only)
-        sim_write(o->origin->world, o->conn, "0\r\n\r\n", 5);
-    o->answering = false;
-    if (r->close_response || o->eof)
-        finish(o, false);
-}
-
-static void answer_more(struct origin_conn *o)
-{
-    struct sim_world *w = o->origin->world;
-    struct sim_request *r = request_of(o);
-    uint64_t end = r->method == SIM_HEAD ? 0 : r->response_bytes;
-    while (o->sent < end) {
-        if (o->sent >= o->stop_at) {
-            finish(o, o->mood == MOOD_RESET);
-            return;
-        }
-        if (conn_out_bytes(o->conn) > CONN_OUT_HIGH_BYTES / 4 || conn_out_room(o->conn) < 8) {
-            conn_want_room(o->conn);
-            return;
-        }
-        o->sent +=
-            sim_write_body(w, o->conn, o->id, o->sent, end - o->sent, true, r->chunked_response);
+    uint32_t busy = 0;
+    LIST_EACH (l, &o->origin->conns) {
+        struct origin_conn *other = LIST_ENTRY(l, struct origin_conn, link);
+        busy += in_use(other) && origin_request(other)->place == PLACE_NARROW;
     }
-    answer_end(o);
+    if (busy > o->world->narrow_conns)
+        sim_broken(o->world, "%u requests at once at a server with max_conns=%u", busy,
+                   o->world->narrow_conns);
 }
 
-static void answer(struct origin_conn *o)
+/* A request that a server saw is sent again only when that does no harm, and not for ever. */
+static void check_repeat(struct origin_conn *o)
 {
-    static const char nonsense[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
-                                   "Transfer-Encoding: chunked\r\n\r\n";
-    static const char busy[] = "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy";
-    struct sim_world *w = o->origin->world;
-    if (o->mood == MOOD_NONSENSE) {
-        sim_write(w, o->conn, nonsense, sizeof nonsense - 1);
-        finish(o, false);
-    } else if (o->mood == MOOD_503) {
-        sim_write(w, o->conn, busy,
-                  request_of(o)->method == SIM_HEAD ? sizeof busy - 5 : sizeof busy - 1);
-    } else if ((o->mood == MOOD_BREAK || o->mood == MOOD_RESET) && o->stop_at == 0) {
-        finish(o, o->mood == MOOD_RESET);
-    } else {
-        answer_head(o);
-        answer_more(o);
-    }
+    struct sim_request *r = origin_request(o);
+    uint32_t tries = r->place == PLACE_ONCE ? 1 : TRIES_MAX;
+    if (r->seen > 1 && r->method == SIM_POST)
+        sim_broken(o->world, "POST %u was sent again", o->id);
+    if (r->seen > 1 && r->body_seen > 0 && r->place != PLACE_BUFFERED)
+        sim_broken(o->world, "request %u was sent again after a part of its body", o->id);
+    if (r->seen > tries + 1)
+        sim_broken(o->world, "request %u was sent %u times", o->id, r->seen);
 }
 
-static void timer_fired(struct timer *t)
+static void check_place(struct origin_conn *o)
 {
-    struct origin_conn *o = CONTAINER_OF(t, struct origin_conn, timer);
-    answer(o);
+    enum sim_place place = origin_request(o)->place;
+    enum sim_way way = origin_request(o)->way;
+    if (place == PLACE_LOCAL || place == PLACE_HOLE || way == WAY_WRONG_HOST || way == WAY_BAD ||
+        way == WAY_SLOW_HEAD)
+        sim_broken(o->world, "request %u was not for any origin", o->id);
 }
 
-static void mood_choose(struct origin_conn *o)
+static void check_fields(struct origin_conn *o, const char *head)
 {
-    struct sim_world *w = o->origin->world;
-    o->mood = MOOD_FINE;
-    o->stop_at = UINT64_MAX;
-    if (w->calm || !world_chance(w, 250))
-        return;
-    o->mood = (enum mood)(1 + rand_below(&w->rand, MOOD_503));
-    if (o->mood == MOOD_BREAK && request_of(o)->close_response)
-        o->mood = MOOD_RESET; /* where the close is the end, nobody could tell a break from it */
-    if (o->mood == MOOD_BREAK || o->mood == MOOD_RESET)
-        o->stop_at = rand_below(&w->rand, 2) ? 0 : rand_below(&w->rand, 20000);
+    struct sim_request *r = origin_request(o);
+    bool expects = r->way == WAY_EXPECT && r->place != PLACE_BUFFERED;
+    bool good = wire_has(head, " HTTP/1.1\r\n") && wire_has(head, "\r\nhost: sim.test\r\n") &&
+                wire_has(head, "\r\nvia: ") && !wire_has(head, "\r\nkeep-alive:") &&
+                wire_has(head, "\r\nexpect: 100-continue\r\n") == expects &&
+                wire_has(head, "\r\nupgrade: sim\r\n") == (r->way == WAY_UPGRADE);
+    if (!good)
+        sim_broken(o->world, "request %u came with wrong fields: %s", o->id, head);
 }
 
-/* --- receiving -------------------------------------------------------------------------------- */
+static void check_generation(struct origin_conn *o, const char *head)
+{
+    struct sim_request *r = origin_request(o);
+    long gen = wire_number(head, "x-gen");
+    if (gen < (long)r->min_gen || gen > (long)o->world->conf_count)
+        sim_broken(o->world, "request %u was sent under configuration %u and served by %ld", o->id,
+                   r->min_gen, gen);
+    r->gen = (uint32_t)gen;
+}
+
+static bool id_of(const char *head, uint32_t *id)
+{
+    const char *space = strchr(head, ' ');
+    const char *slash = space ? strchr(space + 2, '/') : NULL;
+    char *end;
+    if (!slash)
+        return false;
+    *id = (uint32_t)strtoul(slash + 1, &end, 10);
+    return end > slash + 1 && *end == ' ';
+}
 
 static void on_head(struct wire *wire, const char *head)
 {
     struct origin_conn *o = wire->ctx;
-    struct sim_world *w = o->origin->world;
-    const char *id = strstr(head, " /r/");
-    if (!id)
-        sim_broken(w, "an origin was asked for something else: %.60s", head);
-    o->id = (uint32_t)atoi(id + 4);
-    if (o->id >= w->request_count)
-        sim_broken(w, "an origin was asked for an unknown id");
-    if (wire_has(head, "\r\nkeep-alive:") || !wire_has(head, "\r\nvia: ") ||
-        !wire_has(head, "\r\nhost: sim.test\r\n"))
-        sim_broken(w, "request %u came with wrong fields: %s", o->id, head);
-    request_of(o)->times_seen++;
-    mood_choose(o);
+    if (o->busy)
+        sim_broken(o->world, "an origin got a request before it answered %u", o->id);
+    if (!id_of(head, &o->id) || o->id >= o->world->request_count)
+        sim_broken(o->world, "an origin was asked for something else: %.60s", head);
+    struct sim_request *r = origin_request(o);
+    r->seen++;
+    o->busy = true;
+    timer_stop(&o->world->peers.timers, &o->idle_timer);
+    sim_say(o->world, "origin %u: request %u, %s, seen %u", o->origin->index, o->id,
+            mood_name(r->mood), r->seen);
+    check_repeat(o);
+    check_place(o);
+    check_fields(o, head);
+    check_generation(o, head);
+    if (r->place == PLACE_NARROW)
+        check_conns(o);
+    weir_watch(o->world);
+    answer_begin(o);
 }
 
 static void on_body(struct wire *wire, const char *at, size_t len)
 {
     struct origin_conn *o = wire->ctx;
-    for (size_t i = 0; i < len; i++)
-        if (at[i] != sim_byte(o->id, wire->at + i, false))
-            sim_broken(o->origin->world, "request %u: body differs at %llu", o->id,
-                       (unsigned long long)(wire->at + i));
+    struct sim_request *r = origin_request(o);
+    r->body_seen += len;
+    size_t good = sim_bytes_check(o->id, wire->at, BYTES_REQUEST, at, len);
+    if (good < len)
+        sim_broken(o->world, "request %u: body differs at %llu", o->id,
+                   (unsigned long long)(wire->at + good));
+}
+
+static void on_trailer(struct wire *wire, const char *line)
+{
+    struct origin_conn *o = wire->ctx;
+    if (strcasecmp(line, "x-sum: request") != 0)
+        sim_broken(o->world, "request %u has a strange trailer: %s", o->id, line);
+    o->trailer_seen = true;
 }
 
 static void on_end(struct wire *wire)
 {
     struct origin_conn *o = wire->ctx;
-    if (wire->at != request_of(o)->request_bytes)
-        sim_broken(o->origin->world, "request %u: %llu bytes of body instead of %u", o->id,
-                   (unsigned long long)wire->at, request_of(o)->request_bytes);
-    request_of(o)->times_whole++;
-    o->received_whole = true;
+    struct sim_request *r = origin_request(o);
+    bool trailer_due = r->trailers && r->chunked_request && r->place != PLACE_BUFFERED;
+    if (wire->at != r->request_bytes)
+        sim_broken(o->world, "request %u: %llu bytes of body instead of %u", o->id,
+                   (unsigned long long)wire->at, r->request_bytes);
+    if (o->trailer_seen != trailer_due)
+        sim_broken(o->world, "request %u: its trailer is %s", o->id,
+                   trailer_due ? "lost" : "not its own");
+    o->trailer_seen = false;
+    r->seen_whole++;
+    r->asked_ms = o->world->peers.now_ms;
+    answer_request_whole(o);
 }
 
-static void conn_on_data(struct conn *c, struct span s)
+static void on_raw(struct wire *wire, const char *at, size_t len)
+{
+    struct origin_conn *o = wire->ctx;
+    tunnel_data(&o->tunnel, at, len);
+}
+
+/* --- the connection --------------------------------------------------------------------------- */
+
+static void on_data(struct conn *c, struct span s)
 {
     struct origin_conn *o = c->user;
-    struct sim_world *w = o->origin->world;
-    o->received_whole = false;
     wire_feed(&o->wire, s.at, s.len);
     span_drop(s);
     if (o->wire.broken)
-        sim_broken(w, "an origin got no HTTP: %s", o->wire.broken);
-    conn_recv(c);
-    if (!o->received_whole)
-        return;
-    int64_t wait = o->mood == MOOD_SLOW ? 1 + rand_below(&w->rand, 30000) : 0;
-    timer_set(&w->peers.timers, &o->timer, w->peers.now_ms + wait);
+        sim_broken(o->world, "an origin got no HTTP: %s", o->wire.broken);
+    if (!o->deaf)
+        conn_recv(c);
 }
 
-static void conn_on_eof(struct conn *c)
+static void on_eof(struct conn *c)
 {
     struct origin_conn *o = c->user;
     o->eof = true;
-    if (!o->answering && !timer_armed(&o->timer))
-        finish(o, false);
+    if (!o->tunneling || tunnel_eof(&o->tunnel))
+        origin_finish(o, false);
 }
 
-static void conn_on_room(struct conn *c)
+static void on_room(struct conn *c)
 {
     struct origin_conn *o = c->user;
-    if (o->answering)
+    if (!o->tunneling) {
         answer_more(o);
+        return;
+    }
+    tunnel_pump(&o->tunnel);
+    if (tunnel_over(&o->tunnel))
+        origin_finish(o, false);
 }
 
-static void conn_on_error(struct conn *c, enum err e)
+static void on_error(struct conn *c, enum err e)
 {
     struct origin_conn *o = c->user;
     (void)e;
@@ -226,22 +217,45 @@ static void conn_on_error(struct conn *c, enum err e)
 }
 
 static const struct conn_user_ops conn_ops_ = {
-    .on_data = conn_on_data,
-    .on_eof = conn_on_eof,
-    .on_room = conn_on_room,
-    .on_error = conn_on_error,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_room = on_room,
+    .on_error = on_error,
 };
+
+static void answer_due(struct timer *t)
+{
+    answer_now(CONTAINER_OF(t, struct origin_conn, timer));
+}
+
+static void idle_over(struct timer *t)
+{
+    origin_finish(CONTAINER_OF(t, struct origin_conn, idle_timer), false);
+}
+
+void origin_idle(struct origin_conn *o)
+{
+    struct sim_world *w = o->world;
+    o->busy = false;
+    if (w->stale && world_chance(w, 500))
+        timer_set(&w->peers.timers, &o->idle_timer,
+                  w->peers.now_ms + rand_below(&w->rand, STALE_MAX_MS));
+}
 
 static void on_accept(struct listener *ln, int fd)
 {
     struct sim_origin *origin = ln->user;
     struct origin_conn *o = MEM_NEW(struct origin_conn);
     o->origin = origin;
+    o->world = origin->world;
     wire_init(&o->wire, false, o);
     o->wire.on_head = on_head;
     o->wire.on_body = on_body;
+    o->wire.on_trailer = on_trailer;
     o->wire.on_end = on_end;
-    timer_init(&o->timer, timer_fired);
+    o->wire.on_raw = on_raw;
+    timer_init(&o->timer, answer_due);
+    timer_init(&o->idle_timer, idle_over);
     list_push(&origin->conns, &o->link);
     o->conn = conn_accept(&origin->world->peers, fd, &conn_ops_, o);
     conn_recv(o->conn);
@@ -258,6 +272,7 @@ struct sim_origin *sim_origin_new(struct sim_world *w, uint32_t index)
     struct sim_origin *o = MEM_NEW(struct sim_origin);
     struct addr at;
     o->world = w;
+    o->index = index;
     list_init(&o->conns);
     sim_addr_origin(index, &at);
     o->listener.user = o;
@@ -273,7 +288,7 @@ void sim_origin_close(struct sim_origin *o)
 {
     listener_close(&o->listener);
     LIST_EACH_SAFE (l, &o->conns)
-        finish(LIST_ENTRY(l, struct origin_conn, link), false);
+        origin_finish(LIST_ENTRY(l, struct origin_conn, link), false);
 }
 
 void sim_origin_free(struct sim_origin *o)

@@ -36,6 +36,12 @@ static void message_end(struct wire *w)
     w->on_end(w);
 }
 
+void wire_eof(struct wire *w)
+{
+    if (w->state == WIRE_UNTIL_CLOSE)
+        message_end(w);
+}
+
 static bool has_no_body(const struct wire *w)
 {
     if (!w->response)
@@ -55,6 +61,8 @@ static void head_end(struct wire *w)
         w->broken = "both framings";
     w->head_len = 0;
     w->line_len = 0;
+    if (w->state == WIRE_RAW)
+        return;
     if (has_no_body(w)) {
         message_end(w);
     } else if (w->chunked) {
@@ -117,6 +125,8 @@ static void chunk_line(struct wire *w)
     default:
         if (w->line_len == 0)
             message_end(w);
+        else
+            w->on_trailer(w, w->line);
         break;
     }
     w->line_len = 0;
@@ -145,6 +155,7 @@ void wire_feed(struct wire *w, const char *at, size_t len)
         case WIRE_BODY:
         case WIRE_CHUNK_DATA:
         case WIRE_UNTIL_CLOSE: used = feed_data(w, at, len); break;
+        case WIRE_RAW: w->on_raw(w, at, len); return;
         default: used = feed_line(w, at); break;
         }
         at += used;

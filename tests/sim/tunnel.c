@@ -1,0 +1,80 @@
+/* tunnel.c - one end of a tunnel: sends its bytes, checks those that come, half-closes.
+ *
+ * How many bytes there are each way is in the request's plan. An end that is done ends its side and
+ * reads on; a polite one waits with that for the other end; a quiet one leaves it to weir to find
+ * the tunnel idle. */
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/sim.h"
+
+static uint32_t due(const struct sim_tunnel *t, enum sim_bytes kind)
+{
+    const struct sim_request *r = &t->world->requests[t->id];
+    return kind == BYTES_UP ? r->up_bytes : r->down_bytes;
+}
+
+static enum sim_bytes receives(const struct sim_tunnel *t)
+{
+    return t->sends == BYTES_UP ? BYTES_DOWN : BYTES_UP;
+}
+
+void tunnel_init(struct sim_tunnel *t, struct sim_world *w, struct conn *c, uint32_t id,
+                 enum sim_bytes sends)
+{
+    *t = (struct sim_tunnel){.world = w, .conn = c, .id = id, .sends = sends};
+    t->polite = w->requests[id].variant % 3 == (sends == BYTES_UP ? 0 : 1); /* never both */
+}
+
+bool tunnel_over(const struct sim_tunnel *t)
+{
+    return t->eof && (t->shut || t->quiet);
+}
+
+static void end_side(struct sim_tunnel *t)
+{
+    if (t->shut || t->quiet || (t->polite && !t->eof))
+        return;
+    t->shut = true;
+    conn_shutdown(t->conn);
+}
+
+void tunnel_pump(struct sim_tunnel *t)
+{
+    uint64_t end = due(t, t->sends);
+    while (t->sent < end) {
+        size_t n =
+            sim_write_bytes(t->world, t->conn, t->id, t->sent, end - t->sent, t->sends, false);
+        t->sent += n;
+        if (n == 0) {
+            conn_want_room(t->conn);
+            return;
+        }
+    }
+    end_side(t);
+}
+
+void tunnel_data(struct sim_tunnel *t, const char *at, size_t len)
+{
+    if (t->got + len > due(t, receives(t)))
+        sim_broken(t->world, "tunnel %u: more bytes than were sent", t->id);
+    size_t good = sim_bytes_check(t->id, t->got, receives(t), at, len);
+    if (good < len)
+        sim_broken(t->world, "tunnel %u differs at %llu", t->id,
+                   (unsigned long long)(t->got + good));
+    t->got += len;
+}
+
+bool tunnel_eof(struct sim_tunnel *t)
+{
+    struct sim_request *r = &t->world->requests[t->id];
+    t->eof = true;
+    sim_say(t->world, "tunnel %u %s: end after %llu of %u, sent %llu of %u", t->id,
+            t->sends == BYTES_UP ? "client" : "origin", (unsigned long long)t->got,
+            due(t, receives(t)), (unsigned long long)t->sent, due(t, t->sends));
+    if (t->got == due(t, receives(t)) && t->sends == BYTES_UP)
+        r->down_done = true;
+    else if (t->got == due(t, receives(t)))
+        r->up_done = true;
+    if (t->sent == due(t, t->sends))
+        end_side(t);
+    return tunnel_over(t);
+}
