@@ -1,32 +1,15 @@
 /* h1_head.c - finds heads in a growing buffer and reads their field lines.
  *
- * Two passes over the bytes, both wide: memchr() finds line ends as they come; once the head is
- * whole each line is cut at its colon, the name looked up (a known name needs no check of its
- * letters), and the value checked eight bytes at a time for anything below a space. */
+ * Two passes over the bytes, both wide (scan.h): the first finds line ends as they come; once the
+ * head is whole each line is cut at its colon, the name looked up (a known name needs no check of
+ * its letters), and the value checked for anything below a space. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
+#include "base/scan.h"
 #include "h1/h1_fields_priv.h"
 #include "http/nocase.h"
-#include <endian.h>
 
 enum { LEADING_BLANKS_BYTES = 4 }; /* two CRLFs before a request line */
-
-/* Moves past the next line; *len is its length without CRLF. */
-static enum err next_line(struct h1_scan *s, struct slice in, size_t *len)
-{
-    struct slice rest = slice_from(in, s->at);
-    const char *lf = rest.len ? memchr(rest.at, '\n', rest.len) : NULL;
-    if (!lf) {
-        s->at = (uint32_t)in.len;
-        return ERR_HOLD;
-    }
-    size_t end = (size_t)(lf - in.at);
-    if (end == s->line_start || lf[-1] != '\r')
-        return ERR_BARE_LF;
-    *len = end - s->line_start - 1;
-    s->at = s->line_start = (uint32_t)end + 1;
-    return ERR_OK;
-}
 
 /* A first byte that starts no message at all, such as a TLS handshake's 0x16. */
 static bool starts_no_message(char c)
@@ -42,30 +25,85 @@ static enum err head_hold(const struct h1_scan *s, struct slice in, const struct
     return in.len > l->head_bytes ? ERR_HEAD_TOO_LARGE : ERR_HOLD;
 }
 
+/* Judges an empty line, which ends the head when another was before it, and the first one. */
+static enum err special_line(const struct h1_scan *s, size_t len, const struct stream_limits *l)
+{
+    if (len == 0 && s->lines > 0)
+        return s->at > l->head_bytes ? ERR_HEAD_TOO_LARGE : ERR_OK;
+    if (len == 0)
+        return s->at > LEADING_BLANKS_BYTES ? ERR_BAD_REQUEST_LINE : ERR_HOLD;
+    return len > l->line_bytes ? ERR_URI_TOO_LONG : ERR_HOLD;
+}
+
+/* Goes through the lines whose LFs are in `ends`, a bit per byte from `at` on. */
+static inline enum err take_lines(struct h1_scan *s, struct slice in, size_t at, unsigned ends,
+                                  const struct stream_limits *l)
+{
+    for (; ends; ends &= ends - 1) {
+        size_t end = at + (unsigned)__builtin_ctz(ends), len = end - s->line_start - 1;
+        if (end == s->line_start || in.at[end - 1] != '\r')
+            return ERR_BARE_LF;
+        s->at = s->line_start = (uint32_t)end + 1;
+        if (len == 0 || s->lines == 0) {
+            enum err e = special_line(s, len, l);
+            if (e != ERR_HOLD)
+                return e;
+        }
+        s->lines += len > 0;
+    }
+    return ERR_HOLD;
+}
+
+/* The LFs among the last bytes, less than 32. */
+static __attribute__((noinline)) unsigned last_ends(struct slice rest)
+{
+    char block[2 * SCAN_BYTES] = {0};
+    memcpy(block, rest.at, rest.len);
+    return scan_eq32(block, '\n');
+}
+
+/* Looks for line ends in what is new. ERR_OK: s->at is behind the empty line. */
+static enum err head_scan(struct h1_scan *scan, struct slice in, const struct stream_limits *l)
+{
+    struct h1_scan s = *scan; /* in registers: half the cost */
+    enum err e = ERR_HOLD;
+    size_t at = s.at;
+    for (; e == ERR_HOLD && in.len - at >= 2 * SCAN_BYTES; at += 2 * SCAN_BYTES)
+        e = take_lines(&s, in, at, scan_eq32(in.at + at, '\n'), l);
+    if (e == ERR_HOLD && at < in.len)
+        e = take_lines(&s, in, at, last_ends(slice_from(in, at)), l);
+    if (s.lines > l->header_count + 1)
+        return ERR_TOO_MANY_HEADERS;
+    *scan = s;
+    return e;
+}
+
 enum err h1_head_find(struct h1_scan *s, struct slice in, const struct stream_limits *l,
                       size_t *head_len)
 {
-    size_t len;
     if (s->at == 0 && in.len > 0 && starts_no_message(in.at[0]))
         return ERR_NOT_HTTP;
-    for (;;) {
-        enum err e = next_line(s, in, &len);
-        if (e == ERR_HOLD)
-            return head_hold(s, in, l);
-        if (e)
-            return e;
-        if (len == 0 && s->lines > 0)
-            break;
-        if (len == 0 && s->at > LEADING_BLANKS_BYTES)
-            return ERR_BAD_REQUEST_LINE;
-        if (len > 0 && s->lines++ == 0 && len > l->line_bytes)
-            return ERR_URI_TOO_LONG;
-        if (s->lines > l->header_count + 1)
-            return ERR_TOO_MANY_HEADERS;
+    enum err e = head_scan(s, in, l);
+    if (e == ERR_OK)
+        *head_len = s->at;
+    if (e != ERR_HOLD)
+        return e;
+    s->at = (uint32_t)in.len;
+    return head_hold(s, in, l);
+}
+
+/* Moves past the next line; *len is its length without CRLF. */
+static enum err next_line(struct h1_scan *s, struct slice in, size_t *len)
+{
+    size_t end = s->at + slice_find(slice_from(in, s->at), '\n');
+    if (end == in.len) {
+        s->at = (uint32_t)in.len;
+        return ERR_HOLD;
     }
-    if (s->at > l->head_bytes)
-        return ERR_HEAD_TOO_LARGE;
-    *head_len = s->at;
+    if (end == s->line_start || in.at[end - 1] != '\r')
+        return ERR_BARE_LF;
+    *len = end - s->line_start - 1;
+    s->at = s->line_start = (uint32_t)end + 1;
     return ERR_OK;
 }
 
@@ -86,43 +124,6 @@ enum err h1_trailer_find(struct h1_scan *s, struct slice in, const struct stream
     return ERR_OK;
 }
 
-/* The first byte that may be a control (below a space, or DEL), or `end`. Bit tricks: a byte below
- * 0x20 borrows, 0x7f plus one sets the top bit; a 0xff before it can make that a false alarm, so
- * callers look at the byte. */
-static const char *find_control(const char *at, const char *end)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    for (; end - at >= 8; at += 8) {
-        uint64_t w;
-        memcpy(&w, at, sizeof w);
-        w = le64toh(w);
-        uint64_t hit = ((w - ones * 0x20) | (w + ones)) & ~w & (ones * 0x80);
-        if (hit)
-            return at + __builtin_ctzll(hit) / 8;
-    }
-    while (at < end && (unsigned char)*at >= 0x20 && *at != 0x7f)
-        at++;
-    return at;
-}
-
-/* Position of the first colon, or rest.len. Names are short: cheaper than a call of memchr(). */
-static inline size_t find_colon(struct slice rest)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    size_t i = 0;
-    for (; i + 8 <= rest.len; i += 8) {
-        uint64_t w;
-        memcpy(&w, rest.at + i, sizeof w);
-        w = le64toh(w) ^ (ones * ':');
-        uint64_t hit = (w - ones) & ~w & (ones * 0x80);
-        if (hit)
-            return i + (size_t)__builtin_ctzll(hit) / 8;
-    }
-    while (i < rest.len && rest.at[i] != ':')
-        i++;
-    return i;
-}
-
 /* Why a line has no field name at its front. `line` reaches to the end of the head. */
 static enum err name_error(struct slice line)
 {
@@ -137,69 +138,49 @@ static enum err name_error(struct slice line)
     return ERR_BAD_HEADER;
 }
 
-/* Length of the value at the front of `rest`, up to its CRLF. */
-static enum err value_len(struct slice rest, size_t *len)
+/* What stands at `at` instead of a CRLF. */
+static enum err value_error(const char *at, const char *end)
 {
-    const char *at = rest.at, *end = rest.at + rest.len;
-    for (;; at++) {
-        at = find_control(at, end);
-        if (at == end)
-            return ERR_BAD_HEADER;
-        if (*at == '\r')
-            break;
-        if (*at == 0)
-            return ERR_NUL_BYTE;
-        if (*at == 0x7f || ((unsigned char)*at < 0x20 && *at != '\t'))
-            return *at == '\n' ? ERR_BARE_LF : ERR_BAD_HEADER;
+    switch (at < end ? *at : ' ') {
+    case '\r': return ERR_BARE_CR;
+    case '\n': return ERR_BARE_LF;
+    case '\0': return ERR_NUL_BYTE;
+    default: return ERR_BAD_HEADER;
     }
-    if (end - at < 2 || at[1] != '\n')
-        return ERR_BARE_CR;
-    *len = (size_t)(at - rest.at);
-    return ERR_OK;
 }
 
-static inline bool is_blank(char c)
+/* Why read_field() does not like what is at `at`. */
+static enum err field_error(const char *at, const char *end)
 {
-    return c == ' ' || c == '\t';
+    const char *colon = scan_find(at, end, ':');
+    if (colon == end || !field_is_token((struct slice){at, (size_t)(colon - at)}))
+        return name_error((struct slice){at, (size_t)(end - at)});
+    return value_error(scan_find_bad(colon + 1, end), end);
 }
 
-/* Nearly always one space before and none behind. */
-static inline struct slice trim_value(const char *at, size_t len)
+/* Nearly always one space before and none behind. A value has no control but the tab. */
+static inline struct slice trim_value(const char *at, const char *end)
 {
-    const char *end = at + len;
-    while (at < end && is_blank(*at))
+    while (at < end && (unsigned char)*at <= ' ')
         at++;
-    while (at < end && is_blank(end[-1]))
+    while (at < end && (unsigned char)end[-1] <= ' ')
         end--;
     return (struct slice){at, (size_t)(end - at)};
 }
 
-/* Cuts one "name: value CRLF" off the front of *rest. */
-static enum err cut_field(struct slice *rest, enum field_id *id, struct slice *name,
-                          struct slice *value)
+/* Reads one "name: value CRLF". Returns what follows, or NULL when it is none. */
+static inline const char *read_field(const char *at, const char *end, struct header *to)
 {
-    size_t len;
-    *name = (struct slice){rest->at, find_colon(*rest)};
-    *id = field_find(*name);
-    if (*id == FIELD_OTHER && (name->len == rest->len || !field_is_token(*name)))
-        return name_error(*rest);
-    struct slice after = slice_from(*rest, name->len + 1);
-    TRY(value_len(after, &len));
-    *value = trim_value(after.at, len);
-    *rest = slice_from(after, len + 2);
-    return ERR_OK;
-}
-
-/* headers_append() without the call: half of a line's cost would be its. */
-static inline void store(struct headers *h, enum field_id id, struct slice name, struct slice value)
-{
-    struct header *to = &h->at[h->count++];
-    to->name = name;
-    to->value = value;
-    to->id = (uint16_t)id;
-    to->hop = field_row(id)->traits & FIELD_HOP;
-    to->dead = false;
-    h->known |= (uint64_t)1 << id;
+    const char *colon = scan_find(at, end, ':');
+    struct slice name = {at, (size_t)(colon - at)};
+    enum field_id id = field_find(name);
+    if (id == FIELD_OTHER && (colon == end || !field_is_token(name)))
+        return NULL;
+    const char *crlf = scan_find_bad(colon + 1, end);
+    if (end - crlf < 2 || memcmp(crlf, "\r\n", 2) != 0)
+        return NULL;
+    *to = (struct header){name, trim_value(colon + 1, crlf), (uint16_t)id, field_is_hop(id), false};
+    return crlf + 2;
 }
 
 static void note_field(struct h1_fields *f, enum field_id id, struct slice value)
@@ -269,21 +250,27 @@ static enum err apply_connection(struct h1_fields *f)
     return ERR_OK;
 }
 
+/* Appends without headers_append(): half of a line's cost would be its. */
 enum err h1_fields_parse(struct slice lines, struct arena *a, const struct stream_limits *l,
                          struct h1_fields *f)
 {
-    while (lines.len > 2 || !slice_eq(lines, SLICE("\r\n"))) {
-        enum field_id id;
-        struct slice name, value;
-        if (lines.len == 0)
+    struct headers *h = f->headers;
+    const char *at = lines.at, *end = at + lines.len;
+    while (end - at != 2 || memcmp(at, "\r\n", 2) != 0) {
+        if (at == end)
             return ERR_BAD_HEADER;
-        if (f->headers->count >= l->header_count)
+        if (h->count >= l->header_count)
             return ERR_TOO_MANY_HEADERS;
-        TRY(cut_field(&lines, &id, &name, &value));
-        if (f->headers->count == f->headers->cap)
-            TRY(headers_reserve(f->headers, a, 1));
-        store(f->headers, id, name, value);
-        note_field(f, id, value);
+        if (h->count == h->cap)
+            TRY(headers_reserve(h, a, 1));
+        struct header *to = &h->at[h->count];
+        const char *next = read_field(at, end, to);
+        if (!next)
+            return field_error(at, end);
+        at = next;
+        h->count++;
+        h->known |= (uint64_t)1 << to->id;
+        note_field(f, (enum field_id)to->id, to->value);
     }
     return f->connection_lines ? apply_connection(f) : ERR_OK;
 }

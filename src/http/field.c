@@ -1,11 +1,12 @@
 /* field.c - the table of known field names and its lookup; tokens, values, lists, parameters.
  *
- * Names are found through a hash of their length and three of their letters into an index that is
- * built from field.def once per process; the comparison that follows takes eight bytes at a
- * time. A lookup costs about 30 instructions, whether the name is known or not. */
+ * Names are found through a perfect hash of their length and four of their letters into an index
+ * that is built from field.def once per process; the comparison that follows takes eight bytes at a
+ * time. A lookup costs about 45 instructions, whether the name is known or not. */
 // SPDX-License-Identifier: Apache-2.0
 #include "http/field.h"
 #include "base/assert.h"
+#include "base/scan.h"
 #include "http/nocase.h"
 #include <pthread.h>
 
@@ -28,7 +29,9 @@ _Static_assert(FIELD_COUNT <= 64, "struct headers keeps one bit per known field"
 
 enum { INDEX_SLOTS = 256, NAME_MAX_BYTES = 32 };
 
+/* Each slot has one name at most: index_build() looks for factors that make it so. */
 static uint8_t name_index[INDEX_SLOTS]; /* enum field_id, FIELD_OTHER: free */
+static uint32_t name_factor;
 static pthread_once_t index_once = PTHREAD_ONCE_INIT;
 static bool index_ready; /* atomic: spares the hot path the call of pthread_once() */
 
@@ -38,43 +41,56 @@ const struct field_row *field_row(enum field_id id)
     return &rows[id];
 }
 
+bool field_is_hop(enum field_id id)
+{
+    return field_row(id)->traits & HOP;
+}
+
 /* Bit 0x20 set makes letters lower case and maps only bytes that are no token characters onto
  * others, so it is good enough for hashing. */
 static inline unsigned name_hash(const char *at, size_t len)
 {
-    unsigned first = (unsigned char)at[0] | 0x20, last = (unsigned char)at[len - 1] | 0x20;
-    unsigned mid = (unsigned char)at[len / 2] | 0x20;
-    unsigned h =
-        (unsigned)len * 0x9e3779b1u + first * 0x85ebca6bu + last * 0xc2b2ae35u + mid * 0x27d4eb2fu;
-    return h >> 24;
+    uint32_t first = (unsigned char)at[0], second = (unsigned char)at[len / 2];
+    uint32_t third = (unsigned char)at[len * 3 / 4], last = (unsigned char)at[len - 1];
+    uint32_t letters = first | second << 8 | third << 16 | last << 24;
+    return ((letters | 0x20202020) + (uint32_t)len * name_factor) * name_factor >> 24;
+}
+
+static bool index_fill(void)
+{
+    memset(name_index, FIELD_OTHER, sizeof name_index);
+    for (unsigned id = 1; id < FIELD_COUNT; id++) {
+        struct slice name = rows[id].lower;
+        ASSERT(name.len > 0 && name.len <= NAME_MAX_BYTES);
+        uint8_t *slot = &name_index[name_hash(name.at, name.len)];
+        if (*slot != FIELD_OTHER)
+            return false;
+        *slot = (uint8_t)id;
+    }
+    return true;
 }
 
 static void index_build(void)
 {
-    for (unsigned id = 1; id < FIELD_COUNT; id++) {
-        struct slice name = rows[id].lower;
-        ASSERT(name.len > 0 && name.len <= NAME_MAX_BYTES);
-        unsigned slot = name_hash(name.at, name.len);
-        while (name_index[slot] != FIELD_OTHER)
-            slot = (slot + 1) % INDEX_SLOTS;
-        name_index[slot] = (uint8_t)id;
+    int tries = 0;
+    name_factor = 0x9e3779b1u; /* any odd number to begin with; some hundred tries are usual */
+    while (!index_fill()) {
+        name_factor = name_factor * 0x85ebca6bu + 2;
+        ASSERT(++tries < 100000); /* two rows with the same length and letters? */
     }
     __atomic_store_n(&index_ready, true, __ATOMIC_RELEASE);
 }
 
 enum field_id field_find(struct slice name)
 {
-    if (name.len == 0 || name.len > NAME_MAX_BYTES)
+    if (name.len - 1 >= NAME_MAX_BYTES)
         return FIELD_OTHER;
     if (!__atomic_load_n(&index_ready, __ATOMIC_ACQUIRE))
         pthread_once(&index_once, index_build);
-    for (unsigned slot = name_hash(name.at, name.len);; slot = (slot + 1) % INDEX_SLOTS) {
-        unsigned id = name_index[slot];
-        if (id == FIELD_OTHER)
-            return FIELD_OTHER;
-        if (rows[id].lower.len == name.len && nocase_eq(rows[id].lower.at, name.at, name.len))
-            return (enum field_id)id;
-    }
+    unsigned id = name_index[name_hash(name.at, name.len)];
+    const struct slice *lower = &rows[id].lower;
+    return lower->len == name.len && nocase_eq(lower->at, name.at, name.len) ? (enum field_id)id
+                                                                             : FIELD_OTHER;
 }
 
 #define T 1 /* tchar, RFC 9110 5.6.2 */
@@ -100,12 +116,8 @@ bool field_is_token(struct slice s)
 
 bool field_value_valid(struct slice s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
+    const char *end = s.at + s.len;
+    return s.len == 0 || scan_find_bad(s.at, end) == end;
 }
 
 /* Length of the part before the first `sep` that is not inside a quoted string. */

@@ -22,6 +22,7 @@ struct field_row {
 };
 
 const struct field_row *field_row(enum field_id id);
+bool field_is_hop(enum field_id id);
 enum field_id field_find(struct slice name); /* any letter case; FIELD_OTHER when unknown */
 
 bool field_is_tchar(unsigned char c);

@@ -43,8 +43,9 @@ static inline bool nocase_eq(const char *lower, const char *any, size_t len)
 {
     if (len < 8)
         return nocase_eq_short(lower, any, len);
-    uint64_t diff = nocase_diff(nocase_word(lower + len - 8), nocase_word(any + len - 8));
-    for (size_t i = 0; i + 8 < len; i += 8)
+    uint64_t diff = nocase_diff(nocase_word(lower), nocase_word(any)) |
+                    nocase_diff(nocase_word(lower + len - 8), nocase_word(any + len - 8));
+    for (size_t i = 8; i + 8 < len; i += 8) /* few names have more than 16 bytes */
         diff |= nocase_diff(nocase_word(lower + i), nocase_word(any + i));
     return diff == 0;
 }
