@@ -433,6 +433,18 @@ static inline void rig_connect(struct loop *l, struct io_op *op, const struct so
     assert_true(io_backend_sim.sock_open(l, op->sock, op->sock->fd));
 }
 
+/* A test that failed before left its servers' state behind. */
+static inline void rig_servers_forget(void)
+{
+    const struct upstreams_conf *u = rig.config.conf->upstreams;
+    for (uint32_t i = 0; i < u->count; i++)
+        for (uint32_t k = 0; k < u->list[i]->server_count; k++) {
+            struct server_shared *s = u->list[i]->servers[k].shared;
+            s->ejected_until_ms = s->in_flight = s->conns = s->fails_in_a_row = s->eject_count = 0;
+            s->failures_total = s->last_error = 0;
+        }
+}
+
 /* --- begin and end ---------------------------------------------------------------------------- */
 
 static inline void rig_start_with(const char *config, size_t buffers_bytes)
@@ -451,6 +463,7 @@ static inline void rig_start_with(const char *config, size_t buffers_bytes)
     for (int i = 0; i < RIG_SERVERS; i++)
         rig_server_open(i);
     test_config_need(&rig.config, config);
+    rig_servers_forget();
     worker_install(&rig.w, rig.config.conf);
     worker_point_add(&rig.w, &rig.point, rig.config.conf->proxy->listens[0]->key);
     struct addr client;
@@ -500,7 +513,8 @@ static inline void rig_named_hops(struct headers *h, struct slice options)
     struct slice option;
     while (field_list_next(&options, &option))
         HEADER_EACH (it, h)
-            it->hop |= it->id == FIELD_OTHER && slice_eq_nocase(it->name, option);
+            if (it->id == FIELD_OTHER && slice_eq_nocase(it->name, option))
+                it->hop = h->hops_named = true;
 }
 
 static inline void rig_request_field(struct message *m, struct slice name, struct slice value)

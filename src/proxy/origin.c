@@ -72,8 +72,7 @@ static enum outcome origin_broke(struct exchange *x, enum err e)
 {
     if (stale_again(x, e)) {
         x->err = e; /* for lease_give(), and the log if nothing better comes */
-        origin_release(x, LEASE_UNUSED);
-        x->lease.fresh_only = true;
+        origin_release(x, LEASE_UNUSED); /* from now on the lease takes no idle connection */
         return RETRY;
     }
     if (!retry_allowed(x))

@@ -61,7 +61,7 @@ static void redirect_sends_elsewhere(void **state)
 {
     (void)state;
     rig_start(SITE("redirect 301 https://$host$uri\nroute /old { redirect /new }"));
-    rig_request("GET /a?b=c | Host: A.test:80");
+    rig_request("GET /a?b=c | Host: a.test:80");
     rig_expect(301);
     rig_expect_head(&rig.client, "Location: https://a.test/a?b=c");
     assert_int_equal(rig.client.body_len, 0);
