@@ -11,8 +11,8 @@
 static enum err local_push(struct exchange *x, struct body *b)
 {
     struct slice *rest = &x->local_rest;
-    struct buf *buf =
-        buf_take_reserve(&x->worker->loop.bufs, rest->len > BUF_SMALL_BYTES ? BUF_LARGE : BUF_SMALL);
+    struct buf *buf = buf_take_reserve(&x->worker->loop.bufs,
+                                       rest->len > BUF_SMALL_BYTES ? BUF_LARGE : BUF_SMALL);
     if (!buf)
         return ERR_NO_BUFFERS;
     buf->len = (uint32_t)(rest->len < buf->cap ? rest->len : buf->cap);

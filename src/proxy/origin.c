@@ -71,7 +71,7 @@ static bool stale_again(struct exchange *x, enum err e)
 static enum outcome origin_broke(struct exchange *x, enum err e)
 {
     if (stale_again(x, e)) {
-        x->err = e; /* for lease_give(), and the log if nothing better comes */
+        x->err = e;                      /* for lease_give(), and the log if nothing better comes */
         origin_release(x, LEASE_UNUSED); /* from now on the lease takes no idle connection */
         return RETRY;
     }
