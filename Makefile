@@ -4,6 +4,7 @@
 # make fuzz      runs each fuzzer for FUZZ_SECONDS  make bench    compares with nginx and haproxy
 # make sim       whole workers on a simulated network, SEEDS=n, T="-s FIRST -t"
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
+# make soak      mixed load while everything changes, SOAK_SECONDS=120
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
 #
@@ -115,6 +116,8 @@ http: $(B)/weir
 asan tsan:
 	@$(MAKE) --no-print-directory -j2 V=$@ unit
 	@$(MAKE) --no-print-directory -j2 V=$@ sim
+soak: $(B)/weir
+	@/usr/bin/python3 tests/soak/soak.py $(B)/weir
 failtest:
 	@$(MAKE) --no-print-directory -j2 V=asan build/asan/weir build/asan/shim.so
 	@/usr/bin/python3 tests/fail/failtest.py build/asan/weir build/asan/shim.so
@@ -173,7 +176,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http failtest bench asan tsan layers fuzz fuzz-run format format-check docs \
-        install uninstall clean FORCE
+.PHONY: all run test check unit sim http soak failtest bench asan tsan layers fuzz fuzz-run \
+        format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

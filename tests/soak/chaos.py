@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to weir and its servers while clients are at work: reloads good and bad, logs that are rotated,
+servers that die and come back, and, when weir has a worker process, its death."""
+import os
+import random
+import signal
+import time
+
+import config
+from kit import get, weir_cli, wait_until
+from kit.client import Closed
+from kit.tools import children
+
+RELOAD_EACH_S, DEATH_EACH_S, KILL_EACH_S = 0.5, 9.0, 4.0
+KILLS_FROM = 0.75  # of the run
+
+
+class Chaos:
+    def __init__(self, weir, app, seed):
+        self.weir, self.app, self.seed = weir, app, seed
+        self.rand = random.Random(seed)
+        self.generation = 0
+        self.done = {"reloads": 0, "refused": 0, "deaths": 0, "kills": 0}
+        self.events = []      # (time, "death" or "kill")
+        self.broken = []      # promises
+        self.backs = []       # (time of a kill)
+        self.returns = []     # (when, server) that is down
+
+    # -- reloads
+
+    def serving(self):
+        try:
+            return get(self.weir.port, "/generation").text
+        except (OSError, Closed) as e:
+            return repr(e)
+
+    def reload(self, text, code):
+        self.weir.write(text)
+        done = weir_cli("reload", "-c", self.weir.config, seconds=60)
+        if done.returncode != code:
+            self.broken.append(f"reload {self.generation}: exit code {done.returncode}, not {code}: "
+                               f"{done.stderr[-300:]}")
+        if self.serving() != str(self.generation):
+            self.broken.append(f"after reload {self.generation} {self.serving()} is served")
+
+    def reload_good(self, text=None):
+        self.generation += 1
+        self.reload(text or config.changed(self.generation, self.seed), 0)
+        self.done["reloads"] += 1
+
+    def reload_bad(self):
+        self.reload(config.broken(self.generation, self.seed), 3)
+        self.done["refused"] += 1
+
+    def rotate(self):
+        for path in self.weir.dir.glob("access-*.log"):
+            path.rename(f"{path}.old")
+        self.weir.send_signal(signal.SIGUSR1)
+
+    # -- servers
+
+    def death(self):
+        server = self.rand.choice(self.app)
+        self.events.append((time.monotonic(), "death"))
+        server.die()
+        self.done["deaths"] += 1
+        self.returns.append((time.monotonic() + self.rand.uniform(0.5, 2.5), server))
+
+    def resurrect(self, everybody=False):
+        for due, server in list(self.returns):
+            if everybody or time.monotonic() >= due:
+                server.start()
+                server.wait_up()
+                self.returns.remove((due, server))
+
+    # -- the worker process
+
+    def worker(self):
+        """Its pid; None when weir is a single process."""
+        return next(iter(children(self.weir.pid)), None)
+
+    def kill(self):
+        pid = self.worker()
+        if pid is None:
+            return
+        self.events.append((time.monotonic(), "kill"))
+        os.kill(pid, signal.SIGKILL)
+        self.done["kills"] += 1
+        try:
+            wait_until(lambda: self.worker() not in (None, pid) and
+                       self.serving() == str(self.generation), 10, "another worker process")
+        except AssertionError as e:
+            self.broken.append(f"after a kill: {e}")
+
+    # -- the run
+
+    def one(self):
+        dice = self.rand.random()
+        if dice < 0.12:
+            self.reload_bad()
+        elif dice < 0.2:
+            self.rotate()
+        else:
+            self.reload_good()
+
+    def run(self, seconds):
+        began = time.monotonic()
+        next_reload, next_death = began + 3, began + 6
+        next_kill = began + seconds * KILLS_FROM
+        while (now := time.monotonic()) < began + seconds:
+            self.resurrect()
+            if now >= next_kill:
+                self.kill()
+                next_kill = time.monotonic() + KILL_EACH_S
+            elif now >= next_death and not self.returns:
+                self.death()
+                next_death = now + DEATH_EACH_S
+            elif now >= next_reload:
+                self.one()
+                next_reload = now + RELOAD_EACH_S
+            time.sleep(0.05)
+        self.resurrect(True)

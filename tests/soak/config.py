@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations for reloads: what the clients rely on stays, everything else changes by dice."""
+import random
+
+TEXT = """workers 2
+listen @listen@
+{second}admin @admin@
+{logs}{limits}
+upstream app {{
+    balance {balance}
+    keepalive {keepalive}
+    eject after=3 for=1s
+{servers}}}
+upstream steady {{
+    server @steady1@
+    server @steady2@ weight={weight}
+}}
+upstream bulk {{ server @bulk@ }}
+site * {{
+    proxy app
+    response set X-Generation {generation}
+    route = /generation {{ respond 200 {generation} }}
+    route /s strip {{ proxy steady }}
+    route /bulk {{ proxy bulk }}
+{routes}}}
+{sites}"""
+
+LOGS = ("log access off\n", "log access json to=@dir@/access-a.log\n",
+        "log access common to=@dir@/access-b.log\n",
+        'log access "$client_ip $uri $status" to=@dir@/access-c.log\n')
+LIMITS = ("", "body max=50M queue=64k\n", "timeout keepalive=2m read=90s\nbody max=20M\n",
+          "timeout client_send=1m first_byte=50s\nbuffers 64M\n")
+BALANCE = ("two_choices", "round_robin", "least_conn", "hash $path bound=150%")
+KEEPALIVE = ("1000", "64 idle=20s", "8", "200 idle=5s")
+BROKEN = ("site x { proxy nowhere }\n", "listen nonsense:nonsense\n", "site y {\n", "retrry 3\n",
+          'site z.test { respond 200\ntest "t" { GET /; expect status 404 } }\n')
+
+
+def plain(generation=0):
+    """The first one, and the last: so that both ends can be compared."""
+    servers = "".join(f"    server @app{i}@\n" for i in (1, 2, 3))
+    return TEXT.format(second="listen 127.0.0.1:@second@\n", logs=LOGS[0], limits="", weight=1,
+                       balance=BALANCE[0], keepalive=KEEPALIVE[0], servers=servers,
+                       generation=generation, routes="", sites="")
+
+
+def changed(generation, seed):
+    rand = random.Random(f"{seed} {generation}")
+    servers = "".join(f"    server @app{i}@ weight={rand.randint(1, 3)}{rand.choice(('', ' max_conns=200'))}\n"
+                      for i in (1, 2, 3))
+    routes = "".join(f"    route /extra{i} {{ respond 20{i % 3} }}\n" for i in range(rand.randint(0, 8)))
+    sites = "".join(f"site s{rand.randint(1, 999)}-{i}.test {{ proxy steady }}\n"
+                    for i in range(rand.randint(0, 20)))
+    second = "listen 127.0.0.1:@second@\n" if generation // 3 % 2 == 0 else ""
+    second += "listen 127.0.0.1:@third@\n" if generation % 2 else ""
+    return TEXT.format(second=second, logs=rand.choice(LOGS), limits=rand.choice(LIMITS),
+                       weight=rand.randint(1, 3), balance=rand.choice(BALANCE),
+                       keepalive=rand.choice(KEEPALIVE), servers=servers, generation=generation,
+                       routes=routes, sites=sites)
+
+
+def broken(generation, seed):
+    return changed(generation, seed) + random.Random(generation).choice(BROKEN)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""wrk, h2load and curl as clients, in short runs one after the other, in threads. They cannot tell answers
+apart, but they are not ours: other code, other habits."""
+import re
+import subprocess
+import threading
+import time
+
+from clients import Tally, Trouble
+from words import due
+
+RUN_S = 6
+THROTTLE = "function delay() return 15 end\n"  # wrk would take the machine for itself
+
+
+class Program(threading.Thread):
+    kind = ""
+
+    def __init__(self, world):
+        super().__init__(daemon=True)
+        self.world, self.tally, self.sequence = world, Tally(self.kind), 0
+
+    def run(self):
+        while not self.world.stop.is_set():
+            self.began = time.monotonic()
+            self.once()
+        self.tally.issued[self.kind] = self.sequence
+
+    def call(self, *argv):
+        done = subprocess.run([str(a) for a in argv], capture_output=True, timeout=120,
+                              stdin=subprocess.DEVNULL)
+        return done.stdout, done.stdout.decode("latin-1") + done.stderr.decode("latin-1")
+
+    def trouble(self, what, method="GET", **more):
+        self.tally.troubles.append(Trouble(self.kind, "", what, self.began, time.monotonic(),
+                                           method, **more))
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.world.port}{path}"
+
+
+def number(pattern, text):
+    found = re.search(pattern, text)
+    return int(found.group(1)) if found else 0
+
+
+class Wrk(Program):
+    kind = "wrk"
+
+    def once(self):
+        script = f"{self.world.dir}/throttle.lua"
+        with open(script, "w") as f:
+            f.write(THROTTLE)
+        _, text = self.call("wrk", "-t1", "-c16", f"-d{RUN_S}s", "-s", script, self.url("/bulk"))
+        if "requests in" not in text:
+            self.trouble(f"wrk: {text[-300:]}", is_wrong=True)
+        self.tally.counts["answers"] += number(r"(\d+) requests in", text)
+        self.tally.counts["cut"] += 16  # what may be under way when it ends
+        errors = re.search(r"(Socket errors: .*|Non-2xx.*)", text)
+        if errors:
+            self.trouble(errors.group(1))
+
+
+class H2load(Program):
+    kind = "h2load"
+
+    def once(self):
+        count = 100 * RUN_S
+        _, text = self.call("h2load", "--h1", "-n", count, "-c", 10, "--rps", 10,
+                            self.url("/bulk"))
+        done = number(r"(\d+) succeeded", text)
+        self.tally.counts["answers"] += done
+        if done != count:
+            line = re.search(r"requests: .*", text)
+            self.trouble(line.group(0) if line else text[-300:])
+
+
+class Curl(Program):
+    """Three answers over one connection; then a body that is large enough for Expect: 100-continue."""
+    kind = "curl"
+
+    def next_id(self):
+        self.sequence += 1
+        return f"curl-{self.sequence}"
+
+    def expect(self, argv, body, count, method):
+        out, text = self.call("curl", "-sS", "-m", 30, *argv)
+        if out == body:
+            self.tally.counts["answers"] += count
+        else:
+            self.trouble(f"curl: {len(out)} bytes, not {len(body)}: {text[-200:]!r}", method,
+                         is_partial=bool(out))
+
+    def once(self):
+        ids = [self.next_id() for _ in range(3)]
+        self.expect([self.url(f"/e/{i}/30000") for i in ids],
+                    b"".join(due(i, 30000) for i in ids), 3, "GET")
+        self.began = time.monotonic()
+        posted = self.next_id()
+        path = f"{self.world.dir}/curl-body"
+        with open(path, "wb") as f:
+            f.write(due(posted, 1500000))
+        self.expect(["-H", "Content-Type: x/y", "--data-binary", f"@{path}",
+                     self.url(f"/p/{posted}/1500000")], b"ok 1500000", 1, "POST")
+        self.world.stop.wait(0.2)
+
+
+PROGRAMS = (Wrk, H2load, Curl)

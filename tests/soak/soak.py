@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""make soak: weir under mixed load while everything around it changes; see README.md.
+
+    soak.py BINARY        SOAK_SECONDS=120  SOAK_SEED=1  SOAK_KEEP=1 leaves the folder with all logs
+"""
+import dataclasses
+import multiprocessing
+import os
+import pathlib
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "http")]
+os.environ["WEIR_BIN"] = str(pathlib.Path(sys.argv[1]).resolve())
+import config  # noqa: E402
+import verdict  # noqa: E402
+from chaos import KILLS_FROM, Chaos  # noqa: E402
+from clients import KINDS, run_kind  # noqa: E402
+from kit import Weir, free_port, wait_until  # noqa: E402
+from programs import PROGRAMS  # noqa: E402
+from servers import Bulk, Server  # noqa: E402
+
+SECONDS = float(os.environ.get("SOAK_SECONDS") or 120)
+SEED = os.environ.get("SOAK_SEED", "1")
+GROWTH_KB, GROWTH = 2048, 0.10   # of memory, that is taken for flat
+SETTLE_S = 30
+
+
+@dataclasses.dataclass
+class World:
+    """What clients need to know."""
+    dir: str
+    port: int
+    second_port: int
+    seconds: float
+    stop: object
+
+
+# ---- weir, from outside
+
+def proc(pids, what):
+    """Sum over processes: 'fds', 'threads' or 'kb'."""
+    total = 0
+    for pid in pids:
+        try:
+            if what == "fds":
+                total += len(os.listdir(f"/proc/{pid}/fd"))
+            elif what == "threads":
+                total += len(os.listdir(f"/proc/{pid}/task"))
+            else:
+                status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                total += int(status.split("VmRSS:")[1].split()[0])
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            pass
+    return total
+
+
+class Sampler(threading.Thread):
+    """Memory, twice a second."""
+
+    def __init__(self, weir, stop):
+        super().__init__(daemon=True)
+        self.weir, self.stop, self.samples, self.began = weir, stop, [], time.monotonic()
+
+    def run(self):
+        while not self.stop.wait(0.5):
+            self.samples.append((time.monotonic() - self.began, proc(self.weir.processes(), "kb")))
+
+    def median_kb(self, since, until):
+        inside = [kb for at, kb in self.samples if since <= at < until]
+        return int(statistics.median(inside)) if inside else 0
+
+
+def idle_descriptors(weir):
+    """Descriptors without those of idle connections to servers, which may stay."""
+    kept = weir.status()["connections"]["to_servers"]
+    time.sleep(0.3)  # the connection that asked
+    return proc(weir.processes(), "fds") - kept
+
+
+def gauges(weir):
+    """Those that have to be 0 when nobody is there."""
+    status, metrics = weir.status(), weir.metrics()
+    found = {n: int(v) for n, v in metrics.items() if v and n in (
+        "weir_connections_open", "weir_connections_idle", "weir_requests_active",
+        "weir_tunnels_open", "weir_buffer_bytes")}
+    busy = status["connections"]["to_servers"] - status["connections"]["to_servers_idle"]
+    snapshots = status["config"]["snapshots_alive"]
+    return found | ({"servers in use": busy} if busy else {}) | \
+        ({"snapshots": snapshots} if snapshots != 1 else {})
+
+
+# ---- the run
+
+class Soak:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.app = [Server(f"app{i}", folder) for i in (1, 2, 3)]
+        self.steady = [Server(f"steady{i}", folder) for i in (1, 2)]
+        for s in self.app + self.steady:
+            s.wait_up()
+        self.bulk = Bulk(folder)
+        names = {s.name: s for s in self.app + self.steady}
+        self.weir = Weir(config.plain(), bulk=self.bulk, second=free_port(), third=free_port(),
+                         **names)
+        self.stop = multiprocessing.Event()
+        self.world = World(folder, self.weir.port, self.weir.names["second"], SECONDS, self.stop)
+        self.chaos = Chaos(self.weir, self.app, SEED)
+        self.broken = []
+
+    def clients_start(self):
+        self.results = multiprocessing.Queue()
+        self.processes = [multiprocessing.Process(target=run_kind, daemon=True,
+                                                  args=(kind, self.world, self.results))
+                          for kind in KINDS]
+        for p in self.processes:
+            p.start()
+        self.programs = [program(self.world) for program in PROGRAMS]
+        for p in self.programs:
+            p.start()
+
+    def clients_end(self):
+        self.stop.set()
+        tallies = [self.results.get(timeout=90) for _ in self.processes]
+        for p in self.processes:
+            p.join(30)
+        for p in self.programs:
+            p.join(90)
+        return tallies + [p.tally for p in self.programs]
+
+    def run(self):
+        self.first = {w: proc(self.weir.processes(), w) for w in ("threads", "kb")}
+        self.first["fds"] = idle_descriptors(self.weir)
+        self.sampler = Sampler(self.weir, self.stop)
+        self.sampler.start()
+        self.clients_start()
+        self.chaos.run(SECONDS)
+        self.tallies = self.clients_end()
+        self.chaos.reload_good(config.plain(self.chaos.generation + 1))
+        self.settle()
+        self.compare()
+
+    def settle(self):
+        try:
+            wait_until(lambda: not gauges(self.weir), SETTLE_S)
+        except AssertionError:
+            self.broken.append(f"{SETTLE_S} s after the last client: {gauges(self.weir)}")
+        self.last = {w: proc(self.weir.processes(), w) for w in ("threads", "kb")}
+        self.last["fds"] = idle_descriptors(self.weir)
+
+    def compare(self):
+        self.books = verdict.Books(self.folder, self.tallies)
+        self.bulk_requests = self.bulk.requests()
+        self.excused, troubles = verdict.judge(self.tallies, self.chaos.events)
+        self.write_details()
+        self.broken += troubles + self.chaos.broken + list(self.books.check())
+        self.broken += verdict.check_bulk(self.tallies, self.bulk_requests)
+        for word in ("fds", "threads"):
+            if self.first[word] != self.last[word]:
+                self.broken.append(f"{word}: {self.first[word]} before, {self.last[word]} after")
+        self.warm = self.sampler.median_kb(SECONDS * 0.15, SECONDS * 0.35)
+        self.late = self.sampler.median_kb(SECONDS * (KILLS_FROM - 0.2), SECONDS * KILLS_FROM)
+        if self.late > self.warm * (1 + GROWTH) + GROWTH_KB:
+            self.broken.append(f"memory grew from {self.warm} KB to {self.late} KB")
+
+    def end(self):
+        self.stop.set()
+        try:
+            self.weir.stop(seconds=60)
+        except AssertionError as e:
+            self.broken.append(str(e))
+        for s in self.app + self.steady:
+            s.die()
+        self.bulk.close()
+
+    # -- the report
+
+    def sum(self, word, kinds=None):
+        return sum(t.counts[word] for t in self.tallies if not kinds or t.kind in kinds)
+
+    def gap_ms(self):
+        """The longest time after a kill until a new connection was served."""
+        good = sorted(at for t in self.tallies for at in t.good_at)
+        gaps = [min((g for g in good if g > at), default=at + 99) - at
+                for at, what in self.chaos.events if what == "kill"]
+        return max(gaps, default=0) * 1000
+
+    def rows(self):
+        done, bulk = self.chaos.done, ("wrk", "h2load")
+        long_lived = [age for t in self.tallies if t.kind in ("keep", "tunnel") for age in t.ages
+                      if age > SECONDS * 0.9]
+        yield "answers checked byte by byte", f"{self.sum('answers') - self.sum('answers', bulk):,}, " \
+            f"{self.sum('bytes') >> 20} MB down, {self.sum('posted') >> 20} MB up"
+        yield "answers to wrk and h2load", f"{self.sum('answers', bulk):,}, " \
+            f"their server counts {self.bulk_requests:,}"
+        yield "echoes through tunnels", f"{self.sum('echoes'):,}"
+        yield "clients that vanished", f"{self.sum('gone'):,}"
+        yield "reloads", f"{done['reloads']}, and {done['refused']} that had to be refused"
+        yield "servers that died", f"{done['deaths']}; requests sent to another one: " \
+            f"{self.books.retried()}"
+        yield "worker processes killed", f"{done['kills']}" + (
+            f"; served again after {self.gap_ms():.0f} ms at most" if done["kills"] else "")
+        yield "requests lost with a killed process, with a dead server", \
+            f"{self.excused['kill']}, {self.excused['death']}"
+        yield "keep-alive connections and tunnels open all the time", f"{len(long_lived)}"
+        yield "descriptors, threads before and after", \
+            f"{self.first['fds']} and {self.last['fds']}, " \
+            f"{self.first['threads']} and {self.last['threads']}"
+        yield "memory when warm, later", f"{self.warm / 1024:.1f} MB, {self.late / 1024:.1f} MB"
+        yield "**broken promises**", f"**{len(self.broken)}**"
+
+    def write_details(self):
+        """All troubles, excused or not, and memory over time, beside the journals."""
+        with open(self.folder / "memory", "w") as f:
+            f.writelines(f"{at:.1f} s {kb} KB\n" for at, kb in self.sampler.samples)
+        with open(self.folder / "troubles", "w") as f:
+            for t in sorted((t for tally in self.tallies for t in tally.troubles),
+                            key=lambda t: t.began):
+                print(verdict.excuse(t, self.chaos.events) or "BROKEN", t, file=f)
+
+    def report(self):
+        print(f"| `make soak` | {SECONDS:.0f} s, 2 workers |\n|---|---|")
+        for name, value in self.rows():
+            print(f"| {name} | {value} |")
+        for line in self.broken[:40]:
+            print(f"BROKEN {line}")
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="weir-soak-")
+    soak = Soak(folder)
+    try:
+        soak.run()
+    finally:
+        stderr = soak.weir.stderr
+        pathlib.Path(folder, "weir-stderr").write_text(stderr)
+        soak.end()
+    soak.report()
+    if os.environ.get("SOAK_KEEP") or soak.broken:
+        print(f"logs and journals are in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return 1 if soak.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
