@@ -139,6 +139,9 @@ class Field:
     def argv_relay(self, port):
         return [str(ROOT / "build/relay"), str(port), str(self.origin)]
 
+    def argv_relay_splice(self, port):
+        return [*self.argv_relay(port), "splice"]
+
     def _weir_run(self, name, port, log="off", sites=None):
         sites = sites or f"site * {{ proxy 127.0.0.1:{self.origin} }}"
         text = WEIR.format(port=port, workers=self.workers, log=log, sites=sites)

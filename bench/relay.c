@@ -1,12 +1,15 @@
 /* relay.c - a TCP relay that looks at nothing: the physical limit that weir is compared with.
  *
- *     relay LISTEN_PORT ORIGIN_PORT       one thread, edge-triggered epoll, 64 KB reads
+ *     relay LISTEN_PORT ORIGIN_PORT           one thread, edge-triggered epoll, 64 KB reads
+ *     relay LISTEN_PORT ORIGIN_PORT splice    what the origin sends goes through a pipe, uncopied
  *
  * Each client connection gets one to the origin; bytes go across as they come. */
 // SPDX-License-Identifier: Apache-2.0
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +17,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 65536, EVENTS = 256 };
+enum { CHUNK_BYTES = 65536, PIPE_BYTES = 1 << 20, EVENTS = 256 };
 
 struct end {
     int fd;
     struct end *peer;
     char *held; /* what the other side did not take yet */
     size_t held_at, held_len;
+    int spliced; /* what comes from here goes through the pipe */
+    int pipe[2];
+    size_t piped; /* bytes in it */
     int closed;
 };
 
@@ -43,6 +49,10 @@ static void pair_close(struct end *e)
             continue;
         both[i]->closed = 1;
         close(both[i]->fd);
+        if (both[i]->spliced) {
+            close(both[i]->pipe[0]);
+            close(both[i]->pipe[1]);
+        }
         graves[grave_count++] = both[i];
     }
 }
@@ -92,7 +102,46 @@ static void pump(struct end *from)
     }
 }
 
-static void accept_all(int listener, const struct sockaddr_in *origin)
+/* 1: the pipe is empty, 0: the other side takes no more, -1: broken. */
+static int drain(struct end *from)
+{
+    while (from->piped) {
+        ssize_t n = splice(from->pipe[0], NULL, from->peer->fd, NULL, from->piped,
+                           SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN ? 0 : -1;
+        from->piped -= (size_t)n;
+    }
+    return 1;
+}
+
+static void pump_pipe(struct end *from)
+{
+    for (int state; (state = drain(from)) != 0;) {
+        ssize_t n = state < 0 ? 0
+                              : splice(from->fd, NULL, from->pipe[1], NULL, PIPE_BYTES,
+                                       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            pair_close(from);
+            return;
+        }
+        from->piped = (size_t)n;
+    }
+}
+
+static void pipe_make(struct end *e)
+{
+    if (pipe2(e->pipe, O_NONBLOCK)) {
+        perror("pipe");
+        exit(1);
+    }
+    fcntl(e->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+    e->spliced = 1;
+}
+
+static void accept_all(int listener, const struct sockaddr_in *origin, int spliced)
 {
     for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;) {
         struct end *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
@@ -100,6 +149,8 @@ static void accept_all(int listener, const struct sockaddr_in *origin)
         b->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         a->peer = b;
         b->peer = a;
+        if (spliced)
+            pipe_make(b);
         connect(b->fd, (const struct sockaddr *)origin, sizeof *origin);
         watch(b);
         watch(a);
@@ -108,6 +159,8 @@ static void accept_all(int listener, const struct sockaddr_in *origin)
 
 static void on_event(struct end *e, unsigned events)
 {
+    if (!e->closed && (events & EPOLLOUT) && e->peer->spliced)
+        pump_pipe(e->peer);
     if (!e->closed && (events & EPOLLOUT) && e->held) {
         int done = push(e);
         if (done < 0)
@@ -116,13 +169,15 @@ static void on_event(struct end *e, unsigned events)
             pump(e->peer);
     }
     if (!e->closed && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-        pump(e);
+        e->spliced ? pump_pipe(e) : pump(e);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    int spliced = argc == 4 && strcmp(argv[3], "splice") == 0;
+    if (argc != 3 && !spliced)
         return 2;
+    signal(SIGPIPE, SIG_IGN); /* splice() has no MSG_NOSIGNAL */
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sockaddr_in origin = at;
     at.sin_port = htons((uint16_t)atoi(argv[1]));
@@ -142,7 +197,7 @@ int main(int argc, char **argv)
             if (events[i].data.ptr)
                 on_event(events[i].data.ptr, events[i].events);
             else
-                accept_all(listener, &origin);
+                accept_all(listener, &origin, spliced);
         }
         while (grave_count)
             free(graves[--grave_count]);

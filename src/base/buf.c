@@ -99,6 +99,10 @@ struct buf *buf_take_reserve(struct buf_pool *p, enum buf_size size)
 void buf_free_last(struct buf *b)
 {
     struct buf_pool *p = b->pool;
+    if (b->size == BUF_PIPE) {
+        p->free_pipe(b);
+        return;
+    }
     ASSERT(p->held_bytes >= b->cap);
     p->held_bytes -= b->cap;
     if (ASAN_ON) {

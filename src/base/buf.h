@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum { BUF_SMALL_BYTES = 8192 - 64, BUF_LARGE_BYTES = 65536 + 8192 - 64 };
-enum buf_size { BUF_SMALL, BUF_LARGE };
+enum buf_size { BUF_SMALL, BUF_LARGE, BUF_PIPE /* io/pipe.h: no bytes to look at */ };
 
 struct buf_pool;
 
@@ -27,13 +27,14 @@ struct buf {
 
 struct buf_pool {
     struct buf *free[2];
-    size_t held_bytes;   /* handed out */
-    size_t cached_bytes; /* in the free lists */
-    size_t cap_bytes;    /* limit of held_bytes */
-    size_t peak_bytes;   /* most that was held since the last buf_pool_trim() */
-    size_t usual_bytes;  /* decaying peak of the trims before: what is worth keeping */
-    uint64_t refused;    /* times buf_take() said no */
-    bool starved;        /* refused since the flag was last cleared */
+    size_t held_bytes;                /* handed out */
+    size_t cached_bytes;              /* in the free lists */
+    size_t cap_bytes;                 /* limit of held_bytes */
+    size_t peak_bytes;                /* most that was held since the last buf_pool_trim() */
+    size_t usual_bytes;               /* decaying peak of the trims before: what is worth keeping */
+    uint64_t refused;                 /* times buf_take() said no */
+    void (*free_pipe)(struct buf *b); /* for a BUF_PIPE: its last count is gone */
+    bool starved;                     /* refused since the flag was last cleared */
 };
 
 void buf_pool_init(struct buf_pool *p, size_t cap_bytes);

@@ -67,6 +67,7 @@ static void stream_reset(struct h1_client *h)
     h->stream = (struct stream){.ops = &h1_client_ops,
                                 .loop = loop_of(h),
                                 .conn = h->conn,
+                                .takes_pipes = conn_takes_pipes(h->conn),
                                 .peer_ended = h->conn->eof_seen};
     h->stream.began_ms = began_ms;
     h->out.sent_bytes = h->in.consumed_bytes = 0;

@@ -40,6 +40,9 @@ void h1_in_begin(struct h1_in *in, enum h1_framing framing, uint64_t length);
  * broken: ERR_BODY_TOO_LARGE, or what h1_parse.h says (not mapped for origins). */
 enum err h1_in_body(struct h1_in *in, struct body *b) MUST_CHECK;
 
+/* Asks the connection for more of the body, into a pipe when it is large and nobody looks. */
+void h1_in_recv(const struct h1_in *in, struct conn *c, struct body *b);
+
 /* One message on its way out. Heads and chunk framing are written into `buf`, several of them one
  * after the other; the conn's spans count it. */
 struct h1_out {

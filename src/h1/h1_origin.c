@@ -68,7 +68,7 @@ static void read_body(struct h1_origin *o)
         o->complete = true;
         judge_reusable(o);
     } else if (e == ERR_HOLD) {
-        conn_recv(o->conn);
+        h1_in_recv(&o->in, o->conn, o->stream.body);
     } else if (e != ERR_OVER_LIMIT) {
         stream_fail(o, h1_origin_err(e));
     }
@@ -161,7 +161,7 @@ static void on_want(struct body *b)
     if (o->in.bytes.len)
         task_wake(&o->conn->loop->tasks, &o->pump);
     else
-        conn_recv(o->conn);
+        h1_in_recv(&o->in, o->conn, b);
 }
 
 static void body_bind(struct h1_origin *o)

@@ -205,3 +205,20 @@ enum err h1_in_body(struct h1_in *in, struct body *b)
         body_end(b);
     return e;
 }
+
+/* Chunks are taken apart, and a little is cheaper to copy. */
+static uint64_t unseen_rest(const struct h1_in *in)
+{
+    switch (in->framing) {
+    case H1_LENGTH: return in->left;
+    case H1_RAW: return UINT64_MAX;
+    default: return 0;
+    }
+}
+
+void h1_in_recv(const struct h1_in *in, struct conn *c, struct body *b)
+{
+    uint64_t rest = b->unseen ? unseen_rest(in) : 0;
+    if (rest < PIPE_MIN_BYTES || !conn_recv_pipe(c, &b->pipe, rest))
+        conn_recv(c);
+}

@@ -12,7 +12,7 @@ void body_init(struct body *b, struct task_queue *tasks, struct task *consumer, 
     ASSERT(limit_bytes > 0);
     /* The spans are left as they are: only `count` of them mean anything. */
     b->first = b->count = 0;
-    b->ended = b->starved = false;
+    b->ended = b->starved = b->unseen = false;
     b->err = ERR_OK;
     b->bytes = 0;
     b->limit_bytes = limit_bytes;
@@ -22,6 +22,14 @@ void body_init(struct body *b, struct task_queue *tasks, struct task *consumer, 
     b->consumer = consumer;
     b->want = NULL;
     b->producer = NULL;
+    b->pipe = NULL;
+}
+
+static void drop_pipe(struct body *b)
+{
+    if (b->pipe)
+        buf_drop(b->pipe);
+    b->pipe = NULL;
 }
 
 static inline struct span *span_at(const struct body *b, unsigned i)
@@ -35,6 +43,7 @@ void body_release(struct body *b)
         span_drop(*span_at(b, 0));
         b->first = (uint8_t)((b->first + 1) % BODY_SPANS);
     }
+    drop_pipe(b);
     b->bytes = 0;
     b->want = NULL;
     b->consumer = NULL;
@@ -42,7 +51,8 @@ void body_release(struct body *b)
 
 void body_reopen(struct body *b)
 {
-    b->ended = false;
+    drop_pipe(b);
+    b->ended = b->unseen = false;
     b->err = ERR_OK;
     b->max_bytes = 0;
     b->trailers = NULL;
@@ -105,6 +115,7 @@ void body_end(struct body *b)
     if (b->ended || b->err)
         return;
     b->ended = true;
+    drop_pipe(b);
     wake(b);
 }
 

@@ -20,6 +20,8 @@ struct body {
     bool ended;         /* the end mark is in the queue: nothing is pushed any more */
     bool starved;       /* set by a producer that stopped because it was full: body_take() calls
                          * want() once there is room again */
+    bool unseen;        /* set by who consumes it: nobody looks at the bytes, so that they may stay
+                         * in the kernel: spans may be of `pipe` (io/pipe.h) */
     enum err err;       /* the body is broken off; queued bytes may still be taken */
     size_t bytes;       /* queued now */
     size_t limit_bytes; /* of the queue */
@@ -30,6 +32,7 @@ struct body {
     struct task *consumer;    /* may be NULL */
     void (*want)(struct body *b);
     void *producer;        /* for want() */
+    struct buf *pipe;      /* NULL, or what the producer receives into; counted */
 };
 
 void body_init(struct body *b, struct task_queue *tasks, struct task *consumer,
@@ -52,5 +55,11 @@ bool body_peek(const struct body *b, struct span *out);
 /* Takes at most `max` bytes off the front; len 0 when empty. The span is the caller's. Calls want()
  * when the producer stopped and the queue is half empty now. */
 struct span body_take(struct body *b, size_t max);
+/* Bytes are in the kernel, on their way to the consumer's connection: the producer waits for it. */
+static inline bool body_in_pipe(const struct body *b)
+{
+    return b->pipe && b->pipe->len > 0;
+}
+
 /* Nothing is queued and the end mark has come. */
 bool body_done(const struct body *b);

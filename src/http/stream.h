@@ -54,6 +54,7 @@ struct stream {
     bool blocked;          /* the connection takes no more for now */
     bool reusable;         /* origin side, after both ends: the connection may serve again */
     bool first_byte;       /* origin side: anything was received */
+    bool takes_pipes;      /* what it is given to send may lie in a pipe (io/pipe.h) */
     bool closing;          /* client side: the last exchange of its connection. The user may set it, too,
                             * before the final head: the connection is closed after the answer */
     bool peer_ended;       /* client side: the client ended its side after a whole request; it may

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "io/backend.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -141,7 +142,7 @@ static void try_send(struct loop *l, struct io_sock *s)
 {
     struct io_op *op = s->wr;
     struct msghdr m = {.msg_iov = (struct iovec *)op->iov, .msg_iovlen = op->iov_count};
-    ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
+    ssize_t n = sendmsg(s->fd, &m, op->more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
     if (n < 0 && would_block(errno)) {
         s->writable = false;
         return;
@@ -149,6 +150,51 @@ static void try_send(struct loop *l, struct io_sock *s)
     if (n >= 0)
         s->writable = (size_t)n == iov_bytes(op);
     io_finish(l, op, n < 0 ? -errno : (int)n);
+}
+
+static void start(struct loop *l, struct io_op *op);
+
+/* EAGAIN would not tell a full pipe from a socket without bytes: so the pipe is empty, always. */
+static void try_recv_pipe(struct loop *l, struct io_sock *s)
+{
+    struct io_op *op = s->rd;
+    struct io_pipe *p = io_pipe_of(op->buf);
+    if (p->buf.len > 0) {
+        p->waits = op;
+        return;
+    }
+    ssize_t n = splice(s->fd, NULL, p->wr, NULL, p->recv_max, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n < 0 && would_block(errno)) {
+        s->readable = false;
+        return;
+    }
+    p->buf.len = n > 0 ? (uint32_t)n : 0;
+    io_finish(l, op, n < 0 ? -errno : (int)n);
+}
+
+static void pipe_emptied(struct loop *l, struct io_pipe *p)
+{
+    struct io_op *op = p->waits;
+    p->waits = NULL;
+    p->emptied_ms = l->now_ms;
+    if (op)
+        start(l, op);
+}
+
+static void try_send_pipe(struct loop *l, struct io_sock *s)
+{
+    struct io_op *op = s->wr;
+    struct io_pipe *p = io_pipe_of(op->buf);
+    ssize_t n = splice(p->rd, NULL, s->fd, NULL, p->send_max, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n < 0 && would_block(errno)) {
+        s->writable = false;
+        return;
+    }
+    if (n > 0)
+        p->buf.len -= (uint32_t)n;
+    io_finish(l, op, n < 0 ? -errno : (int)n);
+    if (p->buf.len == 0)
+        pipe_emptied(l, p);
 }
 
 /* -EAGAIN: nobody waits. A connection that its client gave up meanwhile is passed over
@@ -198,6 +244,7 @@ static void try_reading(struct loop *l, struct io_sock *s)
 {
     switch (s->rd->kind) {
     case IO_RECV: try_recv(l, s); break;
+    case IO_RECV_PIPE: try_recv_pipe(l, s); break;
     case IO_ACCEPT: try_accept(l, s); break;
     default: try_poll(l, s->rd); break;
     }
@@ -207,6 +254,7 @@ static void try_writing(struct loop *l, struct io_sock *s)
 {
     switch (s->wr->kind) {
     case IO_SEND: try_send(l, s); break;
+    case IO_SEND_PIPE: try_send_pipe(l, s); break;
     case IO_CONNECT: finish_connect(l, s); break;
     default: try_poll(l, s->wr); break;
     }
@@ -306,6 +354,7 @@ static void wait_events(struct loop *l, int timeout_ms)
 
 const struct io_backend io_backend_epoll = {
     .name = "epoll",
+    .has_pipes = true,
     .open = backend_open,
     .close = backend_close,
     .clock = read_clock,

@@ -87,6 +87,20 @@ void io_send(struct loop *l, struct io_sock *s, struct io_op *op, const struct i
     start_writing(l, s, op, IO_SEND);
 }
 
+void io_recv_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *pipe, size_t max)
+{
+    op->buf = pipe;
+    io_pipe_of(pipe)->recv_max = max;
+    start_reading(l, s, op, IO_RECV_PIPE);
+}
+
+void io_send_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *pipe, size_t len)
+{
+    op->buf = pipe;
+    io_pipe_of(pipe)->send_max = len;
+    start_writing(l, s, op, IO_SEND_PIPE);
+}
+
 void io_accept(struct loop *l, struct io_sock *s, struct io_op *op)
 {
     s->shared = true;
@@ -153,6 +167,8 @@ void io_finish(struct loop *l, struct io_op *op, int res)
         list_remove(&op->starved_link);
         op->starved = false;
     }
+    if (op->kind == IO_RECV_PIPE)
+        io_pipe_of(op->buf)->waits = NULL;
     if (op->sock->rd == op)
         op->sock->rd = NULL;
     else if (op->sock->wr == op)
@@ -227,7 +243,7 @@ void io_settle(struct loop *l)
     struct io_op *next;
     for (struct io_op *op = take_results(l); op; op = next) {
         next = op->next;
-        if (op->kind == IO_SEND)
+        if (op->kind == IO_SEND || op->kind == IO_SEND_PIPE)
             run_done(op);
         else
             queue_result(l, op);

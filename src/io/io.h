@@ -25,7 +25,16 @@ struct io_op;
  * list and is tried again when buffers came back. */
 typedef void io_done(struct io_op *op, int res);
 
-enum io_kind { IO_RECV, IO_SEND, IO_ACCEPT, IO_CONNECT, IO_POLL_IN, IO_POLL_OUT };
+enum io_kind {
+    IO_RECV,
+    IO_SEND,
+    IO_ACCEPT,
+    IO_CONNECT,
+    IO_POLL_IN,
+    IO_POLL_OUT,
+    IO_RECV_PIPE,
+    IO_SEND_PIPE
+};
 
 struct io_op {
     io_done *done; /* set once by the owner before first use */
@@ -35,7 +44,8 @@ struct io_op {
     };
     struct io_sock *sock;
     union {
-        struct buf *buf;         /* IO_RECV: the filled buffer, from done() on the callee's */
+        struct buf *buf;         /* IO_RECV: the filled buffer, from done() on the callee's;
+                                  * IO_RECV_PIPE, IO_SEND_PIPE: the pipe */
         const struct iovec *iov; /* IO_SEND: array and bytes stay valid until done() */
     };
     int res;
@@ -46,6 +56,7 @@ struct io_op {
     bool canceled : 1;
     bool queued : 1;  /* result known, done() not yet run */
     bool starved : 1; /* IO_RECV: waits in loop->starved for a buffer */
+    bool more : 1;    /* IO_SEND: set by the owner; more follows at once: a segment may wait */
 };
 _Static_assert(sizeof(struct io_op) == 48, "every connection has two");
 
@@ -76,6 +87,13 @@ void io_recv(struct loop *l, struct io_sock *s, struct io_op *op);
 /* Starts with an attempt at once; may end with fewer bytes than given. */
 void io_send(struct loop *l, struct io_sock *s, struct io_op *op, const struct iovec *iov,
              int iov_count);
+/* At most `max` bytes into the pipe, once it is empty; the owner keeps its count on it until
+ * done(). The bytes are not looked at by anybody (io/pipe.h). */
+void io_recv_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *pipe,
+                  size_t max);
+/* The first `len` bytes that the pipe holds. */
+void io_send_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *pipe,
+                  size_t len);
 void io_accept(struct loop *l, struct io_sock *s, struct io_op *op);
 /* From the done() of an accept only: one connection more without an op; -EAGAIN when none waits. */
 int io_accept_next(struct loop *l, struct io_sock *s);

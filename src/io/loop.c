@@ -73,7 +73,7 @@ static int wait_ms(struct loop *l)
 {
     if (!has_work(l)) {
         l->busy_ticks = 0;
-        int max_ms = l->bufs.cached_bytes ? LOOP_TRIM_MS : LOOP_IDLE_MS;
+        int max_ms = l->bufs.cached_bytes || l->pipes.spare ? LOOP_TRIM_MS : LOOP_IDLE_MS;
         return l->stopping ? 0 : timers_wait_ms(&l->timers, l->now_ms, max_ms);
     }
     if (++l->busy_ticks <= LOOP_BUSY_TICKS)
@@ -125,6 +125,7 @@ static void publish(struct loop *l)
         return;
     l->trim_at_ms = l->now_ms + LOOP_TRIM_MS;
     buf_pool_trim(&l->bufs);
+    io_pipes_trim(l);
 }
 
 bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_arg,
@@ -158,6 +159,7 @@ void loop_release(struct loop *l)
     ASSERT(list_empty(&l->dead) && list_empty(&l->starved));
     l->backend->close(l);
     mailbox_free(l->mailbox);
+    io_pipes_release(l);
     buf_pool_release(&l->bufs);
     while (l->blocks) {
         struct loop_block *b = l->blocks;

@@ -11,6 +11,7 @@
 #include "base/task.h"
 #include "io/io.h"
 #include "io/mailbox.h"
+#include "io/pipe.h"
 #include "io/timer.h"
 
 struct io_backend;
@@ -44,6 +45,7 @@ struct loop {
     struct task_queue tasks;              /* the run queue */
     struct list flushes, dead;
     struct buf_pool bufs;
+    struct io_pipes pipes;
     struct counters_shared *counters;
     struct rand rand;
     struct loop_budget budget;

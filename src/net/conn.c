@@ -46,17 +46,32 @@ static void plain_recv(struct conn *c)
     io_recv(c->loop, &c->sock, &c->recv_op);
 }
 
+static bool is_piped(const struct span *s)
+{
+    return s->buf && s->buf->size == BUF_PIPE;
+}
+
+/* One system call for what is in memory, one for each span of a pipe. */
 static void plain_send(struct conn *c)
 {
     struct conn_out *o = c->out;
-    for (int i = 0; i < o->count; i++) {
-        const struct span *s = &o->spans[(o->first + i) % CONN_OUT_SPANS];
-        o->iov[i] = (struct iovec){(void *)s->at, s->len};
+    const struct span *first = &o->spans[o->first];
+    if (is_piped(first)) {
+        io_send_pipe(c->loop, &c->sock, &c->send_op, first->buf, first->len);
+        return;
     }
-    io_send(c->loop, &c->sock, &c->send_op, o->iov, o->count);
+    int n = 0;
+    for (; n < o->count; n++) {
+        const struct span *s = &o->spans[(o->first + n) % CONN_OUT_SPANS];
+        if (is_piped(s))
+            break;
+        o->iov[n] = (struct iovec){(void *)s->at, s->len};
+    }
+    c->send_op.more = n < o->count;
+    io_send(c->loop, &c->sock, &c->send_op, o->iov, n);
 }
 
-static const struct conn_ops conn_plain = {"plain", plain_recv, plain_send};
+static const struct conn_ops conn_plain = {"plain", plain_recv, plain_send, .takes_pipes = true};
 
 /* ---- making one ---- */
 
@@ -218,6 +233,26 @@ void conn_recv(struct conn *c)
         c->ops->start_recv(c);
 }
 
+bool conn_takes_pipes(const struct conn *c)
+{
+    return c->ops->takes_pipes;
+}
+
+bool conn_recv_pipe(struct conn *c, struct buf **pipe, uint64_t max)
+{
+    if (c->recv_op.armed || c->eof_seen || c->err || c->state != CONN_OPEN || !c->ops->takes_pipes)
+        return false;
+    if (!*pipe)
+        *pipe = io_pipe_take(c->loop);
+    if (!*pipe)
+        return false;
+    c->recv_wanted = true;
+    c->big_reads = false; /* what comes after a body is a head */
+    io_recv_pipe(c->loop, &c->sock, &c->recv_op, buf_ref(*pipe),
+                 max < PIPE_RECV_BYTES ? (size_t)max : PIPE_RECV_BYTES);
+    return true;
+}
+
 bool conn_recv_armed(const struct conn *c)
 {
     return c->recv_wanted;
@@ -241,6 +276,8 @@ static void on_received(struct io_op *op, int res)
 {
     struct conn *c = CONTAINER_OF(op, struct conn, recv_op);
     struct buf *b = res > 0 ? op->buf : NULL;
+    if (op->kind == IO_RECV_PIPE && !b)
+        buf_drop(op->buf);
     if (c->state >= CONN_CLOSING || c->err) {
         if (b)
             buf_drop(b);
@@ -250,9 +287,11 @@ static void on_received(struct io_op *op, int res)
     }
     c->recv_wanted = false;
     if (b) {
+        if (op->kind == IO_RECV_PIPE)
+            counter_add(c->loop->counters, METRIC_BYTES_SPLICED, res);
         /* The next read is as large as this one would have liked to be. */
-        c->big_reads = b->len >= BUF_SMALL_BYTES;
-        c->user_ops->on_data(c, (struct span){b, b->bytes, b->len});
+        c->big_reads = op->kind == IO_RECV && res >= BUF_SMALL_BYTES;
+        c->user_ops->on_data(c, (struct span){b, b->bytes, (size_t)res});
     } else if (res == 0) {
         c->eof_seen = true;
         c->user_ops->on_eof(c);

@@ -38,6 +38,7 @@ struct conn_ops {
     const char *name;
     void (*start_recv)(struct conn *c); /* arms recv_op */
     void (*start_send)(struct conn *c); /* sends what is queued; send_op is not armed */
+    bool takes_pipes;                   /* start_send() can do spans of pipes (io/pipe.h) */
 };
 
 struct conn {
@@ -73,6 +74,12 @@ struct conn *conn_connect(struct loop *l, const struct addr *to, const struct co
 void conn_set_user(struct conn *c, const struct conn_user_ops *ops, void *user);
 
 void conn_recv(struct conn *c); /* asks for one piece; no effect when asked already */
+/* As conn_recv(), but the piece, of at most `max` bytes, stays in the kernel: its span is one of
+ * *pipe (io/pipe.h), which is taken when it is NULL and belongs to the caller. Nobody may look at
+ * the bytes, and only a connection for which conn_takes_pipes() may be given them. False: not
+ * possible here or now; nothing was asked for. */
+bool conn_recv_pipe(struct conn *c, struct buf **pipe, uint64_t max);
+bool conn_takes_pipes(const struct conn *c);
 bool conn_recv_armed(const struct conn *c);
 
 /* Takes over the span. Bytes whose buf is NULL must live until they are sent. ERR_OVER_LIMIT when

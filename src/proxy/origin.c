@@ -258,6 +258,7 @@ static enum err request_send(struct exchange *x)
                                         x->worker->acceptor.limits(&x->worker->acceptor, NULL));
     if (!x->origin)
         return ERR_OVER_BUDGET;
+    x->res_body.unseen = x->client->takes_pipes;
     TRY(request_prepare(x));
     if (x->spool)
         TRY(spool_rewind(x));

@@ -4,6 +4,7 @@
  * faster side back. Each direction has its own deadline, measured from its own last progress, and
  * only while it is that direction's peer that is waited for. */
 // SPDX-License-Identifier: Apache-2.0
+#include "io/pipe.h"
 #include "net/conn.h"
 #include "proxy/exchange_priv.h"
 
@@ -63,10 +64,11 @@ static void progress(uint64_t value, uint64_t *seen, int64_t *at_ms, int64_t now
     *at_ms = waiting ? now_ms : 0;
 }
 
-/* A producer that stopped goes on when the queue is half empty: until then it is not its turn. */
+/* A producer that stopped goes on when the queue is half empty, and one that has filled a pipe when
+ * that is empty: until then it is not its turn. */
 static bool waits_for(const struct body *b)
 {
-    return !b->ended && b->err == ERR_OK && !b->starved && body_room(b) > 0;
+    return !b->ended && b->err == ERR_OK && !b->starved && body_room(b) > 0 && !body_in_pipe(b);
 }
 
 /* A final answer instead of the 100 that the client asked for: it need not send its body. */
@@ -120,16 +122,26 @@ static int64_t upstream_ms(int64_t own, int64_t route)
     return own ? own : route;
 }
 
+/* Nobody wakes when a pipe gets empty and the server's turn begins. So it is looked at again before
+ * its time could be over, and counted from then. */
+static void watch_response_body(struct exchange *x, struct soonest *s, int64_t now, int64_t limit)
+{
+    const struct body *b = &x->res_body;
+    bool waiting = waits_for_response_body(x);
+    int64_t since = b->pipe ? io_pipe_of(b->pipe)->emptied_ms : now;
+    progress(b->pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, since, waiting);
+    if (waiting)
+        consider(s, x->origin_rx_ms, limit, ERR_ORIGIN_READ_TIMEOUT);
+    else if (body_in_pipe(b))
+        consider(s, now, limit, ERR_OK);
+}
+
 static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)
 {
     if (!x->origin)
         return;
     const struct upstream_timeouts *t = &x->lease.view->up->timeouts;
-    bool waiting = waits_for_response_body(x);
-    progress(x->res_body.pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, now, waiting);
-    if (waiting)
-        consider(s, x->origin_rx_ms, upstream_ms(t->read_ms, x->settings->read_ms),
-                 ERR_ORIGIN_READ_TIMEOUT);
+    watch_response_body(x, s, now, upstream_ms(t->read_ms, x->settings->read_ms));
     progress(x->origin->conn->bytes_out, &x->origin_tx_seen, &x->origin_tx_ms, now,
              x->origin->blocked);
     if (x->origin->blocked)
@@ -139,9 +151,9 @@ static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)
 
 static void watch_client(struct exchange *x, struct soonest *s, int64_t now)
 {
-    progress(x->client->conn->bytes_out, &x->client_tx_seen, &x->client_tx_ms, now,
-             x->client->blocked);
-    if (x->client->blocked)
+    bool waiting = x->client->blocked || body_in_pipe(&x->res_body);
+    progress(x->client->conn->bytes_out, &x->client_tx_seen, &x->client_tx_ms, now, waiting);
+    if (waiting)
         consider(s, x->client_tx_ms, x->settings->client_send_ms, ERR_CLIENT_SEND_TIMEOUT);
 }
 
