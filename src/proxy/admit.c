@@ -128,13 +128,6 @@ static enum err filter_states_make(struct exchange *x)
     return x->filter_states ? ERR_OK : ERR_OVER_BUDGET;
 }
 
-static void total_begin(struct exchange *x)
-{
-    if (x->settings->request_ms > 0 && !x->dry)
-        timer_set(&x->worker->loop.timers, &x->total_timer,
-                  x->worker->loop.now_ms + x->settings->request_ms);
-}
-
 /* `strip` cuts the prefix off, leaving a path that begins with a slash. */
 static enum err path_strip(struct exchange *x, size_t prefix_len)
 {

@@ -140,12 +140,24 @@ static enum err client_leaves(struct exchange *x)
     return ERR_OK;
 }
 
-/* The timer of the whole ran out: of the request, or of a client's that has left. */
-static enum err over_time(const struct exchange *x)
+void total_begin(struct exchange *x)
+{
+    int64_t head_ms = (x->times.began_us + x->times.head_us) / 1000;
+    if (x->settings->request_ms > 0 && !x->dry)
+        timer_set(&x->worker->loop.timers, &x->total_timer, head_ms + x->settings->request_ms);
+}
+
+/* The timer of the whole ran out: of the request, or of a client's that has left. One that has its
+ * response by now only half-closed: from here on the request's own time counts again. */
+static enum err over_time(struct exchange *x)
 {
     if (!x->client_left)
         return ERR_REQUEST_TIMEOUT;
-    return x->replied ? ERR_OK : ERR_CLIENT_CLOSED;
+    if (!x->replied)
+        return ERR_CLIENT_CLOSED;
+    x->client_left = false;
+    total_begin(x);
+    return ERR_OK;
 }
 
 /* What ends an exchange in any step: the client's connection is gone, or a time is over. A client

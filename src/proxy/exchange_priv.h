@@ -28,6 +28,7 @@ enum outcome exchange_fail_origin(struct exchange *x, enum err e);
 void deadline_set(struct exchange *x, int64_t ms, enum err e);
 void deadline_at(struct exchange *x, int64_t at_ms, enum err e);
 void deadline_stop(struct exchange *x);
+void total_begin(struct exchange *x); /* the deadline of the whole request */
 
 /* admit.c: fields that Connection named were for us and go no further (RFC 9110 7.6.1). They are
  * deleted before anybody looks, so that no directive takes one for what the other side gets. */

@@ -210,6 +210,79 @@ static void the_whole_request_has_a_deadline(void **state)
     rig_stop();
 }
 
+/* --- a client that ends its side -------------------------------------------------------------- */
+
+static void client_ends(void)
+{
+    rig.client.s->peer_ended = true;
+    rig_wake(&rig.client);
+}
+
+static void it_is_waited_for_a_moment(void **state)
+{
+    (void)state;
+    rig_start(SITE("timeout half_close=2s"));
+    rig_request("GET / | Host: a.test");
+    client_ends();
+    rig_run(1900);
+    rig_expect_step(STEP_AWAIT);
+    rig_wake(&rig.client); /* the time does not begin anew */
+    rig_run(200);
+    rig_expect_cut();
+    assert_int_equal(rig_errors(ERR_CLIENT_CLOSED), 1);
+    assert_int_equal(rig.client.heads, 0);
+    assert_int_equal(rig_health(0)->failures_total, 0);
+    rig_stop();
+}
+
+static void a_response_in_time_is_sent_whole(void **state)
+{
+    (void)state;
+    rig_start(SITE("timeout half_close=2s read=off"));
+    rig_request("GET / | Host: a.test");
+    client_ends();
+    rig_run(1900);
+    rig_response_head(rig.origin, "200");
+    rig_run(60000); /* its body may take longer */
+    rig_expect_step(STEP_RELAY);
+    rig_say(rig.origin, "x");
+    rig_end(rig.origin);
+    rig_run(1);
+    rig_expect(200);
+    rig_stop();
+}
+
+static void its_request_still_has_a_limit(void **state)
+{
+    (void)state;
+    rig_start(SITE("timeout half_close=2s read=off request=10s"));
+    rig_request("GET / | Host: a.test");
+    client_ends();
+    rig_response_head(rig.origin, "200");
+    rig_run(9900);
+    rig_expect_step(STEP_RELAY);
+    rig_run(200);
+    rig_expect_cut();
+    assert_int_equal(rig_errors(ERR_REQUEST_TIMEOUT), 1);
+    rig_stop();
+}
+
+static void it_holds_no_place_in_a_queue(void **state)
+{
+    (void)state;
+    rig_start(SITE(""));
+    struct server *srv = &rig.config.conf->upstreams->list[0]->servers[0];
+    srv->max_conns = srv->shared->conns = 1;
+    rig_request("GET / | Host: a.test");
+    assert_int_equal(rig.x->lease.state, LEASE_QUEUED);
+    client_ends();
+    rig_run(1);
+    rig_expect_cut();
+    srv->shared->conns = 0;
+    rig_run(100);
+    rig_stop();
+}
+
 static void without_limits_nothing_ends(void **state)
 {
     (void)state;
@@ -351,6 +424,10 @@ UNIT_SUITE(proxy_relay, cmocka_unit_test(a_client_that_stops_sending_gets_408),
            cmocka_unit_test(a_client_that_takes_nothing_is_broken_off),
            cmocka_unit_test(so_is_one_that_does_not_take_an_error_page),
            cmocka_unit_test(the_whole_request_has_a_deadline),
+           cmocka_unit_test(it_is_waited_for_a_moment),
+           cmocka_unit_test(a_response_in_time_is_sent_whole),
+           cmocka_unit_test(its_request_still_has_a_limit),
+           cmocka_unit_test(it_holds_no_place_in_a_queue),
            cmocka_unit_test(without_limits_nothing_ends),
            cmocka_unit_test(a_tunnel_carries_bytes_both_ways),
            cmocka_unit_test(the_server_may_half_close_first),
