@@ -13,6 +13,7 @@
 #include "main/notify.h"
 #include "main/privileges.h"
 #include "main/process_priv.h"
+#include "main/server_log.h"
 #include "main/snapshots.h"
 #include "proxy/route.h"
 #include <errno.h>
@@ -196,6 +197,7 @@ static int load_first(struct process *p, struct load *l)
 static bool threads_start(struct process *p)
 {
     struct loop *l = process_loop(p);
+    server_log_begin();
     if (!log_start())
         return system_failed("the log's thread");
     log_thread_begin("weir-main", LOG_RING_BYTES);

@@ -8,6 +8,19 @@
 #include "upstream/health_priv.h"
 #include "upstream/shared_priv.h"
 
+static server_observer *observer; /* set before there are threads */
+
+void servers_observe(server_observer *o)
+{
+    observer = o;
+}
+
+static void tell(const struct server_shared *s, enum server_event e, int64_t ms)
+{
+    if (observer)
+        observer(s, e, ms);
+}
+
 bool health_ejected(const struct server_shared *s, int64_t now_ms)
 {
     return shared_get(&s->ejected_until_ms) > now_ms;
@@ -28,10 +41,12 @@ void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)
     /* Read first: in the usual case nothing is written and the cache line stays shared. */
     if (shared_get(&s->fails_in_a_row) != 0)
         shared_set(&s->fails_in_a_row, 0);
-    if (shared_get(&s->eject_count) != 0)
-        shared_set(&s->eject_count, 0);
     if (shared_get(&s->ejected_until_ms) != 0)
         shared_set(&s->ejected_until_ms, 0);
+    /* Of several workers that see it serve again one tells. */
+    if (shared_get(&s->eject_count) != 0 &&
+        __atomic_exchange_n(&s->eject_count, 0, __ATOMIC_RELAXED) != 0)
+        tell(s, SERVER_BACK, 0);
 }
 
 /* fail_ms doubled once per earlier ejection in a row. */
@@ -48,10 +63,12 @@ static void server_eject(struct server_shared *s, const struct upstream *up, int
     int64_t until = shared_get(&s->ejected_until_ms);
     if (until > now_ms)
         return; /* out already: failures of requests that were under way do not prolong it */
-    int64_t next = now_ms + ejection_ms(up, shared_get(&s->eject_count));
-    if (__atomic_compare_exchange_n(&s->ejected_until_ms, &until, next, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED))
-        shared_add(&s->eject_count, 1);
+    int64_t ms = ejection_ms(up, shared_get(&s->eject_count));
+    if (!__atomic_compare_exchange_n(&s->ejected_until_ms, &until, now_ms + ms, false,
+                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return; /* another worker did it */
+    shared_add(&s->eject_count, 1);
+    tell(s, SERVER_OUT, ms);
 }
 
 void health_failed(struct server_shared *s, const struct upstream *up, enum err why,

@@ -37,6 +37,34 @@ static void ejects_at_the_limit(void **state)
     assert_int_equal(s.failures_total, 3);
 }
 
+static struct {
+    int out, back;
+    int64_t ms;
+} told;
+
+static void count_events(const struct server_shared *server, enum server_event e, int64_t ms)
+{
+    assert_ptr_equal(server, &s);
+    *(e == SERVER_OUT ? &told.out : &told.back) += 1;
+    told.ms = ms;
+}
+
+static void going_and_coming_back_are_told_once(void **state)
+{
+    (void)state;
+    memset(&told, 0, sizeof(told));
+    servers_observe(count_events);
+    fail_times(2);
+    assert_int_equal(told.out, 0);
+    fail_times(5); /* those that were under way */
+    assert_int_equal(told.out, 1);
+    assert_int_equal(told.ms, 10000);
+    health_ok(&s, 0, l.now_ms);
+    health_ok(&s, 0, l.now_ms);
+    assert_int_equal(told.back, 1);
+    servers_observe(NULL);
+}
+
 static void a_success_between_starts_anew(void **state)
 {
     (void)state;
@@ -98,5 +126,6 @@ static void latency_is_an_average(void **state)
 
 #define CASE(f) cmocka_unit_test_setup(f, reset)
 UNIT_SUITE(upstream_health, CASE(ejects_at_the_limit), CASE(a_success_between_starts_anew),
+           CASE(going_and_coming_back_are_told_once),
            CASE(back_off_doubles_to_the_maximum), CASE(failures_while_out_do_not_prolong),
            CASE(off_never_ejects), CASE(latency_is_an_average));

@@ -159,5 +159,14 @@ struct upstream_resolver *upstream_resolver_new(struct loop *l, struct dns *dns,
 void upstream_resolver_sync(struct upstream_resolver *r, const struct conf *c);
 void upstream_resolver_free(struct upstream_resolver *r);
 
+/* What happens to servers, for the log: nothing below proxy/ logs by itself. */
+enum server_event {
+    SERVER_OUT, /* ejected after failures, for `ms`; last_error says why */
+    SERVER_BACK /* it served a request again */
+};
+typedef void server_observer(const struct server_shared *s, enum server_event e, int64_t ms);
+/* Set once, before there are workers; called by any of them. NULL: nobody. */
+void servers_observe(server_observer *observer);
+
 /* Every shared server there is, for /metrics and /status; under the registry's lock. */
 void servers_shared_each(void (*each)(const struct server_shared *s, void *ctx), void *ctx);

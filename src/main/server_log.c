@@ -1,0 +1,22 @@
+/* server_log.c - tells the error log when a server is left out and when it serves again. */
+// SPDX-License-Identifier: Apache-2.0
+#include "main/server_log.h"
+#include "base/log.h"
+#include "upstream/upstream.h"
+
+static void on_event(const struct server_shared *s, enum server_event e, int64_t ms)
+{
+    if (e == SERVER_BACK) {
+        log_write(LOG_NOTICE_, "server %s of upstream %s serves again", s->name, s->upstream_name);
+        return;
+    }
+    enum err why = (enum err)__atomic_load_n(&s->last_error, __ATOMIC_RELAXED);
+    long long fails = __atomic_load_n(&s->fails_in_a_row, __ATOMIC_RELAXED);
+    log_write(LOG_WARN_, "server %s of upstream %s is left out for %lld s after %lld failures: %s",
+              s->name, s->upstream_name, (long long)ms / 1000, fails, err_row(why)->text);
+}
+
+void server_log_begin(void)
+{
+    servers_observe(on_event);
+}
