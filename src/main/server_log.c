@@ -12,8 +12,8 @@ static void on_event(const struct server_shared *s, enum server_event e, int64_t
     }
     enum err why = (enum err)__atomic_load_n(&s->last_error, __ATOMIC_RELAXED);
     long long fails = __atomic_load_n(&s->fails_in_a_row, __ATOMIC_RELAXED);
-    log_write(LOG_WARN_, "server %s of upstream %s is left out for %lld s after %lld failures: %s",
-              s->name, s->upstream_name, (long long)ms / 1000, fails, err_row(why)->text);
+    log_write(LOG_WARN_, "server %s of upstream %s is left out for %.1f s after %lld failures: %s",
+              s->name, s->upstream_name, (double)ms / 1000, fails, err_row(why)->text);
 }
 
 void server_log_begin(void)

@@ -127,9 +127,12 @@ def test_dead_server_is_ejected_and_comes_back(weir, origin):
     assert retries <= 3, "ejected after two failures"
     state = server_of(w, a.address)
     assert "connect_refused" in str(state), state
+    w.wait_stderr(f"server {a.address} of upstream u is left out for 0.5 s after 2 failures: "
+                  "server refused the connection")
     a.start()
     time.sleep(0.6)
     assert spread(w, 20)["a"] >= 8
+    w.wait_stderr(f"server {a.address} of upstream u serves again")
 
 
 def test_post_is_retried_when_it_could_not_connect(weir, origin):
