@@ -28,13 +28,13 @@ SHIM = str(pathlib.Path(sys.argv[2]).resolve())
 folder = servers = None
 
 
-def begin(number):
+def begin(number, above):
     """In each process of the pool: its own ports, folder and origins."""
     global folder, servers
     with number.get_lock():
         kit.tools._worker = number.value
         number.value += 1
-    folder = tempfile.mkdtemp(prefix="weir-fail-")
+    folder = tempfile.mkdtemp(dir=above)
     servers = Servers()
 
 
@@ -147,7 +147,8 @@ def main():
     began = time.monotonic()
     report = Report()
     number = multiprocessing.Value("i", 0)
-    with multiprocessing.Pool(JOBS, begin, (number,)) as pool:
+    with tempfile.TemporaryDirectory(prefix="weir-fail-") as above, \
+            multiprocessing.Pool(JOBS, begin, (number, above)) as pool:
         sites, seen = pool.apply(record, (None,))
         words = sys.argv[3:]
         cases = list(named(words)) if words else plan(sites, seen)

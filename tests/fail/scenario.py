@@ -192,7 +192,7 @@ class Scenario:
         if tunnel:
             self.tunnel_echo(tunnel, b"after the reload")
             tunnel.close()
-        if self.get("/last") != "whole" and self.get("/last of all") != "whole":
+        if self.get("/last") != "whole" and self.get("/last-of-all") != "whole":
             raise Broken(f"does not serve any more: {' '.join(self.seen)}")
         if children(self.weir.pid) != workers:
             self.judge_end(None)

@@ -22,7 +22,7 @@ import config  # noqa: E402
 import verdict  # noqa: E402
 from chaos import KILLS_FROM, Chaos  # noqa: E402
 from clients import KINDS, run_kind  # noqa: E402
-from kit import Weir, free_port, wait_until  # noqa: E402
+from kit import Weir, free_port, memory, wait_until  # noqa: E402
 from programs import PROGRAMS  # noqa: E402
 from servers import Bulk, Server  # noqa: E402
 
@@ -166,7 +166,7 @@ class Soak:
                 self.broken.append(f"{word}: {self.first[word]} before, {self.last[word]} after")
         self.warm = self.sampler.median_kb(SECONDS * 0.15, SECONDS * 0.35)
         self.late = self.sampler.median_kb(SECONDS * (KILLS_FROM - 0.2), SECONDS * KILLS_FROM)
-        if self.late > self.warm * (1 + GROWTH) + GROWTH_KB:
+        if self.late > self.warm * (1 + GROWTH) + memory(GROWTH_KB):
             self.broken.append(f"memory grew from {self.warm} KB to {self.late} KB")
 
     def end(self):
