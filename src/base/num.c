@@ -4,6 +4,7 @@
  * of that (RFC 9110 8.6: 1*DIGIT), so parsing is done here, strictly and with overflow found. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
+#include <endian.h>
 
 enum err num_parse_u64(struct slice s, uint64_t *out)
 {
@@ -52,6 +53,26 @@ size_t num_write_u64(char *to, uint64_t v)
     for (size_t i = len; i-- > 0; v /= 10)
         to[i] = (char)('0' + v % 10);
     return len;
+}
+
+/* Eight digits at once: a nibble per byte, then what lies between '9' and 'a' where it is above 9.
+ */
+static uint64_t hex_digits(uint32_t v)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t x = v;
+    x = (x << 16 | x) & 0x0000ffff0000ffffu;
+    x = (x << 8 | x) & 0x00ff00ff00ff00ffu;
+    x = (x << 4 | x) & 0x0f0f0f0f0f0f0f0fu;
+    uint64_t above_9 = (x + ones * 6) >> 4 & ones;
+    return htobe64(x + ones * '0' + above_9 * ('a' - '9' - 1));
+}
+
+void num_write_hex16(char to[16], uint64_t v)
+{
+    uint64_t high = hex_digits((uint32_t)(v >> 32)), low = hex_digits((uint32_t)v);
+    memcpy(to, &high, 8);
+    memcpy(to + 8, &low, 8);
 }
 
 size_t num_write_hex(char *to, uint64_t v)

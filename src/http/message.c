@@ -191,9 +191,7 @@ enum err headers_append(struct headers *h, struct arena *a, enum field_id id, st
                         struct slice value)
 {
     TRY(headers_reserve(h, a, 1));
-    h->at[h->count++] = (struct header){
-        .name = name, .value = value, .id = (uint16_t)id, .hop = field_row(id)->traits & FIELD_HOP};
-    h->known |= id_bit(id);
+    headers_push(h, id, name, value);
     return ERR_OK;
 }
 
@@ -269,6 +267,8 @@ static char *put(char *to, struct slice s)
 struct slice headers_join(const struct headers *h, struct arena *a, enum field_id id)
 {
     unsigned lines;
+    if (!headers_may_have(h, id))
+        return SLICE_NONE;
     size_t len = joined_len(h, id, &lines);
     if (lines <= 1)
         return headers_get(h, id);

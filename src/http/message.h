@@ -62,6 +62,12 @@ bool method_safe(enum method m);
 struct slice status_reason(uint16_t status); /* "Not Found"; empty when unknown */
 bool status_has_body(uint16_t status);       /* not 1xx, 204, 304 */
 
+/* False: certainly not there. */
+static inline bool headers_may_have(const struct headers *h, enum field_id id)
+{
+    return h->known >> id & 1;
+}
+
 /* Borrow or NULL; the first that is not dead. By id costs one bit test when it is absent. */
 struct header *headers_find(const struct headers *h, enum field_id id);
 struct header *headers_find_name(const struct headers *h, struct slice name);
@@ -76,7 +82,16 @@ enum err headers_add(struct headers *h, struct arena *a, struct slice name, stru
     MUST_CHECK;
 /* Room for `more` headers without another allocation. ERR_OVER_BUDGET. */
 enum err headers_reserve(struct headers *h, struct arena *a, uint32_t more) MUST_CHECK;
-/* As headers_add() for a name that was looked up and a value that was checked. */
+/* As headers_add() for a name that was looked up, a value that was checked, and room that was
+ * reserved. */
+static inline void headers_push(struct headers *h, enum field_id id, struct slice name,
+                                struct slice value)
+{
+    h->at[h->count++] =
+        (struct header){.name = name, .value = value, .id = (uint16_t)id, .hop = field_is_hop(id)};
+    h->known |= (uint64_t)1 << id;
+}
+/* The same without room. */
 enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
                         struct slice value) MUST_CHECK;
 enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id, struct slice value)

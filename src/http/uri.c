@@ -14,42 +14,21 @@ enum {
     UNRESERVED = 4, /* RFC 3986 2.3 */
     RAW_PATH = 8,   /* browsers send it raw in a path: taken, and escaped on the way out */
     EDITED = 16,    /* a path with it is not clean: it may have to change */
-    BOTH = IN_PATH | IN_QUERY,
+    TAKEN = 32,     /* taken in a path, raw or not */
+    BOTH = IN_PATH | TAKEN | IN_QUERY,
+    RAW = RAW_PATH | TAKEN | IN_QUERY | EDITED,
     PLAIN = BOTH | UNRESERVED,
 };
 
 static const uint8_t uri_bytes[256] = {
-    ['a' ... 'z'] = PLAIN,
-    ['A' ... 'Z'] = PLAIN,
-    ['0' ... '9'] = PLAIN,
-    ['-'] = PLAIN,
-    ['_'] = PLAIN,
-    ['~'] = PLAIN,
-    ['.'] = PLAIN,
-    ['!'] = BOTH,
-    ['$'] = BOTH,
-    ['&'] = BOTH,
-    ['\''] = BOTH,
-    ['('] = BOTH,
-    [')'] = BOTH,
-    ['*'] = BOTH,
-    ['+'] = BOTH,
-    [','] = BOTH,
-    [';'] = BOTH,
-    ['='] = BOTH,
-    [':'] = BOTH,
-    ['@'] = BOTH,
-    ['/'] = BOTH,
-    ['%'] = BOTH | EDITED,
-    ['?'] = IN_QUERY,
-    ['['] = RAW_PATH | IN_QUERY | EDITED,
-    [']'] = RAW_PATH | IN_QUERY | EDITED,
-    ['|'] = RAW_PATH | IN_QUERY | EDITED,
-    ['{'] = IN_QUERY,
-    ['}'] = IN_QUERY,
-    ['\\'] = IN_QUERY,
-    ['^'] = IN_QUERY,
-    ['`'] = IN_QUERY,
+    ['a' ... 'z'] = PLAIN, ['A' ... 'Z'] = PLAIN, ['0' ... '9'] = PLAIN, ['-'] = PLAIN,
+    ['_'] = PLAIN,         ['~'] = PLAIN,         ['.'] = PLAIN,         ['!'] = BOTH,
+    ['$'] = BOTH,          ['&'] = BOTH,          ['\''] = BOTH,         ['('] = BOTH,
+    [')'] = BOTH,          ['*'] = BOTH,          ['+'] = BOTH,          [','] = BOTH,
+    [';'] = BOTH,          ['='] = BOTH,          [':'] = BOTH,          ['@'] = BOTH,
+    ['/'] = BOTH,          ['%'] = BOTH | EDITED, ['?'] = IN_QUERY,      ['['] = RAW,
+    [']'] = RAW,           ['|'] = RAW,           ['{'] = IN_QUERY,      ['}'] = IN_QUERY,
+    ['\\'] = IN_QUERY,     ['^'] = IN_QUERY,      ['`'] = IN_QUERY,
 };
 
 static inline bool uri_is(char c, unsigned classes)
@@ -57,12 +36,12 @@ static inline bool uri_is(char c, unsigned classes)
     return uri_bytes[(unsigned char)c] & classes;
 }
 
-static bool all_are(struct slice s, unsigned classes)
+static bool all_are(struct slice s, unsigned class)
 {
-    uint8_t bad = 0;
+    unsigned common = class;
     for (size_t i = 0; i < s.len; i++)
-        bad |= (uri_bytes[(unsigned char)s.at[i]] & classes) == 0;
-    return !bad;
+        common &= uri_bytes[(unsigned char)s.at[i]];
+    return common;
 }
 
 /* Path and query of origin- and absolute-form; `s` starts with '/' or '?' or is empty. */
@@ -70,7 +49,7 @@ static enum err parse_path_query(struct slice s, struct uri *out)
 {
     size_t mark = slice_find(s, '?');
     struct slice path = slice_head(s, mark), query = slice_from(s, mark + 1);
-    if (!all_are(path, IN_PATH | RAW_PATH) || !all_are(query, IN_QUERY))
+    if (!all_are(path, TAKEN) || !all_are(query, IN_QUERY))
         return ERR_BAD_TARGET;
     out->raw_path = path.len ? path : SLICE("/");
     out->query = query;
@@ -120,7 +99,7 @@ static enum err parse_other(struct slice target, struct uri *out)
         return ERR_BAD_TARGET;
     out->form = URI_AUTHORITY;
     out->authority = target;
-    return all_are(target, IN_PATH | RAW_PATH) ? ERR_OK : ERR_BAD_TARGET;
+    return all_are(target, TAKEN) ? ERR_OK : ERR_BAD_TARGET;
 }
 
 enum err uri_parse(struct slice target, struct uri *out)
@@ -396,6 +375,15 @@ enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host, 
     *host = name;
     *port = number;
     return ERR_OK;
+}
+
+void uri_origin_split(struct slice checked, struct uri *out)
+{
+    size_t mark = slice_find(checked, '?');
+    *out = (struct uri){.form = URI_ORIGIN,
+                        .raw_path = slice_head(checked, mark),
+                        .query = slice_from(checked, mark + 1),
+                        .has_query = mark < checked.len};
 }
 
 void uri_authority_split(struct slice checked, struct slice *host, uint16_t *port)

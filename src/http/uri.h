@@ -24,6 +24,9 @@ struct uri {
  * checked by uri_normalize_path(). */
 enum err uri_parse(struct slice target, struct uri *out) MUST_CHECK;
 
+/* The same for an origin-form that was parsed before, by the engine that received it. */
+void uri_origin_split(struct slice checked, struct uri *out);
+
 enum { URI_MERGE_SLASHES = 1 };
 
 /* Normalises a path: unreserved characters are decoded, other escapes get upper-case hex, [ ] | are

@@ -236,6 +236,21 @@ static void queries(void **state)
     arena_release(&a);
 }
 
+static void checked_targets_split(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/", "/a", "/a?", "/a?b=c?d", "/?", "/a/b;c?d"};
+    for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+        struct uri parsed, split;
+        assert_int_equal(uri_parse(slice_of(targets[i]), &parsed), ERR_OK);
+        uri_origin_split(slice_of(targets[i]), &split);
+        assert_int_equal(split.form, parsed.form);
+        assert_true(slice_eq(split.raw_path, parsed.raw_path));
+        assert_true(slice_eq(split.query, parsed.query));
+        assert_int_equal(split.has_query, parsed.has_query);
+    }
+}
+
 static void checked_authorities_split(void **state)
 {
     (void)state;
@@ -264,4 +279,4 @@ static void checked_authorities_split(void **state)
 UNIT_SUITE(http_uri, cmocka_unit_test(targets), cmocka_unit_test(paths),
            cmocka_unit_test(clean_paths_are_not_copied), cmocka_unit_test(hosts),
            cmocka_unit_test(long_hosts), cmocka_unit_test(checked_authorities_split),
-           cmocka_unit_test(queries));
+           cmocka_unit_test(checked_targets_split), cmocka_unit_test(queries));

@@ -36,7 +36,10 @@ static enum err raw_target_read(struct exchange *x)
 static enum err target_read(struct exchange *x)
 {
     unsigned flags = x->settings->merge_slashes == 1 ? URI_MERGE_SLASHES : 0;
-    TRY(uri_parse(x->req.target, &x->uri));
+    if (slice_starts(x->req.target, SLICE("/")) && !x->dry)
+        uri_origin_split(x->req.target, &x->uri);
+    else
+        TRY(uri_parse(x->req.target, &x->uri));
     TRY(raw_target_read(x));
     if (x->uri.form == URI_ASTERISK)
         x->path = x->uri.raw_path = SLICE("*");

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
+#include "base/num.h"
 #include "base/rand.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange_priv.h"
@@ -404,10 +405,7 @@ void body_reset(struct exchange *x, struct body *b)
 
 static void id_make(struct exchange *x)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t r = rand_next(&x->worker->loop.rand);
-    for (int i = 0; i < 16; i++, r >>= 4)
-        x->id[i] = digits[r & 15];
+    num_write_hex16(x->id, rand_next(&x->worker->loop.rand));
     x->id[16] = '\0';
 }
 

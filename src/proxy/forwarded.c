@@ -131,10 +131,15 @@ void forwarded_read(struct exchange *x)
 
 /* --- what the origin is told ------------------------------------------------------------------ */
 
-/* A field of weir's own: its value needs no check. */
-static enum err own_add(struct exchange *x, enum field_id id, struct slice value)
+enum { OWN_FIELDS = 6 };
+
+/* A field of weir's own, with a value that needs no check, instead of those that are there. */
+static void own_put(struct exchange *x, enum field_id id, struct slice value)
 {
-    return headers_append(&x->req.headers, &x->arena, id, field_row(id)->usual, value);
+    struct headers *h = &x->req.headers;
+    if (headers_may_have(h, id))
+        headers_del_id(h, id);
+    headers_push(h, id, field_row(id)->usual, value);
 }
 
 /* Our own value, or from a trusted peer the list that came, extended by it. */
@@ -147,18 +152,19 @@ static enum err list_extend(struct exchange *x, enum field_id id, struct slice o
         own = ARENA_CONCAT(&x->arena, old, SLICE(", "), own);
     if (!own.at)
         return ERR_OVER_BUDGET;
-    headers_del_id(h, id);
-    return own_add(x, id, own);
+    own_put(x, id, own);
+    return ERR_OK;
 }
 
 /* One value: a trusted peer's stays, else ours replaces whatever came. */
-static enum err value_write(struct exchange *x, enum field_id id, struct slice own)
+static void value_write(struct exchange *x, enum field_id id, struct slice own)
 {
-    struct headers *h = &x->req.headers;
-    if (x->client_trusted && headers_find(h, id))
-        return ERR_OK;
-    headers_del_id(h, id);
-    return own.len ? own_add(x, id, own) : ERR_OK;
+    if (x->client_trusted && headers_find(&x->req.headers, id))
+        return;
+    if (own.len)
+        own_put(x, id, own);
+    else
+        headers_del_id(&x->req.headers, id);
 }
 
 /* The port at the end of an address or authority in its canonical form. */
@@ -210,11 +216,12 @@ enum err forwarded_write(struct exchange *x)
         return ERR_OVER_BUDGET;
     if (!x->client_trusted)
         others_drop(&x->req.headers);
+    TRY(headers_reserve(&x->req.headers, &x->arena, OWN_FIELDS));
     TRY(list_extend(x, FIELD_VIA, x->req.version_minor ? via_11 : via_10));
     TRY(list_extend(x, FIELD_X_FORWARDED_FOR, peer));
-    TRY(value_write(x, FIELD_X_FORWARDED_PROTO, x->client_scheme));
-    TRY(value_write(x, FIELD_X_FORWARDED_HOST, x->req.authority));
-    TRY(value_write(x, FIELD_X_FORWARDED_PORT, port_text(x)));
+    value_write(x, FIELD_X_FORWARDED_PROTO, x->client_scheme);
+    value_write(x, FIELD_X_FORWARDED_HOST, x->req.authority);
+    value_write(x, FIELD_X_FORWARDED_PORT, port_text(x));
     if (!x->client_trusted && headers_find(&x->req.headers, FIELD_X_REAL_IP))
         TRY(headers_set(&x->req.headers, &x->arena, field_row(FIELD_X_REAL_IP)->usual, peer));
     return forwarded_extend(x, peer);
