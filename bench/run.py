@@ -17,6 +17,7 @@ import time
 
 from contestants import Field, ROOT
 import idle
+import slow
 
 KEEP_ALIVE = [  # name, path, connections, further arguments of wrk
     ("1 KB, 1 connection", "/1k", 1, []),
@@ -29,6 +30,7 @@ KEEP_ALIVE = [  # name, path, connections, further arguments of wrk
     ("10 MB, 4 connections", "/10m", 4, []),
     ("new connection per request, 64 at once", "/1k", 64, ["-H", "Connection: close"]),
 ]
+LARGE = ("/64k", "/10m")  # whose limit is a relay that splices
 
 
 def seconds_of(text):
@@ -83,19 +85,36 @@ def show(title, field, median, ratios):
 
 def keep_alive(args, directory):
     with Field(directory, args.weir) as field:
-        for name in ("relay", "weir", "nginx", "haproxy"):
+        for name in ("relay", "relay-splice", "weir", "nginx", "haproxy"):
             field.start(name)
         for title, path, connections, more in KEEP_ALIVE:
             if args.only not in title:
                 continue
-            names = [n for n in field.ports if n != "origin" and not (more and n == "relay")]
+            relay = "relay-splice" if path in LARGE else "relay"
+            names = ([] if more else [relay]) + ["weir", "nginx", "haproxy"]
             m = compare(field, names, path, connections, args, more)
             best = min(("nginx", "haproxy"), key=lambda n: m[n]["cpu_us"])
             ratios = [(f"weir/{best}", m["weir"]["cpu_us"] / m[best]["cpu_us"])]
-            if "relay" in m:
-                ratios.append(("weir/relay", m["weir"]["cpu_us"] / m["relay"]["cpu_us"]))
+            if relay in m:
+                ratios.append((f"weir/{relay}", m["weir"]["cpu_us"] / m[relay]["cpu_us"]))
             ratios.append(("p50", m["weir"]["p50"] / min(m["nginx"]["p50"], m["haproxy"]["p50"])))
             show(title, field, m, ratios)
+
+
+def slow_readers(args, directory):
+    """10 MB at a limited rate against as fast as may be: what a MB costs the proxy."""
+    title = "10 MB, 8 slow readers"
+    if args.only not in title:
+        return
+    print(f"\n{title}")
+    with Field(directory, args.weir) as field:
+        for name in ("weir", "nginx", "haproxy"):
+            field.start(name)
+            fast, limited = (statistics.median(slow.cpu_us_per_mb(field, name, rate)
+                                               for _ in range(args.rounds))
+                             for rate in (None, slow.BYTES_PER_S))
+            print(f"  {name:12} {limited:9.1f} us CPU/MB   readers as fast as may be "
+                  f"{fast:9.1f}   ratio {limited / fast:5.2f}", flush=True)
 
 
 def variants(args, directory):
@@ -147,7 +166,7 @@ def main():
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
     args = parser.parse_args()
     started = time.monotonic()
-    for part in (keep_alive, variants, two_workers, idle_connections):
+    for part in (keep_alive, slow_readers, variants, two_workers, idle_connections):
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
             part(args, directory)
     print(f"\n{time.monotonic() - started:.0f} s, {args.rounds} rounds of {args.seconds} s")
