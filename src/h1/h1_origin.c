@@ -102,6 +102,8 @@ static void final_head(struct h1_origin *o)
     o->stream.head_state = STREAM_HEAD_FINAL;
     o->keep_alive = m->keep_alive;
     h1_in_begin(&o->in, framing_of(m), m->content_length);
+    if (o->in.left >= PIPE_MIN_BYTES && o->stream.body->unseen)
+        conn_expect_small(o->conn); /* the next answer may be as large: not into one buffer */
     o->reading = m->status == 101 ? READ_PAUSED : READ_BODY; /* a tunnel begins when told */
     if (o->reading == READ_BODY)
         read_body(o);

@@ -13,8 +13,8 @@
 #include "io/io.h"
 
 enum {
-    /* Below, copying is cheaper (docs/decisions). */
-    PIPE_MIN_BYTES = 16 * 1024,
+    /* Below, copying is cheaper (docs/decisions/002-large-bodies.md). */
+    PIPE_MIN_BYTES = 32 * 1024,
     /* Most in one receive: what a client that does not read holds up in the kernel. */
     PIPE_RECV_BYTES = 512 * 1024,
     PIPES_PER_LOOP = 256, /* in use: two descriptors each */

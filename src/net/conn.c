@@ -233,6 +233,11 @@ void conn_recv(struct conn *c)
         c->ops->start_recv(c);
 }
 
+void conn_expect_small(struct conn *c)
+{
+    c->big_reads = false;
+}
+
 bool conn_takes_pipes(const struct conn *c)
 {
     return c->ops->takes_pipes;
@@ -247,7 +252,7 @@ bool conn_recv_pipe(struct conn *c, struct buf **pipe, uint64_t max)
     if (!*pipe)
         return false;
     c->recv_wanted = true;
-    c->big_reads = false; /* what comes after a body is a head */
+    conn_expect_small(c); /* what comes after a body is a head */
     io_recv_pipe(c->loop, &c->sock, &c->recv_op, buf_ref(*pipe),
                  max < PIPE_RECV_BYTES ? (size_t)max : PIPE_RECV_BYTES);
     return true;

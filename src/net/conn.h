@@ -79,6 +79,8 @@ void conn_recv(struct conn *c); /* asks for one piece; no effect when asked alre
  * the bytes, and only a connection for which conn_takes_pipes() may be given them. False: not
  * possible here or now; nothing was asked for. */
 bool conn_recv_pipe(struct conn *c, struct buf **pipe, uint64_t max);
+/* The next piece is small: a head, whose body is better received by itself. */
+void conn_expect_small(struct conn *c);
 bool conn_takes_pipes(const struct conn *c);
 bool conn_recv_armed(const struct conn *c);
 

@@ -9,7 +9,7 @@ import pytest
 
 from kit import CLOSE, RESET, Hold, answer, wait_until
 
-LEAST = 16 * 1024  # PIPE_MIN_BYTES: what is left of a body, from which on it is not copied
+LEAST = 32 * 1024  # PIPE_MIN_BYTES: what is left of a body, from which on it is not copied
 BIG = os.urandom(3 << 20)
 
 
@@ -60,6 +60,15 @@ def test_sizes_alternate_on_the_same_connections(weir, origin):
         assert not c.closed(0.2)
     assert o.connections == 1
     assert spliced(w) > 1 << 20
+
+
+def test_one_that_was_copied_does_not_make_the_next_so(weir, origin):
+    o = origin(lambda q: answer(BIG[:int(q.target[1:])]))
+    w = weir(site(), o=o)
+    with w.client() as c:
+        for size in (36_000, 65_536, 65_536):
+            assert c.get(f"/{size}").body == BIG[:size]
+    assert o.connections == 1 and spliced(w) > 0
 
 
 def test_pipelined_requests(weir, origin):
