@@ -108,7 +108,7 @@ def test_disabled_gets_nothing(weir, origin):
 
 def test_dead_server_costs_no_client_anything(weir, origin):
     a, b = named(origin, "a", "b")
-    w = weir("site * { proxy @a@ @b@ }\n", a=a, b=b)
+    w = weir("site * { proxy @a@ @b@ { balance round_robin } }\n", a=a, b=b)
     spread(w, 10)
     a.stop()
     assert spread(w, 20) == {"b": 20}

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports, waiting, and running other programs within bounded time."""
+import collections
 import ctypes
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -13,27 +15,42 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
-# Below the kernel's ephemeral range, so that no outgoing connection sits on a port we picked; a
-# part of the range for each pytest process, so that two of them do not pick the same one.
-PORTS_FIRST, PORTS_EACH = 12000, 2000
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+# Below the kernel's ephemeral range, so that no outgoing connection sits on a port we picked.
+PORTS_FIRST, PORTS_COUNT = 10000, 22000
 _libc = ctypes.CDLL(None)
-_next = os.getpid() % PORTS_EACH
+_claims = collections.deque(maxlen=300)
+
+
+def _claim(port):
+    """Keeps other test processes off a port for a while: an abstract socket of its name is ours."""
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.bind(f"\0weir-test-port-{port}")
+    except OSError:
+        s.close()
+        return False
+    if len(_claims) == _claims.maxlen:
+        _claims.popleft().close()
+    _claims.append(s)
+    return True
+
+
+def _is_free(host, port):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as s:
+        try:
+            s.bind((host, port))
+            return True
+        except OSError:
+            return False
 
 
 def free_port(host="127.0.0.1"):
     """A TCP port on loopback that nobody listens on."""
-    global _next
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(PORTS_EACH):
-        _next = (_next + 1) % PORTS_EACH
-        port = PORTS_FIRST + _worker % 8 * PORTS_EACH + _next
-        with socket.socket(family, socket.SOCK_STREAM) as s:
-            try:
-                s.bind((host, port))
-                return port
-            except OSError:
-                continue
+    for _ in range(1000):
+        port = PORTS_FIRST + random.SystemRandom().randrange(PORTS_COUNT)
+        if _is_free(host, port) and _claim(port):
+            return port
     raise RuntimeError("no free port")
 
 
