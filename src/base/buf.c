@@ -36,7 +36,8 @@ void buf_pool_release(struct buf_pool *p)
 
 void buf_pool_trim(struct buf_pool *p)
 {
-    size_t decayed = p->usual_bytes / 4 * 3;
+    bool unused = p->peak_bytes == 0; /* by nobody, since the last time: nothing is worth keeping */
+    size_t decayed = unused ? 0 : p->usual_bytes / 4 * 3;
     p->usual_bytes = p->peak_bytes > decayed ? p->peak_bytes : decayed;
     p->peak_bytes = p->held_bytes;
     size_t keep = p->usual_bytes > p->held_bytes ? p->usual_bytes - p->held_bytes : 0;

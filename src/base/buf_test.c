@@ -102,8 +102,8 @@ static void trims_after_a_peak(void **state)
         buf_pool_trim(&p);
     }
     assert_int_equal(p.cached_bytes, ASAN_ON ? 0 : 2 * BUF_SMALL_BYTES);
-    for (int i = 0; i < 50; i++)
-        buf_pool_trim(&p);
+    buf_pool_trim(&p);
+    buf_pool_trim(&p); /* nobody needed one since the last time */
     assert_int_equal(p.cached_bytes, 0);
     buf_pool_release(&p);
 }

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,4 +41,9 @@ char *mem_dup(const char *at, size_t len)
         memcpy(copy, at, len);
     copy[len] = '\0';
     return copy;
+}
+
+void mem_give_back(void)
+{
+    malloc_trim(0);
 }

@@ -1,5 +1,9 @@
 /* h1_client_priv.h - the client-side session, shared by the files that read requests, send
- * responses and run its life. */
+ * responses and run its life.
+ *
+ * Most connections are idle most of the time. What such a one needs is `struct h1_session`; all
+ * that requests need is `struct h1_client`, which the session takes with the first byte of one and
+ * gives back when it is idle again. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "h1/h1_io_priv.h"
@@ -14,10 +18,20 @@ enum reading {
     READ_FAILED, /* nothing that comes can be understood any more */
 };
 
+struct h1_session {
+    struct session_link link;
+    struct stream_acceptor *acceptor;
+    struct h1_client *client; /* NULL: idle */
+    union {
+        struct timer timer; /* keepalive or header; while a stream is open it means nothing */
+        struct dead dead;   /* once ended */
+    };
+};
+
 struct h1_client {
     struct stream stream;
-    struct conn *conn;
-    struct stream_acceptor *acceptor;
+    struct h1_session *session;
+    struct conn *conn; /* the session's */
     struct h1_in in;
     struct h1_out out;
     struct buf *head_buf; /* the slices of the stream's head point into it */
@@ -29,10 +43,7 @@ struct h1_client {
     bool tunnel;
     bool waiting; /* for room in the connection before the next request */
     uint64_t drained_bytes;
-    struct task pump;   /* goes on with bytes in hand, outside of anybody's call */
-    struct timer timer; /* keepalive or header; while a stream is open it means nothing */
-    struct session_link link;
-    struct dead dead;
+    struct task pump; /* goes on with bytes in hand, outside of anybody's call */
 };
 
 static inline struct h1_client *of_stream(struct stream *s)
@@ -47,7 +58,13 @@ static inline struct loop *loop_of(const struct h1_client *h)
 
 static inline const struct stream_limits *limits_of(const struct h1_client *h)
 {
-    return h->acceptor->limits(h->acceptor, h->link.listener);
+    struct stream_acceptor *a = h->session->acceptor;
+    return a->limits(a, h->session->link.listener);
+}
+
+static inline void set_timer(struct h1_client *h, int64_t at_ms)
+{
+    timer_set(&loop_of(h)->timers, &h->session->timer, at_ms);
 }
 
 static inline void wake_user(struct h1_client *h)
@@ -64,14 +81,14 @@ extern const struct stream_ops h1_client_ops; /* h1_client_reply.c */
 
 /* ---- h1_client.c: life ---- */
 
-/* Each tells the connection to end in its way and hands the session to the reaper. */
+/* Each tells the connection to end in its way and hands the session to the reaper. The client is
+ * gone when they return. */
 void h1_client_close(struct h1_client *h);
 void h1_client_linger(struct h1_client *h);
 void h1_client_abort(struct h1_client *h);
 void h1_client_end(struct h1_client *h); /* the connection was told already */
-void h1_client_set_idle(struct h1_client *h, bool idle);
-void h1_client_begin_idle(struct h1_client *h);
-/* After a whole exchange: waits for the next request, or begins with the one in hand. */
+/* After a whole exchange: begins with the next request when it is in hand; else the session is idle
+ * and the client is gone. */
 void h1_client_await(struct h1_client *h);
 
 /* ---- h1_client_read.c: requests ---- */

@@ -88,9 +88,10 @@ static void refuse(struct h1_client *h)
 
 static enum err stream_open(struct h1_client *h)
 {
+    struct stream_acceptor *a = h->session->acceptor;
     stream_reset(h);
     h->open = true;
-    enum err e = h->acceptor->open(h->acceptor, &h->stream, h->link.listener);
+    enum err e = a->open(a, &h->stream, h->session->link.listener);
     if (e) {
         h->open = false;
         refuse(h);
@@ -113,7 +114,7 @@ static void request_failed(struct h1_client *h, enum err e)
 static bool is_last(const struct h1_client *h)
 {
     uint32_t max = h->in.limits->requests_max;
-    return !h->stream.head->keep_alive || h->acceptor->draining || h->conn->eof_seen ||
+    return !h->stream.head->keep_alive || h->session->acceptor->draining || h->conn->eof_seen ||
            (max && h->conn->use_count >= max);
 }
 
@@ -145,7 +146,7 @@ void h1_client_refuse_head(struct h1_client *h, enum err e)
 
 static void head_incomplete(struct h1_client *h)
 {
-    timer_set(&loop_of(h)->timers, &h->timer, h->stream.began_ms + h->in.limits->header_ms);
+    set_timer(h, h->stream.began_ms + h->in.limits->header_ms);
     conn_recv(h->conn);
 }
 
@@ -155,7 +156,6 @@ void h1_client_read_head(struct h1_client *h)
     size_t len;
     if (h->in.scan.at == 0)
         h->stream.began_ms = loop_of(h)->now_ms;
-    h1_client_set_idle(h, false);
     h->in.limits = limits_of(h);
     enum err e = h1_head_find(&h->in.scan, span_slice(h->in.bytes), h->in.limits, &len);
     if (e == ERR_OK)
@@ -178,7 +178,7 @@ void h1_client_next(struct h1_client *h)
 {
     h->waiting = output_is_crowded(h);
     if (h->waiting) {
-        timer_set(&loop_of(h)->timers, &h->timer, loop_of(h)->now_ms + h->in.limits->keepalive_ms);
+        set_timer(h, loop_of(h)->now_ms + h->in.limits->keepalive_ms);
         conn_want_room(h->conn);
     } else {
         h1_client_read_head(h);
@@ -223,6 +223,6 @@ void h1_client_begin_drain(struct h1_client *h)
 {
     h->reading = READ_DRAIN;
     h->drained_bytes = 0;
-    timer_set(&loop_of(h)->timers, &h->timer, loop_of(h)->now_ms + limits_of(h)->linger_ms);
+    set_timer(h, loop_of(h)->now_ms + limits_of(h)->linger_ms);
     h1_client_drain(h);
 }

@@ -57,7 +57,7 @@ static bool rest_is_small(const struct h1_client *h)
 
 static enum h1_connection choose_connection(struct h1_client *h, const struct message *m)
 {
-    h->last |= h->stream.closing || h->acceptor->draining;
+    h->last |= h->stream.closing || h->session->acceptor->draining;
     h->last |= h->reading != READ_DONE && !rest_is_small(h);
     h->stream.closing = h->last;
     if (m->status == 101)

@@ -779,7 +779,7 @@ static void draining_closes_idle_sessions(void **state)
     (void)state;
     struct session_link *l = LIST_ENTRY(scene.acceptor.sessions.next, struct session_link, link);
     scene.acceptor.draining = true;
-    l->drain(l);
+    l->ops->drain(l);
     run_ms(5);
     assert_true(peer.eof);
 }
@@ -791,7 +791,7 @@ static void draining_finishes_requests(void **state)
     scene.act = act_nothing;
     peer_say(GET);
     scene.acceptor.draining = true;
-    l->drain(l);
+    l->ops->drain(l);
     run_ms(5);
     assert_false(peer.eof);
     act_answer(last_user());
@@ -805,7 +805,7 @@ static void aborting_reaches_the_user(void **state)
     struct session_link *l = LIST_ENTRY(scene.acceptor.sessions.next, struct session_link, link);
     peer_say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel");
     assert_int_equal(scene.done, 0);
-    l->abort(l);
+    l->ops->abort(l);
     run_ms(5);
     assert_int_equal(scene.done, 1);
     assert_int_equal(last_user()->err, ERR_SHUTTING_DOWN);

@@ -92,12 +92,16 @@ struct stream_acceptor {
     const struct stream_limits *(*limits)(struct stream_acceptor *a, void *listener);
 };
 
+struct session_link;
+struct session_ops {
+    void (*drain)(struct session_link *s); /* close when idle; else after the current request */
+    void (*abort)(struct session_link *s); /* close now */
+};
+
 /* Embedded in every client-side session. */
 struct session_link {
     struct list link;
-    void (*drain)(struct session_link *s); /* close when idle; else after the current request */
-    void (*abort)(struct session_link *s); /* close now */
-    bool idle;
+    const struct session_ops *ops;
     struct conn *conn;
     void *listener; /* what the session was made with: no session has it, it may be freed */
 };

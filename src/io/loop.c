@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "base/asan.h"
 #include "base/assert.h"
+#include "base/mem.h"
 #include "io/backend.h"
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ enum {
     LOOP_BUSY_TICKS = 8,
     LOOP_TRIM_MS = 1000,  /* how often unused buffers go back to the system */
     LOOP_IDLE_MS = 60000, /* longest sleep */
+    LOOP_GIVE_BACK_BYTES = 1 << 20,
     LOOP_RELEASE_TICKS = 1000,
     IO_LOOK_AT_NOTHING = -1 /* for io_tick() */
 };
@@ -113,6 +115,38 @@ static void reap(struct loop *l)
     }
 }
 
+static void free_blocks(struct loop *l, enum loop_block_size size)
+{
+    for (struct loop_block *b; (b = l->blocks[size]); free(b))
+        l->blocks[size] = b->next;
+    l->block_count[size] = 0;
+}
+
+static void free_spares(struct loop *l)
+{
+    free_blocks(l, LOOP_BLOCK_SMALL);
+    free_blocks(l, LOOP_BLOCK_LARGE);
+    if (l->on_unused)
+        l->on_unused(l);
+}
+
+/* What was of no use for a while goes back; when nothing was used at all, everything, so that there
+ * is nothing left to wake up for. */
+static void trim(struct loop *l)
+{
+    size_t cached_bytes = l->bufs.cached_bytes;
+    l->trim_at_ms = l->now_ms + LOOP_TRIM_MS;
+    if (l->bufs.peak_bytes == 0)
+        free_spares(l);
+    buf_pool_trim(&l->bufs);
+    io_pipes_trim(l);
+    l->trimmed_bytes += cached_bytes - l->bufs.cached_bytes;
+    if (l->trimmed_bytes < LOOP_GIVE_BACK_BYTES)
+        return;
+    l->trimmed_bytes = 0;
+    mem_give_back();
+}
+
 static void publish(struct loop *l)
 {
     struct counters_shared *c = l->counters;
@@ -121,11 +155,8 @@ static void publish(struct loop *l)
                 (int64_t)l->bufs.held_bytes - counter_get(c, METRIC_BUFFER_BYTES));
     counter_add(c, METRIC_BUFFERS_REFUSED,
                 (int64_t)l->bufs.refused - counter_get(c, METRIC_BUFFERS_REFUSED));
-    if (l->now_ms < l->trim_at_ms)
-        return;
-    l->trim_at_ms = l->now_ms + LOOP_TRIM_MS;
-    buf_pool_trim(&l->bufs);
-    io_pipes_trim(l);
+    if (l->now_ms >= l->trim_at_ms)
+        trim(l);
 }
 
 bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_arg,
@@ -148,6 +179,7 @@ bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_a
         return false;
     }
     backend->clock(l);
+    l->trim_at_ms = l->now_ms + LOOP_TRIM_MS;
     timer_wheel_init(&l->timers, l->now_ms);
     return true;
 }
@@ -161,11 +193,8 @@ void loop_release(struct loop *l)
     mailbox_free(l->mailbox);
     io_pipes_release(l);
     buf_pool_release(&l->bufs);
-    while (l->blocks) {
-        struct loop_block *b = l->blocks;
-        l->blocks = b->next;
-        free(b);
-    }
+    free_blocks(l, LOOP_BLOCK_SMALL);
+    free_blocks(l, LOOP_BLOCK_LARGE);
 }
 
 bool loop_busy(struct loop *l)
@@ -207,24 +236,24 @@ void dead_add(struct loop *l, struct dead *d)
     list_push(&l->dead, &d->link);
 }
 
-void *loop_block_take(struct loop *l)
+void *loop_block_take(struct loop *l, enum loop_block_size size)
 {
-    struct loop_block *b = l->blocks;
+    struct loop_block *b = l->blocks[size];
     if (!b)
-        return malloc(LOOP_BLOCK_BYTES);
-    l->blocks = b->next;
-    l->block_count--;
+        return malloc(size == LOOP_BLOCK_SMALL ? LOOP_BLOCK_SMALL_BYTES : LOOP_BLOCK_LARGE_BYTES);
+    l->blocks[size] = b->next;
+    l->block_count[size]--;
     return b;
 }
 
-void loop_block_give(struct loop *l, void *block)
+void loop_block_give(struct loop *l, enum loop_block_size size, void *block)
 {
-    if (ASAN_ON || l->block_count == LOOP_BLOCKS_KEPT) {
+    if (ASAN_ON || l->block_count[size] == LOOP_BLOCKS_KEPT) {
         free(block);
         return;
     }
     struct loop_block *b = block;
-    b->next = l->blocks;
-    l->blocks = b;
-    l->block_count++;
+    b->next = l->blocks[size];
+    l->blocks[size] = b;
+    l->block_count[size]++;
 }

@@ -49,11 +49,13 @@ struct loop {
     struct counters_shared *counters;
     struct rand rand;
     struct loop_budget budget;
-    struct list starved;       /* recvs that wait for a buffer (io_op.starved_link) */
-    struct loop_block *blocks; /* spare blocks, see loop_block_take() */
-    int block_count;
+    struct list starved;          /* recvs that wait for a buffer (io_op.starved_link) */
+    struct loop_block *blocks[2]; /* spare ones by size, see loop_block_take() */
+    int block_count[2];
     int64_t trim_at_ms;
-    int busy_ticks; /* ticks in a row that did not look for new events */
+    size_t trimmed_bytes;              /* of buffers, not yet given back to the kernel */
+    void (*on_unused)(struct loop *l); /* free what is spare; may be NULL */
+    int busy_ticks;                    /* ticks in a row that did not look for new events */
     bool stopping;
 };
 
@@ -75,10 +77,12 @@ void flush_init(struct flush *f, void (*run)(struct flush *f));
 void flush_later(struct loop *l, struct flush *f); /* at the end of this tick, once */
 void flush_cancel(struct flush *f);
 
-/* Memory for what is needed for a few ticks only (a connection's output ring): recycled from a
- * small stack, freed with the loop. NULL: no memory. Not zeroed. */
-enum { LOOP_BLOCK_BYTES = 2624, LOOP_BLOCKS_KEPT = 256 };
-void *loop_block_take(struct loop *l) __attribute__((warn_unused_result));
-void loop_block_give(struct loop *l, void *block);
+/* Memory for what a connection needs only while something happens on it (an output ring, a
+ * request): recycled from small stacks, freed with the loop. NULL: no memory. Not zeroed. */
+enum loop_block_size { LOOP_BLOCK_SMALL, LOOP_BLOCK_LARGE };
+enum { LOOP_BLOCK_SMALL_BYTES = 456, LOOP_BLOCK_LARGE_BYTES = 2624, LOOP_BLOCKS_KEPT = 256 };
+void *loop_block_take(struct loop *l, enum loop_block_size size)
+    __attribute__((warn_unused_result));
+void loop_block_give(struct loop *l, enum loop_block_size size, void *block);
 
 void dead_add(struct loop *l, struct dead *d); /* the reaper: the only place that frees */

@@ -1,5 +1,6 @@
 /* loop_test.c - the order of a tick, its budgets, and when the kernel is asked. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/asan.h"
 #include "base/assert.h"
 #include "io/backend.h"
 #include "io/loop.h"
@@ -261,18 +262,79 @@ static void reaps_only_what_is_ready(void **state)
     assert_true(list_empty(&loop.dead));
 }
 
+static void recycle(enum loop_block_size size, size_t bytes)
+{
+    static void *blocks[LOOP_BLOCKS_KEPT + 1];
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = loop_block_take(&loop, size);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, bytes);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i++)
+        loop_block_give(&loop, size, blocks[i]);
+    if (ASAN_ON)
+        return;
+    assert_int_equal(loop.block_count[size], LOOP_BLOCKS_KEPT);
+    void *again = loop_block_take(&loop, size);
+    assert_ptr_equal(again, blocks[LOOP_BLOCKS_KEPT - 1]);
+    loop_block_give(&loop, size, again);
+}
+
 static void recycles_blocks(void **state)
 {
     (void)state;
-    void *a = loop_block_take(&loop), *b = loop_block_take(&loop);
-    assert_non_null(a);
+    recycle(LOOP_BLOCK_SMALL, LOOP_BLOCK_SMALL_BYTES);
+    recycle(LOOP_BLOCK_LARGE, LOOP_BLOCK_LARGE_BYTES);
+}
+
+static void note_wait(struct loop *l, int timeout_ms)
+{
+    (void)l;
+    last_timeout_ms = timeout_ms;
+}
+
+static void clock_after_wait(struct loop *l)
+{
+    l->now_ms += last_timeout_ms;
+}
+
+static int unused_count;
+
+static void on_unused(struct loop *l)
+{
+    (void)l;
+    unused_count++;
+}
+
+static void use_something(void)
+{
+    struct buf *b = buf_take(&loop.bufs, BUF_SMALL);
     assert_non_null(b);
-    assert_ptr_not_equal(a, b);
-    memset(a, 1, LOOP_BLOCK_BYTES);
-    memset(b, 2, LOOP_BLOCK_BYTES);
-    loop_block_give(&loop, a);
-    loop_block_give(&loop, b);
-    assert_true(loop.block_count <= LOOP_BLOCKS_KEPT);
+    buf_drop(b);
+    for (enum loop_block_size size = LOOP_BLOCK_SMALL; size <= LOOP_BLOCK_LARGE; size++)
+        loop_block_give(&loop, size, loop_block_take(&loop, size));
+}
+
+/* Two looks at what is left over, and then nothing wakes it. */
+static void keeps_nothing_when_unused(void **state)
+{
+    (void)state;
+    counting.wait = note_wait;
+    counting.clock = clock_after_wait;
+    loop.on_unused = on_unused;
+    unused_count = 0;
+    use_something();
+    loop_tick(&loop);
+    assert_int_equal(unused_count, 0); /* it was in use just now */
+    assert_int_equal(loop.block_count[LOOP_BLOCK_SMALL], ASAN_ON ? 0 : 1);
+    assert_int_equal(loop.block_count[LOOP_BLOCK_LARGE], ASAN_ON ? 0 : 1);
+    loop_tick(&loop);
+    assert_int_equal(unused_count, 1);
+    assert_int_equal(loop.block_count[LOOP_BLOCK_SMALL], 0);
+    assert_int_equal(loop.block_count[LOOP_BLOCK_LARGE], 0);
+    assert_int_equal(loop.bufs.cached_bytes, 0);
+    loop_tick(&loop);
+    assert_true(last_timeout_ms >= 60000);
 }
 
 static void counts_its_ticks(void **state)
@@ -288,4 +350,4 @@ static void counts_its_ticks(void **state)
 UNIT_SUITE(io_loop, CASE(does_things_in_order), CASE(runs_at_most_n_tasks_a_tick),
            CASE(polls_now_and_then_while_busy), CASE(result_at_hand_costs_no_wait),
            CASE(sleeps_until_the_next_timer), CASE(reaps_only_what_is_ready), CASE(recycles_blocks),
-           CASE(counts_its_ticks));
+           CASE(keeps_nothing_when_unused), CASE(counts_its_ticks));

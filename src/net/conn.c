@@ -21,7 +21,8 @@ struct conn_out {
     struct iovec iov[CONN_OUT_SPANS]; /* of the send in flight */
 };
 
-_Static_assert(sizeof(struct conn_out) <= LOOP_BLOCK_BYTES, "an output ring is one loop block");
+_Static_assert(sizeof(struct conn_out) <= LOOP_BLOCK_LARGE_BYTES,
+               "an output ring is one loop block");
 _Static_assert(sizeof(struct conn) <= 248, "an idle connection is to be small");
 
 struct conn_closing {
@@ -132,7 +133,7 @@ static void give_out_back(struct conn *c)
         span_drop(o->spans[o->first]);
         o->first = (o->first + 1) % CONN_OUT_SPANS;
     }
-    loop_block_give(c->loop, o);
+    loop_block_give(c->loop, LOOP_BLOCK_LARGE, o);
     c->out = NULL;
 }
 
@@ -309,7 +310,7 @@ static void on_received(struct io_op *op, int res)
 
 static struct conn_out *take_out(struct conn *c)
 {
-    c->out = loop_block_take(c->loop);
+    c->out = loop_block_take(c->loop, LOOP_BLOCK_LARGE);
     if (c->out)
         c->out->bytes = c->out->first = c->out->count = 0;
     return c->out;

@@ -13,6 +13,17 @@ static const struct stream_limits *acceptor_limits(struct stream_acceptor *a, vo
     return p ? &p->conf->limits : &w->view->conf->proxy->limits;
 }
 
+static void free_exchanges(struct loop *l)
+{
+    struct worker *w = CONTAINER_OF(l, struct worker, loop);
+    for (struct exchange *x = w->free_exchanges, *next; x; x = next) {
+        next = x->next_free;
+        free(x);
+    }
+    w->free_exchanges = NULL;
+    w->free_count = 0;
+}
+
 bool worker_init(struct worker *w, uint32_t index, const struct io_backend *backend,
                  void *backend_arg, const struct origin_engine *engine,
                  struct counters_shared *counters, size_t buffer_cap_bytes)
@@ -20,6 +31,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     *w = (struct worker){.index = index, .engine = engine, .counters = counters};
     if (!loop_init(&w->loop, backend, backend_arg, counters, buffer_cap_bytes))
         return false;
+    w->loop.on_unused = free_exchanges;
     w->acceptor.open = exchange_open;
     w->acceptor.limits = acceptor_limits;
     list_init(&w->acceptor.sessions);
@@ -74,7 +86,7 @@ void worker_drain(struct worker *w)
     w->acceptor.draining = true;
     LIST_EACH_SAFE (l, &w->acceptor.sessions) {
         struct session_link *s = LIST_ENTRY(l, struct session_link, link);
-        s->drain(s);
+        s->ops->drain(s);
     }
 }
 
@@ -82,23 +94,13 @@ void worker_abort(struct worker *w)
 {
     LIST_EACH_SAFE (l, &w->acceptor.sessions) {
         struct session_link *s = LIST_ENTRY(l, struct session_link, link);
-        s->abort(s);
+        s->ops->abort(s);
     }
 }
 
 bool worker_idle(const struct worker *w)
 {
     return list_empty(&w->acceptor.sessions) && list_empty(&w->exchanges);
-}
-
-static void free_exchanges(struct worker *w)
-{
-    for (struct exchange *x = w->free_exchanges, *next; x; x = next) {
-        next = x->next_free;
-        free(x);
-    }
-    w->free_exchanges = NULL;
-    w->free_count = 0;
 }
 
 void worker_release(struct worker *w)
@@ -108,5 +110,5 @@ void worker_release(struct worker *w)
     w->view = NULL;
     origin_pools_release(&w->pools);
     loop_release(&w->loop);
-    free_exchanges(w);
+    free_exchanges(&w->loop);
 }

@@ -114,6 +114,7 @@ static void limits_come_from_the_listener(void **state)
 
 struct fake_session {
     struct session_link link;
+    bool idle;
     int drains, aborts;
 };
 
@@ -126,7 +127,7 @@ static void fake_drain(struct session_link *s)
 {
     struct fake_session *f = CONTAINER_OF(s, struct fake_session, link);
     f->drains++;
-    if (s->idle)
+    if (f->idle)
         fake_end(f);
 }
 
@@ -137,9 +138,11 @@ static void fake_abort(struct session_link *s)
     fake_end(f);
 }
 
+static const struct session_ops fake_ops = {.drain = fake_drain, .abort = fake_abort};
+
 static void fake_begin(struct fake_session *f, bool idle)
 {
-    *f = (struct fake_session){.link = {.drain = fake_drain, .abort = fake_abort, .idle = idle}};
+    *f = (struct fake_session){.link.ops = &fake_ops, .idle = idle};
     list_push(&rig.w.acceptor.sessions, &f->link.link);
 }
 
