@@ -2,8 +2,8 @@
  * process: there is no better answer while a configuration is half built. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
-#include <stdio.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
