@@ -47,6 +47,7 @@ struct conf_choice {
 };
 
 struct conf_build;
+struct conf_source;
 typedef void conf_apply_fn(struct conf_build *b, void *scope, const struct conf_node *n);
 
 struct directive {
@@ -101,7 +102,8 @@ struct conf_build {
     struct arena *arena; /* the snapshot's */
     struct diag *diag;
     const struct conf_schema *schema;
-    void *app; /* the wiring's own context */
+    void *app;                        /* the wiring's own context */
+    const struct conf_source *source; /* of files that directives name; NULL: the system */
 };
 
 /* Options of a checked node into the struct that their rows describe, defaults first. */

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/hash.h"
-#include "conf/tree.h"
+#include "conf/source.h"
 
 enum {
     CONF_DEPTH_MAX = 64,                /* blocks in blocks, snippets unfolded */
@@ -12,21 +12,6 @@ enum {
     CONF_UNFOLDED_NODES_MAX = 1 << 20,  /* directives that all uses of snippets make */
     CONF_UNFOLDED_BYTES_MAX = 64 << 20, /* of words with something filled in */
 };
-
-/* Where files and variables come from: the system, or a test's table. */
-struct conf_source {
-    /* Appends the file's bytes to `out`. Returns NULL, or why it could not, for people. */
-    const char *(*load)(const struct conf_source *s, const char *path, size_t max_bytes,
-                        struct text *out);
-    /* Calls `found` with each path that matches, in sorted order. */
-    void (*glob)(const struct conf_source *s, const char *pattern,
-                 void (*found)(void *ctx, const char *path), void *ctx);
-    const char *(*env)(const struct conf_source *s, const char *name); /* NULL: not set */
-    void *ctx;
-};
-
-extern const struct conf_source conf_source_system;
-extern const struct conf_source conf_source_nothing; /* no file exists, no variable is set */
 
 /* Blocks of one file, words raw: text is the source. False when braces or quotes do not match. */
 bool conf_parse(struct arena *a, struct diag *d, const struct conf_file *file,
@@ -54,6 +39,3 @@ void conf_subst_word(struct conf_subst *s, struct conf_word *w);
 
 /* The file `name` as seen from the file `from`: relative names start in its folder. */
 struct slice conf_path_from(struct arena *a, const char *from, struct slice name);
-
-struct conf_tree *conf_read_from(const struct conf_source *source, struct arena *a, struct diag *d,
-                                 const char *path, struct slice text);

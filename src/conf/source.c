@@ -3,7 +3,8 @@
  * Files are opened without blocking, so that a pipe or device named by mistake cannot stall a
  * reload: whatever is not a regular file is refused. */
 // SPDX-License-Identifier: Apache-2.0
-#include "conf/read_priv.h"
+#include "conf/source.h"
+#include "conf/directive.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -90,3 +91,10 @@ static const char *no_env(const struct conf_source *s, const char *name)
 }
 
 const struct conf_source conf_source_nothing = {.load = no_load, .glob = no_glob, .env = no_env};
+
+const char *conf_load_file(const struct conf_build *b, const char *path, size_t max_bytes,
+                           struct text *out)
+{
+    const struct conf_source *s = b->source ? b->source : &conf_source_system;
+    return s->load(s, path, max_bytes, out);
+}

@@ -3,11 +3,11 @@
  * stays, and so do the fields that say what a client may do next. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
+#include "conf/source.h"
 #include "proxy/build.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
 #include "proxy/template.h"
-#include <stdio.h>
 
 enum { PAGE_MAX_BYTES = 1 << 20 };
 
@@ -54,30 +54,18 @@ static bool is_path(struct slice s)
     return slice_starts(s, SLICE("/")) || slice_starts(s, SLICE("./"));
 }
 
-static struct slice file_read(struct arena *a, const char *path)
-{
-    struct slice out = SLICE_NONE;
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return out;
-    char *bytes = arena_alloc(a, PAGE_MAX_BYTES + 1);
-    size_t len = bytes ? fread(bytes, 1, PAGE_MAX_BYTES + 1, f) : 0;
-    if (bytes && !ferror(f) && len <= PAGE_MAX_BYTES)
-        out = arena_dup(a, (struct slice){bytes, len});
-    fclose(f);
-    return out;
-}
-
 static struct slice page_file(struct conf_build *b, const struct conf_word *w)
 {
-    struct arena scratch;
-    arena_init(&scratch, 4 * PAGE_MAX_BYTES);
-    struct slice read = file_read(&scratch, arena_dup(&scratch, w->text).at);
-    struct slice page = read.at ? arena_dup(b->arena, read) : SLICE_NONE;
-    arena_release(&scratch);
-    if (!page.at)
-        diag_error(b->diag, w->pos, "cannot read the page '%.*s' (a file of at most 1M)",
-                   SLICE_ARG(w->text));
+    struct text read;
+    text_init(&read);
+    struct slice path = arena_dup(b->arena, w->text), page = SLICE_NONE;
+    const char *why = conf_load_file(b, path.at, PAGE_MAX_BYTES, &read);
+    if (why)
+        diag_error(b->diag, w->pos, "cannot read the page '%.*s' (a file of at most 1M): %s",
+                   SLICE_ARG(w->text), why);
+    else
+        page = read.len ? arena_dup(b->arena, text_slice(&read)) : SLICE("");
+    text_release(&read);
     return page;
 }
 

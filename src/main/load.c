@@ -6,7 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "main/load.h"
 #include "admin/admin.h"
-#include "conf/tree.h"
+#include "conf/source.h"
 #include "main/main_conf.h"
 #include "main/schema.h"
 #include "proxy/build.h"
@@ -55,12 +55,13 @@ bool load_run(struct load *l, const struct load_request *r)
     c->unused = conf_free;
     c->loaded_unix_ms = unix_ms();
     diag_init(&l->diag);
-    c->tree = conf_read(&c->arena, &l->diag, r->path, r->text);
+    const struct conf_source *source = r->source ? r->source : &conf_source_system;
+    c->tree = conf_read_from(source, &c->arena, &l->diag, r->path, r->text);
     if (c->tree)
         conf_check(schema_all(), c->tree, &l->diag);
     if (diag_failed(&l->diag) || !c->tree)
         return false;
-    struct conf_build b = {&c->arena, &l->diag, schema_all(), c};
+    struct conf_build b = {&c->arena, &l->diag, schema_all(), c, source};
     build(&b, c, r->admin);
     if (!diag_failed(&l->diag) && r->run_tests)
         proxy_tests_run(c, &l->diag, &l->test_count);

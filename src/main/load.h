@@ -8,6 +8,7 @@
 #include "conf/snapshot.h"
 
 struct admin_source;
+struct conf_source;
 
 struct load_request {
     const char *path;  /* of the file, or the name of `text` */
@@ -15,6 +16,7 @@ struct load_request {
     uint64_t generation;
     bool run_tests;
     const struct admin_source *admin; /* adds the admin listeners; NULL: none (check, explain) */
+    const struct conf_source *source; /* of the files; NULL: the system */
 };
 
 struct load {

@@ -1,0 +1,29 @@
+/* source.h - where the files and variables of a configuration come from: the system, a copy that
+ * was taken earlier (main/bundle.h), or a test's table. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "conf/tree.h"
+
+struct conf_source {
+    /* Appends the file's bytes to `out`. Returns NULL, or why it could not, for people. */
+    const char *(*load)(const struct conf_source *s, const char *path, size_t max_bytes,
+                        struct text *out);
+    /* Calls `found` with each path that matches, in sorted order. */
+    void (*glob)(const struct conf_source *s, const char *pattern,
+                 void (*found)(void *ctx, const char *path), void *ctx);
+    const char *(*env)(const struct conf_source *s, const char *name); /* NULL: not set */
+    void *ctx;
+};
+
+extern const struct conf_source conf_source_system;
+extern const struct conf_source conf_source_nothing; /* no file exists, no variable is set */
+
+/* As conf_read(), with the files of `source`. */
+struct conf_tree *conf_read_from(const struct conf_source *source, struct arena *a, struct diag *d,
+                                 const char *path, struct slice text);
+
+/* A file that a directive names, for apply() functions: through b->source, so that a process which
+ * may not open it itself gets it, too. NULL, or why not. */
+struct conf_build;
+const char *conf_load_file(const struct conf_build *b, const char *path, size_t max_bytes,
+                           struct text *out);
