@@ -1,9 +1,9 @@
 /* admin.c - the admin API as sites of its own: a table of pages, served by one local origin.
  *
  * Two internal listeners are added to every snapshot: the admin address (GET and HEAD only) and the
- * control socket (also POST /reload and /stop). Their site has one route whose target is the local
- * origin here. Pages can be larger than an exchange's arena, so their text is on the heap; a filter
- * that only has a finish hook frees it. */
+ * control socket (also POST /reload, /stop and /upgrade). Their site has one route whose target is
+ * the local origin here. Pages can be larger than an exchange's arena, so their text is on the
+ * heap; a filter that only has a finish hook frees it. */
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/admin.h"
 #include "admin/admin_priv.h"
@@ -28,6 +28,14 @@ static int stop_run(const struct admin_page *p)
     return 200;
 }
 
+static int upgrade_run(const struct admin_page *p)
+{
+    if (!p->source->upgrade(p->source->ctx, p->out))
+        return 409;
+    text_add(p->out, SLICE("upgrading\n"));
+    return 202;
+}
+
 #define PLAIN "text/plain; charset=utf-8"
 
 static const struct page {
@@ -43,6 +51,7 @@ static const struct page {
     {"/config", "application/json", false, config_write, "the configuration in force, as JSON"},
     {"/reload", PLAIN, true, reload_run, "installs the changed configuration"},
     {"/stop", PLAIN, true, stop_run, "stops gracefully"},
+    {"/upgrade", PLAIN, true, upgrade_run, "lets the binary at weir's path take over"},
 };
 
 static int index_write(const struct admin_page *p)

@@ -13,6 +13,17 @@
 struct conf;
 struct text;
 
+/* What the worker process knows about the one that started it. */
+struct admin_supervisor {
+    int64_t pid;
+    int64_t started_unix_ms;
+    int64_t restarts; /* of the worker process, since then */
+    int64_t restarted_unix_ms;
+    const char *reason;        /* of the last; NULL: none */
+    const char *upgrade_error; /* why the last upgrade failed; NULL: it did not */
+    bool upgrading;
+};
+
 /* Owner: the process; lives as long as any snapshot. Called on the main thread only. */
 struct admin_source {
     void *ctx;
@@ -28,6 +39,8 @@ struct admin_source {
     /* False with the errors in *report. */
     bool (*reload)(void *ctx, struct text *report);
     void (*stop)(void *ctx);
+    bool (*upgrade)(void *ctx, struct text *why); /* false: it cannot be begun now */
+    const struct admin_supervisor *supervisor;    /* NULL: none */
 };
 
 /* Adds the internal listeners of the snapshot that is being built. `b->app` is c; proxy_build() was

@@ -216,6 +216,35 @@ static json_t *config_json(const struct admin_page *p)
     return o;
 }
 
+static json_t *upgrade_json(const struct admin_supervisor *s)
+{
+    json_t *o = json_object();
+    const char *state = s->upgrading ? "running" : s->upgrade_error ? "failed" : "none";
+    json_object_set_new(o, "state", json_string(state));
+    if (s->upgrade_error)
+        json_object_set_new(o, "reason", text_json(slice_of(s->upgrade_error)));
+    return o;
+}
+
+static json_t *supervisor_json(const struct admin_page *p)
+{
+    const struct admin_supervisor *s = p->source->supervisor;
+    if (!s)
+        return json_null();
+    json_t *o = json_object();
+    set_int(o, "pid", s->pid);
+    json_object_set_new(o, "started", time_json(s->started_unix_ms));
+    set_int(o, "uptime_s", (p->unix_ms - s->started_unix_ms) / 1000);
+    set_int(o, "restarts", s->restarts);
+    if (s->reason) {
+        json_object_set_new(o, "last_restart", time_json(s->restarted_unix_ms));
+        set_int(o, "last_restart_s", (p->unix_ms - s->restarted_unix_ms) / 1000);
+        json_object_set_new(o, "last_reason", json_string(s->reason));
+    }
+    json_object_set_new(o, "upgrade", upgrade_json(s));
+    return o;
+}
+
 static json_t *status_json(const struct admin_page *p)
 {
     const struct admin_source *s = p->source;
@@ -226,6 +255,7 @@ static json_t *status_json(const struct admin_page *p)
     json_object_set_new(o, "started", time_json(s->started_unix_ms));
     set_int(o, "uptime_s", (p->unix_ms - s->started_unix_ms) / 1000);
     set_int(o, "workers", s->worker_count);
+    json_object_set_new(o, "supervisor", supervisor_json(p));
     json_object_set_new(o, "config", config_json(p));
     json_object_set_new(o, "listeners", listeners_json(p));
     json_object_set_new(o, "connections", connections_json(s));

@@ -1,4 +1,4 @@
-/* cmd_control.c - reload, stop, status: what talks to the weir that is running. */
+/* cmd_control.c - reload, stop, upgrade, status: what talks to the weir that is running. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/command.h"
 #include "main/control.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { STOP_POLL_MS = 50, INSTALL_POLLS = 2000 };
+enum { STOP_POLL_MS = 50, INSTALL_POLLS = 2000, UPGRADE_POLLS = 3500, UPGRADE_ANSWERS = 5 };
 
 /* The address of the running weir's control socket; else an exit code other than EXIT_OK. */
 static int find_running(const struct args *a, struct addr *out)
@@ -101,6 +101,67 @@ int cmd_stop(const struct args *a)
     wait_until_gone(&addr);
     printf("stopped\n");
     return EXIT_OK;
+}
+
+/* What came of it: EXIT_OK when another supervisor than `before` answers. The old one stops doing
+ * so a moment after the new one began, hence several times. */
+static int upgrade_result(const struct args *a, int64_t before, struct text *why)
+{
+    struct timespec pause = {.tv_nsec = 20 * 1000000};
+    for (int i = 0, answers = 0; i < UPGRADE_POLLS; i++) {
+        struct control_answer answer;
+        if (ask(a, "GET", "/status", &answer) != EXIT_OK)
+            return EXIT_FAILED;
+        struct status_upgrade s = {0};
+        bool known = status_upgrade_read(text_slice(&answer.body), &s, why);
+        text_release(&answer.body);
+        answers = known && s.supervisor_pid != before ? answers + 1 : 0;
+        if (answers == UPGRADE_ANSWERS)
+            return EXIT_OK;
+        if (known && s.failed)
+            return EXIT_FAILED;
+        nanosleep(&pause, NULL);
+    }
+    text_add(why, SLICE("no answer yet; see 'weir status'"));
+    return EXIT_FAILED;
+}
+
+static int upgrade_wait(const struct args *a, int64_t before)
+{
+    struct text why;
+    text_init(&why);
+    int code = upgrade_result(a, before, &why);
+    if (code == EXIT_OK)
+        printf("the new binary has taken over\n");
+    else
+        fprintf(stderr, "weir: upgrade failed, the old binary goes on: %s\n",
+                why.len ? why.at : "no answer");
+    text_release(&why);
+    return code;
+}
+
+int cmd_upgrade(const struct args *a)
+{
+    struct control_answer answer;
+    struct status_upgrade s = {0};
+    struct text none;
+    int code = ask(a, "GET", "/status", &answer);
+    if (code != EXIT_OK)
+        return code;
+    text_init(&none);
+    (void)status_upgrade_read(text_slice(&answer.body), &s, &none);
+    text_release(&none);
+    text_release(&answer.body);
+    code = ask(a, "POST", "/upgrade", &answer);
+    if (code != EXIT_OK)
+        return code;
+    if (answer.status != 202) {
+        fprintf(stderr, "weir: upgrade was refused: ");
+        print_err(&answer.body);
+        code = EXIT_FAILED;
+    }
+    text_release(&answer.body);
+    return code == EXIT_OK ? upgrade_wait(a, s.supervisor_pid) : code;
 }
 
 int cmd_status(const struct args *a)

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "main/command.h"
 #include "main/demo.h"
-#include "main/process.h"
+#include "main/supervisor.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ static const char *args_listen(const struct args *a)
 
 int cmd_run(const struct args *a)
 {
-    return process_run(&(struct process_options){.path = args_config(a)});
+    return supervisor_run(&(struct process_options){.path = args_config(a), .argv = a->argv});
 }
 
 int cmd_proxy(const struct args *a)
@@ -24,8 +24,10 @@ int cmd_proxy(const struct args *a)
     struct text config;
     text_init(&config);
     proxy_config(&config, args_listen(a), a->words, a->word_count);
-    int code = process_run(&(struct process_options){
-        .path = "(command line)", .text = text_slice(&config), .hint = LISTEN_HINT});
+    int code = supervisor_run(&(struct process_options){.path = "(command line)",
+                                                        .text = text_slice(&config),
+                                                        .hint = LISTEN_HINT,
+                                                        .argv = a->argv});
     text_release(&config);
     return code;
 }
@@ -42,8 +44,11 @@ int cmd_demo(const struct args *a)
     text_init(&banner);
     demo_config(&config, args_listen(a), ports);
     demo_banner(&banner, args_listen(a));
-    int code = process_run(&(struct process_options){
-        .path = "(demo)", .text = text_slice(&config), .hint = LISTEN_HINT, .banner = banner.at});
+    int code = supervisor_run(&(struct process_options){.path = "(demo)",
+                                                        .text = text_slice(&config),
+                                                        .hint = LISTEN_HINT,
+                                                        .banner = banner.at,
+                                                        .argv = a->argv});
     text_release(&config);
     text_release(&banner);
     return code;

@@ -48,6 +48,7 @@ struct args {
     uint32_t header_count;
     const char *words[ARGS_WORDS_MAX];
     uint32_t word_count;
+    char *const *argv; /* the whole command line */
 };
 
 #define OPTION_BIT(name) (1u << OPTION_##name)
@@ -89,6 +90,7 @@ int cmd_explain(const struct args *a);
 int cmd_fmt(const struct args *a);
 int cmd_reload(const struct args *a); /* cmd_control.c */
 int cmd_stop(const struct args *a);
+int cmd_upgrade(const struct args *a);
 int cmd_status(const struct args *a);
 int cmd_docs(const struct args *a); /* cmd_docs.c */
 int cmd_completion(const struct args *a);

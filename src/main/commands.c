@@ -6,8 +6,9 @@
 const struct command commands_all[] = {
     {"run", "[-c FILE]", "runs weir in the foreground",
      "Reads the configuration, opens its listeners and serves until SIGTERM, SIGINT or `weir "
-     "stop`. SIGHUP or `weir reload` installs a changed file, SIGUSR1 opens the log files anew. A "
-     "second SIGINT ends weir at once.",
+     "stop`. SIGHUP or `weir reload` installs a changed file, SIGUSR1 opens the log files anew, "
+     "SIGUSR2 or `weir upgrade` lets a new binary take over. A second SIGINT ends weir at once. "
+     "This process only holds the addresses; a worker process that it keeps alive does the rest.",
      OPTION_BIT(CONFIG), 0, 0, cmd_run},
     {"check", "[-c FILE]", "checks a configuration and runs its tests",
      "Prints every error with its place, or what the file holds. Nothing is opened and nothing "
@@ -19,6 +20,12 @@ const struct command commands_all[] = {
     {"stop", "[-c FILE]", "stops the running weir gracefully and waits for it",
      "Requests in flight are finished first, for at most `stop_timeout`.", OPTION_BIT(CONFIG), 0, 0,
      cmd_stop},
+    {"upgrade", "[-c FILE]", "lets the binary that is installed now take over",
+     "The new binary gets the open addresses and reads the configuration. When it serves, the old "
+     "one finishes what it has, for at most `stop_timeout`, and ends. When it cannot, the reason "
+     "is "
+     "printed and nothing has changed.",
+     OPTION_BIT(CONFIG), 0, 0, cmd_upgrade},
     {"status", "[-c FILE]", "tells what the running weir does", NULL,
      OPTION_BIT(CONFIG) | OPTION_BIT(JSON), 0, 0, cmd_status},
     {"explain", "URL [-c FILE]", "tells what would happen to a request, with file and line",

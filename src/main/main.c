@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "main/command.h"
+#include "main/process.h"
+#include "main/spawn.h"
 #include <stdio.h>
 
 static int usage_error(const struct text *why)
@@ -25,6 +27,7 @@ static int run_command(const struct command *c, int argc, char **argv, struct te
     struct args args;
     if (!args_parse(c, argc, argv, &args, t))
         return usage_error(t);
+    args.argv = argv - 2;
     if (!args.values[OPTION_HELP])
         return c->run(&args);
     help_write_command(c, t);
@@ -54,6 +57,8 @@ static int dispatch(int argc, char **argv, struct text *t)
         return EXIT_USAGE;
     }
     struct slice word = slice_of(argv[1]);
+    if (slice_eq(word, SLICE(SPAWN_WORKER_WORD)))
+        return process_run();
     if (slice_eq(word, SLICE("--help")) || slice_eq(word, SLICE("-h")) ||
         slice_eq(word, SLICE("help")))
         return help(argc - 2, argv + 2, t);

@@ -167,6 +167,16 @@ const struct directive main_rows[] = {
      .usage = "TIME",
      .text = "How long a graceful stop waits for requests in flight before it cuts them off.",
      .example = "stop_timeout 2m"},
+    {.name = "core_dumps",
+     .where = IN_TOP,
+     .type = CONF_FLAG,
+     .offset = FIELD(core_dumps),
+     .def = "off",
+     .usage = "on|off",
+     .text = "Whether a worker process that crashes may leave a core file, and whether its user's "
+             "tools may look into it. Its memory holds what clients and servers said. Changing it "
+             "takes a restart.",
+     .example = "core_dumps on"},
     {.name = "pid_file",
      .where = IN_TOP,
      .type = CONF_NONE,
@@ -174,7 +184,8 @@ const struct directive main_rows[] = {
      .args_max = 1,
      .apply = apply_pid_file,
      .usage = "PATH",
-     .text = "A file for the process id, for tools that want one. `weir reload`, `stop` and "
+     .text = "A file for the process id of the supervisor, for tools that want one. `weir reload`, "
+             "`stop` and "
              "`status` do not need it.",
      .example = "pid_file /run/weir.pid"},
     {0},

@@ -12,6 +12,7 @@ struct main_conf {
     int64_t buffers_bytes; /* cap of each worker's buffer pool */
     int64_t stop_ms;       /* how long a stop waits for requests in flight */
     struct slice user, group;
+    bool core_dumps;
     struct slice pid_file; /* NUL-terminated */
     struct addr admin;     /* len 0: off */
     bool admin_explicit;

@@ -1,14 +1,18 @@
-/* privileges.c - raises the limit of open files and gives up root, for good. */
+/* privileges.c - raises the limit of open files, and gives up every right, for good. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/privileges.h"
+#include "base/asan.h"
 #include "base/log.h"
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void descriptors_raise(void)
@@ -43,12 +47,10 @@ static bool become(const char *user, const char *group)
     if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
         setresuid(uid, uid, uid) != 0)
         return fail("cannot become user", user);
-    /* A change of user makes the process undumpable; core files and perf are wanted. */
-    prctl(PR_SET_DUMPABLE, 1);
     return true;
 }
 
-bool privileges_drop(struct slice user, struct slice group)
+static bool become_user(struct slice user, struct slice group)
 {
     char user_text[256], group_text[256];
     if (user.len == 0)
@@ -60,4 +62,43 @@ bool privileges_drop(struct slice user, struct slice group)
         return true;
     }
     return become(user_text, group_text);
+}
+
+/* The bounding set first, while we may: it takes a capability. Sockets come from the supervisor and
+ * files were opened, so that nothing needs one any more, not even for root. */
+static bool drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capset, &head, none) != 0)
+        return fail("capabilities of", "weir");
+    return true;
+}
+
+static void drop_bounding_set(void)
+{
+    for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
+/* After the last change of credentials, which resets both. */
+static void set_process_flags(bool core_dumps)
+{
+    core_dumps |= ASAN_ON; /* its search for leaks traces the process */
+    if (!core_dumps)
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    prctl(PR_SET_DUMPABLE, core_dumps ? 1 : 0, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+bool privileges_drop(struct slice user, struct slice group, bool core_dumps)
+{
+    drop_bounding_set();
+    if (!become_user(user, group) || !drop_capabilities())
+        return false;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return fail("no_new_privs of", "weir");
+    set_process_flags(core_dumps);
+    return true;
 }

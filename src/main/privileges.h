@@ -1,10 +1,13 @@
-/* privileges.h - what the process may do and how much of it: descriptors, user. */
+/* privileges.h - what a process may do and how much of it: descriptors, user, capabilities. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/slice.h"
 
 void descriptors_raise(void); /* RLIMIT_NOFILE to its hard limit */
 
-/* Becomes `user` when root runs us; open log files are given to it. False with a text for people
- * on stderr. An empty user: nothing to do. */
-bool privileges_drop(struct slice user, struct slice group);
+/* Gives up what a worker process does not need, for good: becomes `user` when root runs us (open
+ * log files are given to it; an empty one: stays), drops every capability, may not gain any by
+ * executing something, leaves no core file and cannot be traced by its user unless `core_dumps`,
+ * and dies with the supervisor. Before any thread starts. False with a text for people on stderr.
+ */
+bool privileges_drop(struct slice user, struct slice group, bool core_dumps);

@@ -1,16 +1,14 @@
-/* process.c - the life of the main thread: start everything, tick, end.
+/* process.c - the life of a worker process's main thread: start everything, tick, end.
  *
- * The order of a start matters: the configuration is checked before anything is touched, addresses
- * and log files are opened before root is given up, threads start last. Reloading is in reload.c,
- * stopping in stop.c. */
+ * The supervisor gives it a configuration and the sockets. The configuration is checked before
+ * anything is touched, log files are opened before root is given up, threads start last. Reloading
+ * is in reload.c, stopping in stop.c. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
+#include "base/mem.h"
 #include "main/command.h"
-#include "main/control.h"
-#include "main/load.h"
 #include "main/logs.h"
 #include "main/main_conf.h"
-#include "main/notify.h"
 #include "main/privileges.h"
 #include "main/process_priv.h"
 #include "main/server_log.h"
@@ -58,9 +56,21 @@ static bool on_reload(void *ctx, struct text *report)
     return process_reload(ctx, report);
 }
 
+/* The supervisor orders it, so that it knows that this end is wanted. */
 static void on_stop(void *ctx)
 {
-    process_stop(ctx);
+    supervised_ask_stop(&((struct process *)ctx)->supervised);
+}
+
+static bool on_upgrade(void *ctx, struct text *why)
+{
+    struct process *p = ctx;
+    if (p->stage != PROCESS_RUNNING || p->workers.installing > 0) {
+        text_add(why, SLICE("weir is stopping or reloading\n"));
+        return false;
+    }
+    supervised_ask_upgrade(&p->supervised);
+    return true;
 }
 
 static void admin_init(struct process *p)
@@ -70,13 +80,15 @@ static void admin_init(struct process *p)
     p->admin = (struct admin_source){
         .ctx = p,
         .started_unix_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
-        .control = p->control.len ? &p->control : NULL,
+        .control = p->supervised.control.len ? &p->supervised.control : NULL,
         .snapshots_alive = on_snapshots_alive,
         .stopping = on_stopping,
         .installing = on_installing,
         .listening = on_listening,
         .reload = on_reload,
         .stop = on_stop,
+        .upgrade = on_upgrade,
+        .supervisor = &p->supervised.info,
     };
 }
 
@@ -87,58 +99,67 @@ static void admin_set_pages(struct process *p)
     p->admin.worker_count = p->workers.count;
 }
 
-/* ---- signals ---- */
+/* ---- orders ---- */
 
+static void reload(struct process *p)
+{
+    struct text report;
+    p->reload_due = p->workers.installing > 0;
+    if (p->reload_due)
+        return;
+    text_init(&report);
+    (void)process_reload(p, &report); /* it logs */
+    text_release(&report);
+}
+
+static void carry_out(struct process *p, int order)
+{
+    switch (order) {
+    case ORDER_RELOAD: p->reload_due = true; break;
+    case ORDER_REOPEN: log_sinks_reopen(); break;
+    case ORDER_LEAVE: process_leave(p); break;
+    case ORDER_END_NOW: process_end_now(); break;
+    case ORDER_STOP: process_stop(p); break;
+    default: break;
+    }
+}
+
+static void orders_run(struct process *p)
+{
+    int order;
+    while ((order = supervised_next_order(&p->supervised)) != 0)
+        carry_out(p, order);
+    if (p->reload_due)
+        reload(p);
+}
+
+/* Signals are for the supervisor. Those that were sent to this process all the same mean the whole
+ * of weir, except SIGINT: a terminal sends it to both. */
 static void on_signal(void *ctx, int signo)
 {
     struct process *p = ctx;
-    struct text report;
     switch (signo) {
-    case SIGHUP:
-        text_init(&report);
-        (void)process_reload(p, &report); /* it logs */
-        text_release(&report);
-        break;
+    case SIGHUP: p->reload_due = true; break;
     case SIGUSR1: log_sinks_reopen(); break;
-    case SIGINT:
-        if (p->stage != PROCESS_RUNNING)
-            process_end_now();
-        process_stop(p);
-        break;
+    case SIGUSR2: supervised_ask_upgrade(&p->supervised); break;
     case SIGTERM:
-    case SIGQUIT: process_stop(p); break;
+    case SIGQUIT: supervised_ask_stop(&p->supervised); break;
     default: break;
     }
 }
 
 /* ---- start ---- */
 
-static void print_diag(const struct diag *d)
+/* On stderr, and to the supervisor, which may be asked what went wrong. */
+static void print_diag(struct process *p, const struct diag *d)
 {
     struct text t;
     text_init(&t);
     diag_print(d, &t, color_on(STDERR_FILENO));
     print_err(&t);
+    if (t.len && diag_failed(d))
+        supervised_report(&p->supervised, text_slice(&t));
     text_release(&t);
-}
-
-/* Without a control socket weir still runs, but one that answers belongs to another weir. */
-static bool control_init(struct process *p)
-{
-    struct text why;
-    if (p->options->text.at)
-        return true; /* not a file: nobody could name it */
-    text_init(&why);
-    if (!control_address(p->options->path, &p->control, &why)) {
-        fprintf(stderr, "weir: no control socket: %.*s\n", (int)why.len, why.at);
-        p->control.len = 0;
-    }
-    text_release(&why);
-    if (!p->control.len || !control_alive(&p->control))
-        return true;
-    fprintf(stderr, "weir: a weir runs already with %s; see 'weir status -c %s'\n",
-            p->options->path, p->options->path);
-    return false;
 }
 
 static bool system_failed(const char *what)
@@ -147,46 +168,54 @@ static bool system_failed(const char *what)
     return false;
 }
 
-static bool pid_file_write(const struct conf *c)
-{
-    if (c->main->pid_file.len == 0)
-        return true;
-    FILE *f = fopen(c->main->pid_file.at, "we");
-    if (!f)
-        return system_failed(c->main->pid_file.at);
-    fprintf(f, "%ld\n", (long)getpid());
-    return fclose(f) == 0 || system_failed(c->main->pid_file.at);
-}
-
-static void pid_file_remove(const struct conf *c)
-{
-    if (c->main->pid_file.len)
-        unlink(c->main->pid_file.at);
-}
-
-/* What may need root, before it is given up. The pid file is first: who sees an address open may
- * look for it. */
+/* What may need root, before it is given up. */
 static bool open_first(struct process *p, struct load *l)
 {
-    struct conf *c = l->conf;
-    bool ok = pid_file_write(c);
-    bool bound = ok && listeners_open(&p->listeners, c, LISTENERS_FIRST, &l->diag);
-    ok = bound && logs_open(c, &l->diag);
-    print_diag(&l->diag);
-    if (!bound && p->options->hint)
-        fprintf(stderr, "%s\n", p->options->hint);
-    ok = ok && privileges_drop(c->main->user, c->main->group);
-    if (!ok)
-        pid_file_remove(c);
+    struct main_conf *m = l->conf->main;
+    bool ok = listeners_open(&p->listeners, l->conf, &p->supervised.sockets, &l->diag) &&
+              logs_open(l->conf, &l->diag);
+    print_diag(p, &l->diag);
+    return ok && privileges_drop(m->user, m->group, m->core_dumps);
+}
+
+/* The supervisor's name for the configuration: the path that it was started with. */
+static char *bundle_name(const struct bundle *b)
+{
+    struct bundle_entry e;
+    for (size_t at = 0; bundle_next(b, &at, &e);)
+        if (e.kind == BUNDLE_NAME)
+            return mem_dup(e.name.at, e.name.len);
+    return mem_dup("", 0);
+}
+
+bool process_load(struct process *p, struct load *l, int fd, uint64_t generation)
+{
+    struct bundle b;
+    if (!bundle_open(&b, fd))
+        process_end_now(); /* no memory for a mapping */
+    close(fd);
+    if (!p->path)
+        p->path = bundle_name(&b);
+    struct conf_source source = bundle_source(&b);
+    struct load_request r = {p->path, SLICE_NONE, generation, true, &p->admin, &source};
+    bool ok = load_run(l, &r);
+    bundle_release(&b);
     return ok;
 }
 
 /* Loads the first configuration and opens what it names: all that can fail because of it. */
 static int load_first(struct process *p, struct load *l)
 {
-    struct load_request r = {p->options->path, p->options->text, 1, true, &p->admin};
-    if (!load_run(l, &r)) {
-        print_diag(&l->diag);
+    struct text why;
+    text_init(&why);
+    int bundle = supervised_receive(&p->supervised, &why);
+    if (bundle < 0)
+        fprintf(stderr, "weir: %s", why.at);
+    text_release(&why);
+    if (bundle < 0)
+        return EXIT_FAILED;
+    if (!process_load(p, l, bundle, (uint64_t)p->supervised.generation)) {
+        print_diag(p, &l->diag);
         return EXIT_CONFIG;
     }
     p->listeners = (struct listeners){.worker_count = main_conf_workers(l->conf->main),
@@ -204,6 +233,8 @@ static bool threads_start(struct process *p)
     p->signals = signals_new(l, on_signal, p);
     if (!p->signals)
         return system_failed("signals");
+    if (!supervised_watch(&p->supervised, l))
+        return system_failed("channel");
     return workers_start(&p->workers) || system_failed("threads");
 }
 
@@ -212,7 +243,7 @@ static void add_addresses(struct process *p, struct text *t)
     char addr[ADDR_TEXT_BYTES];
     const char *separator = "";
     for (const struct listen_slot *s = p->listeners.slots; s; s = s->next) {
-        if (!s->open || (p->control.len && addr_eq(&s->addr, &p->control)))
+        if (!s->open || (p->admin.control && addr_eq(&s->addr, p->admin.control)))
             continue;
         int len = (int)addr_write(addr, &s->addr);
         text_addf(t, "%s%s%.*s", separator, s->internal ? "admin on " : "", len, addr);
@@ -227,15 +258,13 @@ static void announce(struct process *p)
     add_addresses(p, &t);
     log_write(LOG_NOTICE_, "weir %s listens on %s; %u worker%s, configuration %s", WEIR_VERSION,
               t.len ? t.at : "nothing", p->workers.count, p->workers.count == 1 ? "" : "s",
-              p->options->path);
-    if (geteuid() == 0 && !p->options->text.at)
+              p->path);
+    if (p->supervised.reason.len)
+        log_write(LOG_WARN_, "this worker process replaces one that ended: %s",
+                  p->supervised.reason.at);
+    if (geteuid() == 0 && p->admin.control)
         log_write(LOG_WARN_, "running as root; 'user NAME' in the configuration changes that");
     text_release(&t);
-    if (p->options->banner) {
-        fputs(p->options->banner, stdout);
-        fflush(stdout);
-    }
-    notify_ready();
 }
 
 /* From bound addresses to serving. False: the reason is on stderr. */
@@ -256,11 +285,11 @@ static bool serve_begin(struct process *p, struct load *l)
 
 static void serve_end(struct process *p)
 {
-    pid_file_remove(p->conf);
     log_write(LOG_NOTICE_, "stopped");
     logs_to_stderr();
     timer_stop(&process_loop(p)->timers, &p->deadline);
     signals_free(p->signals);
+    supervised_unwatch(&p->supervised);
     listeners_release(&p->listeners);
     conf_drop(p->conf);
     snapshots_end();
@@ -270,26 +299,35 @@ static void serve_end(struct process *p)
     arena_cache_release();
 }
 
-int process_run(const struct process_options *o)
+static int run(struct process *p)
 {
-    struct process p = {.options = o};
-    struct load l;
-    signals_block();
-    descriptors_raise();
-    if (!control_init(&p))
-        return EXIT_FAILED;
-    admin_init(&p);
-    int code = load_first(&p, &l);
-    if (code == EXIT_OK && !serve_begin(&p, &l))
+    struct load l = {0};
+    admin_init(p);
+    int code = load_first(p, &l);
+    if (code == EXIT_OK && !serve_begin(p, &l))
         code = EXIT_FAILED;
     load_release(&l);
     if (code != EXIT_OK) {
-        listeners_release(&p.listeners);
+        listeners_release(&p->listeners);
         return code;
     }
-    announce(&p);
-    while (worker_tick(workers_main(&p.workers)))
-        process_advance(&p);
-    serve_end(&p);
+    announce(p);
+    while (worker_tick(workers_main(&p->workers))) {
+        orders_run(p);
+        process_advance(p);
+    }
+    serve_end(p);
     return EXIT_OK;
+}
+
+int process_run(void)
+{
+    struct process p = {0};
+    signals_block();
+    if (!supervised_begin(&p.supervised))
+        return EXIT_USAGE;
+    int code = run(&p);
+    supervised_release(&p.supervised);
+    free(p.path);
+    return code;
 }

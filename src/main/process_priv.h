@@ -5,7 +5,9 @@
 #include "conf/snapshot.h"
 #include "io/signals.h"
 #include "main/listeners.h"
+#include "main/load.h"
 #include "main/process.h"
+#include "main/supervised.h"
 #include "main/workers.h"
 #include "net/dns.h"
 #include "upstream/upstream.h"
@@ -18,18 +20,20 @@ enum process_stage {
 
 /* Main thread only; lives on process_run()'s stack. */
 struct process {
-    const struct process_options *options;
+    char *path; /* of the configuration */
+    struct supervised supervised;
     struct workers workers;
     struct listeners listeners;
     struct admin_source admin;
-    struct addr control; /* len 0: none */
-    struct conf *conf;   /* in force; main's count */
+    struct conf *conf; /* in force; main's count */
     struct signals *signals;
     struct dns *dns;
     struct upstream_resolver *resolver;
     struct timer deadline;  /* of the current stage of stopping */
     struct slice resolvers; /* that `dns` was made with; in conf's arena */
     bool aborted;           /* the deadline has passed once */
+    bool reloaded;          /* at least once */
+    bool reload_due;        /* ordered while an earlier one was still being installed */
     uint8_t stage;          /* enum process_stage */
 };
 
@@ -39,12 +43,15 @@ struct loop *process_loop(struct process *p);
 void process_reload_init(struct process *p);
 /* Makes `c` the configuration in force; takes over main's count. Listeners are bound already. */
 void process_install(struct process *p, struct conf *c);
+/* Loads a configuration from the bundle of the supervisor; closes it. */
+bool process_load(struct process *p, struct load *l, int bundle, uint64_t generation);
 /* Reads the configuration again. False: the old one stays, the errors are in *report. */
 bool process_reload(struct process *p, struct text *report);
 void process_dns_free(struct process *p);
 
 /* stop.c */
 void process_stop_init(struct process *p);
-void process_stop(struct process *p); /* gracefully; again: no effect */
+void process_stop(struct process *p);  /* gracefully; again: no effect */
+void process_leave(struct process *p); /* the same, for a successor that serves already */
 void process_end_now(void) __attribute__((noreturn));
 void process_advance(struct process *p); /* after each tick: from one stage to the next */

@@ -1,14 +1,13 @@
 /* reload.c - puts a configuration in force, first and later ones.
  *
- * A reload is all or nothing: the file is read, checked and tested, then new addresses are bound,
- * and only then anything changes. Health, idle connections and counters are found again by
- * identity; requests in flight keep the snapshot that they began with. */
+ * A reload is all or nothing: the supervisor reads the files and binds new addresses, then they are
+ * checked and tested here, and only then anything changes. Health, idle connections and counters
+ * are found again by identity; requests in flight keep the snapshot that they began with. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "main/load.h"
 #include "main/logs.h"
 #include "main/main_conf.h"
-#include "main/notify.h"
 #include "main/process_priv.h"
 #include "main/snapshots.h"
 
@@ -66,11 +65,10 @@ void process_install(struct process *p, struct conf *c)
 
 static void on_installed(void *ctx, const struct conf *c)
 {
-    (void)ctx;
-    if (c->generation == 1) /* the start has lines of its own */
-        return;
-    log_write(LOG_NOTICE_, "configuration %llu is in force", (unsigned long long)c->generation);
-    notify_ready();
+    struct process *p = ctx;
+    supervised_in_force(&p->supervised, c->generation);
+    if (p->reloaded) /* the start has lines of its own */
+        log_write(LOG_NOTICE_, "configuration %llu is in force", (unsigned long long)c->generation);
 }
 
 void process_reload_init(struct process *p)
@@ -104,33 +102,44 @@ static void log_lines(enum log_level level, struct slice text)
             log_write(level, "%.*s", SLICE_ARG(line));
 }
 
-static bool load_next(struct process *p, struct load *l, struct text *report)
+static bool load_next(struct process *p, struct load *l, int bundle, struct text *report)
 {
-    struct load_request r = {p->options->path, p->options->text, p->conf->generation + 1, true,
-                             &p->admin};
-    bool ok = load_run(l, &r) && logs_open(l->conf, &l->diag) &&
-              listeners_open(&p->listeners, l->conf, 0, &l->diag);
+    bool ok = process_load(p, l, bundle, p->conf->generation + 1) && logs_open(l->conf, &l->diag) &&
+              listeners_open(&p->listeners, l->conf, &p->supervised.sockets, &l->diag);
     diag_print(&l->diag, report, false);
     return ok;
 }
 
+static bool may_reload(const struct process *p, struct text *report)
+{
+    if (p->stage != PROCESS_RUNNING)
+        text_add(report, SLICE("weir is stopping\n"));
+    else if (p->workers.installing > 0)
+        text_add(report, SLICE("the last reload is still being installed; try again\n"));
+    return report->len == 0;
+}
+
+static void refused(struct process *p)
+{
+    log_write(LOG_ERROR_, "reload refused: configuration %llu stays",
+              (unsigned long long)p->conf->generation);
+    supervised_refused(&p->supervised);
+}
+
 bool process_reload(struct process *p, struct text *report)
 {
-    struct load l;
-    if (p->stage != PROCESS_RUNNING) {
-        text_add(report, SLICE("weir is stopping\n"));
+    struct load l = {0};
+    if (!may_reload(p, report))
         return false;
-    }
-    notify_reloading();
-    bool ok = load_next(p, &l, report);
+    int bundle = supervised_prepare(&p->supervised, report);
+    bool ok = bundle >= 0 && load_next(p, &l, bundle, report);
     log_lines(ok ? LOG_WARN_ : LOG_ERROR_, text_slice(report));
     if (ok) {
         warn_of_fixed(p->conf->main, l.conf->main);
+        p->reloaded = true;
         process_install(p, load_take(&l));
     } else {
-        log_write(LOG_ERROR_, "reload refused: configuration %llu stays",
-                  (unsigned long long)p->conf->generation);
-        notify_ready();
+        refused(p);
     }
     load_release(&l);
     return ok;

@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "main/status_text.h"
 #include <jansson.h>
+#include <string.h>
 
 static long long num(const json_t *o, const char *key)
 {
@@ -30,12 +31,35 @@ static void add_duration(struct text *out, long long s)
         text_addf(out, "%llds", s);
 }
 
+/* The pid that people know is the supervisor's; the page itself comes from the worker process. */
+static void add_worker_process(struct text *out, const json_t *j, const json_t *s)
+{
+    const json_t *upgrade = json_object_get(s, "upgrade");
+    if (!json_is_object(s))
+        return;
+    text_addf(out, "worker process pid %lld for ", num(j, "pid"));
+    add_duration(out, num(j, "uptime_s"));
+    text_addf(out, ", %lld restart%s", num(s, "restarts"), num(s, "restarts") == 1 ? "" : "s");
+    if (num(s, "restarts") > 0) {
+        text_add(out, SLICE(", the last "));
+        add_duration(out, num(s, "last_restart_s"));
+        text_addf(out, " ago: %s", str(s, "last_reason"));
+    }
+    text_add(out, SLICE("\n"));
+    if (strcmp(str(upgrade, "state"), "failed") == 0)
+        text_addf(out, "upgrade        failed: %s\n", str(upgrade, "reason"));
+}
+
 static void add_head(struct text *out, const json_t *j)
 {
     const json_t *c = json_object_get(j, "config");
-    text_addf(out, "weir %s, pid %lld, %s for ", str(j, "version"), num(j, "pid"), str(j, "state"));
-    add_duration(out, num(j, "uptime_s"));
+    const json_t *s = json_object_get(j, "supervisor");
+    const json_t *main = json_is_object(s) ? s : j;
+    text_addf(out, "weir %s, pid %lld, %s for ", str(j, "version"), num(main, "pid"),
+              str(j, "state"));
+    add_duration(out, num(main, "uptime_s"));
     text_addf(out, ", %lld worker%s\n", num(j, "workers"), num(j, "workers") == 1 ? "" : "s");
+    add_worker_process(out, j, s);
     text_addf(out, "configuration  %s, number %lld since %s", str(c, "file"), num(c, "generation"),
               str(c, "loaded"));
     if (num(c, "snapshots_alive") > 1)
@@ -130,4 +154,17 @@ bool status_installing(struct slice json)
     bool yes = json_is_true(json_object_get(json_object_get(j, "config"), "installing"));
     json_decref(j);
     return yes;
+}
+
+bool status_upgrade_read(struct slice json, struct status_upgrade *out, struct text *why)
+{
+    json_t *j = json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *s = json_object_get(j, "supervisor"), *u = json_object_get(s, "upgrade");
+    bool ok = json_is_object(u);
+    out->supervisor_pid = num(s, "pid");
+    out->failed = ok && strcmp(str(u, "state"), "failed") == 0;
+    if (out->failed)
+        text_add(why, slice_of(str(u, "reason")));
+    json_decref(j);
+    return ok;
 }

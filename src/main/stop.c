@@ -7,12 +7,12 @@
 #include "base/log.h"
 #include "main/command.h"
 #include "main/main_conf.h"
-#include "main/notify.h"
 #include "main/process_priv.h"
 #include <unistd.h>
 
 enum {
     ADMIN_DRAIN_MS = 1000,
+    LEAVE_IDLE_MS = 5000,
     ABORTED_MS = 5000, /* what an aborted worker may still need */
 };
 
@@ -47,16 +47,29 @@ void process_stop_init(struct process *p)
     workers_main(&p->workers)->extra_timers = 1;
 }
 
-void process_stop(struct process *p)
+static bool drain_begin(struct process *p, const char *what)
 {
     if (p->stage != PROCESS_RUNNING)
-        return;
+        return false;
     p->stage = PROCESS_DRAINING;
-    notify_stopping();
-    log_write(LOG_NOTICE_, "stopping; requests in flight have %lld s",
+    log_write(LOG_NOTICE_, "%s; requests in flight have %lld s", what,
               (long long)(p->conf->main->stop_ms + 999) / 1000);
-    workers_drain(&p->workers);
     set_deadline(p, p->conf->main->stop_ms);
+    return true;
+}
+
+void process_stop(struct process *p)
+{
+    if (drain_begin(p, "stopping"))
+        workers_drain(&p->workers);
+}
+
+/* The successor has the same sockets: whoever connects from now on is to reach it alone. */
+void process_leave(struct process *p)
+{
+    int64_t half_ms = p->conf->main->stop_ms / 2;
+    if (drain_begin(p, "leaving to the new binary"))
+        workers_leave(&p->workers, half_ms < LEAVE_IDLE_MS ? half_ms : LEAVE_IDLE_MS);
 }
 
 void process_advance(struct process *p)

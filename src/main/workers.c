@@ -202,7 +202,7 @@ static struct update *update_new(struct worker_thread *t, struct conf *c, const 
 {
     uint32_t count = 0;
     for (const struct listen_slot *s = l->slots; s; s = s->next)
-        count++;
+        count += 1 + s->fd_count;
     struct update *u = mem_new(sizeof *u + count * sizeof u->changes[0]);
     u->mail.run = update_run;
     u->to = t;
@@ -210,14 +210,23 @@ static struct update *update_new(struct worker_thread *t, struct conf *c, const 
     return u;
 }
 
-/* What the slot means for this worker: a new socket, a closed one, or nothing. */
+static void change_add(struct update *u, const struct listen_slot *s, int fd)
+{
+    u->changes[u->change_count++] = (struct listen_change){s->key, s->addr, fd};
+}
+
+/* What the slot means for this worker: new sockets, closed ones, or nothing. */
 static void update_add(struct update *u, const struct listen_slot *s)
 {
     bool mine = s->internal == u->to->is_main;
-    if (!mine || !s->open || (s->wanted && !s->fds))
+    uint32_t threads = s->internal ? 1 : u->to->set->count;
+    if (!mine || !s->open)
         return;
-    int fd = s->wanted ? s->fds[s->internal ? 0 : u->to->worker.index] : -1;
-    u->changes[u->change_count++] = (struct listen_change){s->key, s->addr, fd};
+    if (!s->wanted)
+        change_add(u, s, -1);
+    for (uint32_t i = s->internal ? 0 : u->to->worker.index; s->wanted && i < s->fd_count;
+         i += threads)
+        change_add(u, s, s->fds[i]);
 }
 
 static struct update *update_make(struct worker_thread *t, struct install *in, struct conf *c,
@@ -273,6 +282,31 @@ static void abort_run(struct mail *m, struct loop *l)
         worker_abort(&t->worker);
 }
 
+static void on_drain_by(struct timer *timer)
+{
+    worker_drain(&CONTAINER_OF(timer, struct worker_thread, drain_by)->worker);
+}
+
+static void leave_run(struct mail *m, struct loop *l)
+{
+    struct worker_thread *t = CONTAINER_OF(m, struct worker_thread, drain);
+    if (t->stage != WORKER_RUNNING)
+        return;
+    t->stage = WORKER_DRAINING;
+    listen_close_all(t);
+    t->worker.acceptor.draining = true;
+    timer_set(&l->timers, &t->drain_by, l->now_ms + t->set->idle_ms);
+}
+
+/* The main thread's own worker goes on with the connections that it has. */
+void workers_leave(struct workers *w, int64_t idle_ms)
+{
+    w->idle_ms = idle_ms; /* read by the threads after the mail, not changed again */
+    listen_close_all(workers_main(w));
+    for (uint32_t i = 0; i < w->count; i++)
+        post_order(w->all[i], &w->all[i]->drain, leave_run);
+}
+
 void workers_drain(struct workers *w)
 {
     for (uint32_t i = 0; i < w->count; i++)
@@ -313,6 +347,7 @@ static void settle_begin(struct worker_thread *t)
     struct loop *l = &t->worker.loop;
     t->stage = WORKER_SETTLING;
     timer_stop(&l->timers, &t->sweep);
+    timer_stop(&l->timers, &t->drain_by);
     origin_pools_close(&t->worker.pools);
     timer_set(&l->timers, &t->settle_by, l->now_ms + SETTLE_MS);
 }
@@ -385,6 +420,7 @@ static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes)
     t->is_main = i == w->count;
     list_init(&t->listens);
     timer_init(&t->sweep, on_sweep);
+    timer_init(&t->drain_by, on_drain_by);
     timer_init(&t->settle_by, on_settle_by);
     return worker_init(&t->worker, i, &io_backend_epoll, NULL, &h1_origin_engine, w->pages[i],
                        buffer_cap_bytes);

@@ -17,6 +17,7 @@ struct worker_thread {
     struct workers *set;
     struct list listens;    /* struct worker_listen */
     struct timer sweep;     /* frees listeners that were closed, after their last session */
+    struct timer drain_by;  /* the end of patience with idle connections, see workers_leave() */
     struct timer settle_by; /* the end of waiting for connections that only have to drain */
     pthread_t thread;
     struct mail drain, abort, ended; /* each is posted once */
@@ -39,6 +40,7 @@ struct workers {
     uint32_t count;                 /* of threads */
     uint32_t running;               /* threads that have not ended; main thread's */
     struct counters_shared **pages; /* as `all` */
+    int64_t idle_ms;                /* set by workers_leave() */
     uint32_t installing;            /* snapshots that are on their way; main thread's */
     void (*on_installed)(void *ctx, const struct conf *c); /* main thread; may be NULL */
     void *ctx;
@@ -54,6 +56,10 @@ struct worker_thread *workers_main(const struct workers *w);
  * w->on_installed() tells when it is in force everywhere. */
 void workers_install(struct workers *w, struct conf *c, struct listeners *l);
 
+/* Instead of workers_drain(), and also closes the admin and control listeners at once. Connections
+ * without a request may send one more within `idle_ms`, whose answer says that it was the last: who
+ * sends while the connection is being closed gets no answer at all. */
+void workers_leave(struct workers *w, int64_t idle_ms);
 void workers_drain(struct workers *w);      /* the threads; w->running tells when they ended */
 void workers_drain_main(struct workers *w); /* then the main thread's */
 void workers_abort(struct workers *w);      /* closes every connection of every worker now */

@@ -10,7 +10,7 @@ import pytest
 from kit import BINARY, Weir, answer, free_port, get, wait_until, weir_cli
 from kit.tools import run, stop
 
-COMMANDS = ["run", "check", "reload", "stop", "status", "explain", "fmt", "proxy", "demo", "docs",
+COMMANDS = ["run", "check", "reload", "stop", "upgrade", "status", "explain", "fmt", "proxy", "demo", "docs",
             "completion", "version"]
 
 
@@ -279,7 +279,7 @@ def test_demo_and_its_four_requests():
 
 def test_descriptors_are_raised(weir):
     w = weir("site * { respond 200 }\n")
-    limits = open(f"/proc/{w.pid}/limits").read()
+    limits = open(f"/proc/{w.worker_pid}/limits").read()
     soft, hard = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits).groups()
     assert soft == hard
 
@@ -290,7 +290,7 @@ def test_user_is_given_up(weir):
     w = weir("user nobody\nsite * { respond 200 ok }\n")
 
     def given_up():
-        uids = re.search(r"Uid:\s+(\d+)\s+(\d+)\s+(\d+)", open(f"/proc/{w.pid}/status").read())
+        uids = re.search(r"Uid:\s+(\d+)\s+(\d+)\s+(\d+)", open(f"/proc/{w.worker_pid}/status").read())
         return "0" not in uids.groups()
     wait_until(given_up, 2, "root to be given up")
     assert w.get().text == "ok"

@@ -46,7 +46,7 @@ class Weir:
     PRELUDE = ("workers 1\nlisten @listen@\nadmin @admin@\n"
                "log access json to=@dir@/access.log\n")
 
-    def __init__(self, text, *, wait=True, args=(), env=None, nofile=None, **names):
+    def __init__(self, text, *, wait=True, args=(), env=None, nofile=None, binary=BINARY, **names):
         self.folder = tempfile.TemporaryDirectory(prefix="weir-test-")
         self.dir = pathlib.Path(self.folder.name)
         self.dir.chmod(0o755)
@@ -57,7 +57,7 @@ class Weir:
         self.write(text)
         self.stderr_path = self.dir / "stderr"
         self.stdout_path = self.dir / "stdout"
-        argv = [str(BINARY), "run", "-c", str(self.config), *args]
+        argv = [str(binary), "run", "-c", str(self.config), *args]
         if nofile:
             argv = ["prlimit", f"--nofile={nofile}:{nofile}", *argv]
         self.process = subprocess.Popen(
@@ -163,6 +163,19 @@ class Weir:
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def worker_pid(self):
+        """The process that does the work; waits until there is one (a restart is under way)."""
+        def find():
+            for pid in children(self.pid):
+                try:
+                    if b"(worker)" in open(f"/proc/{pid}/cmdline", "rb").read():
+                        return pid
+                except OSError:
+                    pass
+            return None
+        return wait_until(find, 5, "a worker process")
 
     def rss_kb(self, field="VmRSS"):
         return rss_kb(self.pid, field)
