@@ -95,11 +95,11 @@ static void writes_no_leading_zeros(void **state)
     assert_int_equal(num_write_hex(to, 0xf), 1);
     assert_int_equal(num_write_hex(to, 0x10), 2);
     assert_int_equal(num_write_hex(to, UINT64_MAX), 16);
+    assert_memory_equal(to, "ffffffffffffffff", 16);
     num_write_hex16(to, 0x0123456789abcdef);
     assert_memory_equal(to, "0123456789abcdef", 16);
     num_write_hex16(to, 0xfedcba9800000009);
     assert_memory_equal(to, "fedcba9800000009", 16);
-    assert_memory_equal(to, "ffffffffffffffff", 16);
 }
 
 UNIT_SUITE(base_num, cmocka_unit_test(parses_decimal), cmocka_unit_test(refuses_decimal_junk),
