@@ -22,4 +22,5 @@ struct unit_suite {
 
 #define UNIT_SUITE(id, ...)                                       \
     static const struct CMUnitTest unit_tests_[] = {__VA_ARGS__}; \
-    const struct unit_suite suite_##id = {#id, unit_tests_, sizeof unit_tests_ / sizeof *unit_tests_}
+    const struct unit_suite suite_##id = {#id, unit_tests_,       \
+                                          sizeof unit_tests_ / sizeof *unit_tests_}

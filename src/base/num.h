@@ -14,4 +14,4 @@ enum { NUM_U64_MAX_BYTES = 20 };
 /* Writes without NUL and returns the length. */
 size_t num_write_u64(char *to, uint64_t v);
 void num_write_hex16(char to[16], uint64_t v); /* all 16 digits */
-size_t num_write_hex(char *to, uint64_t v); /* lower case, no leading zeros, at most 16 bytes */
+size_t num_write_hex(char *to, uint64_t v);    /* lower case, no leading zeros, at most 16 bytes */

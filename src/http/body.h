@@ -26,17 +26,16 @@ struct body {
     size_t bytes;       /* queued now */
     size_t limit_bytes; /* of the queue */
     uint64_t pushed_bytes, taken_bytes;
-    uint64_t max_bytes; /* of the whole body; past it the push fails; 0: none */
+    uint64_t max_bytes;       /* of the whole body; past it the push fails; 0: none */
     struct headers *trailers; /* NULL, or set with the end mark; lives in the exchange's arena */
     struct task_queue *tasks; /* where the consumer is woken */
     struct task *consumer;    /* may be NULL */
     void (*want)(struct body *b);
-    void *producer;        /* for want() */
-    struct buf *pipe;      /* NULL, or what the producer receives into; counted */
+    void *producer;   /* for want() */
+    struct buf *pipe; /* NULL, or what the producer receives into; counted */
 };
 
-void body_init(struct body *b, struct task_queue *tasks, struct task *consumer,
-               size_t limit_bytes);
+void body_init(struct body *b, struct task_queue *tasks, struct task *consumer, size_t limit_bytes);
 void body_release(struct body *b); /* drops what is queued; nobody is woken or asked afterwards */
 /* After a 101: the same queue carries raw bytes from now on, without a limit for the whole. Takes
  * off the end mark, the error and the trailers; queued bytes, consumer and counts stay. */

@@ -26,8 +26,8 @@ bool field_is_hop(enum field_id id);
 enum field_id field_find(struct slice name); /* any letter case; FIELD_OTHER when unknown */
 
 bool field_is_tchar(unsigned char c);
-bool field_is_token(struct slice s);       /* not empty */
-bool field_value_valid(struct slice s);    /* no CR, LF, NUL, other controls but tab */
+bool field_is_token(struct slice s);    /* not empty */
+bool field_value_valid(struct slice s); /* no CR, LF, NUL, other controls but tab */
 
 /* The next member of a comma-separated list, trimmed, empty members skipped; commas inside quoted
  * strings do not count. False at the end. Start with *rest = the value. */

@@ -11,8 +11,16 @@
 #include "http/field.h"
 
 enum method {
-    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_PATCH,
-    METHOD_OPTIONS, METHOD_CONNECT, METHOD_TRACE,
+    METHOD_OTHER,
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_DELETE,
+    METHOD_PATCH,
+    METHOD_OPTIONS,
+    METHOD_CONNECT,
+    METHOD_TRACE,
     METHOD_COUNT
 };
 
@@ -49,7 +57,7 @@ struct message {
     uint8_t length;        /* enum length_kind */
     bool keep_alive;       /* the sender lets the connection persist */
     bool expect_continue;
-    bool upgrade;          /* request: asks for upgrade_to; response: 101 */
+    bool upgrade;            /* request: asks for upgrade_to; response: 101 */
     struct slice upgrade_to; /* value of Upgrade */
     uint64_t content_length;
     struct headers headers;
@@ -76,10 +84,10 @@ struct header *headers_next(const struct headers *h, const struct header *after)
 /* Value of the first, or a slice with .at NULL. */
 struct slice headers_get(const struct headers *h, enum field_id id);
 
-/* Adds at the end; slices are borrowed. ERR_OVER_BUDGET; ERR_BAD_HEADER when the name is no token or
- * the value has a CR, LF or another control: nothing that was put together can split a head. */
-enum err headers_add(struct headers *h, struct arena *a, struct slice name, struct slice value)
-    MUST_CHECK;
+/* Adds at the end; slices are borrowed. ERR_OVER_BUDGET; ERR_BAD_HEADER when the name is no token
+ * or the value has a CR, LF or another control: nothing that was put together can split a head. */
+enum err headers_add(struct headers *h, struct arena *a, struct slice name,
+                     struct slice value) MUST_CHECK;
 /* Room for `more` headers without another allocation. ERR_OVER_BUDGET. */
 enum err headers_reserve(struct headers *h, struct arena *a, uint32_t more) MUST_CHECK;
 /* As headers_add() for a name that was looked up, a value that was checked, and room that was
@@ -94,11 +102,11 @@ static inline void headers_push(struct headers *h, enum field_id id, struct slic
 /* The same without room. */
 enum err headers_append(struct headers *h, struct arena *a, enum field_id id, struct slice name,
                         struct slice value) MUST_CHECK;
-enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id, struct slice value)
-    MUST_CHECK;
+enum err headers_add_id(struct headers *h, struct arena *a, enum field_id id,
+                        struct slice value) MUST_CHECK;
 /* Replaces every header of that name by one. Errors as headers_add(). */
-enum err headers_set(struct headers *h, struct arena *a, struct slice name, struct slice value)
-    MUST_CHECK;
+enum err headers_set(struct headers *h, struct arena *a, struct slice name,
+                     struct slice value) MUST_CHECK;
 void headers_del(struct headers *h, struct slice name);
 void headers_del_id(struct headers *h, enum field_id id);
 /* All lines of a field joined by ", " (RFC 9110 5.3); .at NULL when absent or out of budget. */
@@ -106,6 +114,6 @@ struct slice headers_join(const struct headers *h, struct arena *a, enum field_i
 /* Deep copy into another arena (retries, caches). */
 enum err headers_copy(struct headers *to, struct arena *a, const struct headers *from) MUST_CHECK;
 
-#define HEADER_EACH(it, h)                                                              \
+#define HEADER_EACH(it, h)                                                           \
     for (struct header *it = (h)->at; it != NULL && it < (h)->at + (h)->count; it++) \
         if (!it->dead)

@@ -133,5 +133,5 @@ static void nothing_added_can_split_a_head(void **state)
 
 UNIT_SUITE(http_message, cmocka_unit_test(methods), cmocka_unit_test(statuses),
            cmocka_unit_test(adds_and_finds), cmocka_unit_test(sets_and_deletes),
-           cmocka_unit_test(nothing_added_can_split_a_head),
-           cmocka_unit_test(copies_deeply), cmocka_unit_test(the_budget_refuses));
+           cmocka_unit_test(nothing_added_can_split_a_head), cmocka_unit_test(copies_deeply),
+           cmocka_unit_test(the_budget_refuses));

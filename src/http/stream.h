@@ -44,24 +44,24 @@ struct stream_ops {
 struct stream {
     const struct stream_ops *ops;
     struct loop *loop;
-    struct conn *conn;     /* NULL for local origins */
-    struct task *task;     /* woken when any field below changes or there is room to send */
-    struct arena *arena;   /* where received heads go */
-    struct message *head;  /* filled in by the engine */
-    struct body *body;     /* received body: this stream is its producer */
-    uint8_t head_state;    /* enum stream_head */
-    bool sent_all;         /* own message is out whole, handed to the connection */
-    bool blocked;          /* the connection takes no more for now */
-    bool reusable;         /* origin side, after both ends: the connection may serve again */
-    bool first_byte;       /* origin side: anything was received */
-    bool takes_pipes;      /* what it is given to send may lie in a pipe (io/pipe.h) */
-    bool closing;          /* client side: the last exchange of its connection. The user may set it, too,
-                            * before the final head: the connection is closed after the answer */
-    bool peer_ended;       /* client side: the client ended its side after a whole request; it may
-                            * still read, or be gone (a close looks the same) */
-    enum err err;          /* dead: nothing more comes or goes */
+    struct conn *conn;    /* NULL for local origins */
+    struct task *task;    /* woken when any field below changes or there is room to send */
+    struct arena *arena;  /* where received heads go */
+    struct message *head; /* filled in by the engine */
+    struct body *body;    /* received body: this stream is its producer */
+    uint8_t head_state;   /* enum stream_head */
+    bool sent_all;        /* own message is out whole, handed to the connection */
+    bool blocked;         /* the connection takes no more for now */
+    bool reusable;        /* origin side, after both ends: the connection may serve again */
+    bool first_byte;      /* origin side: anything was received */
+    bool takes_pipes;     /* what it is given to send may lie in a pipe (io/pipe.h) */
+    bool closing;    /* client side: the last exchange of its connection. The user may set it, too,
+                      * before the final head: the connection is closed after the answer */
+    bool peer_ended; /* client side: the client ended its side after a whole request; it may
+                      * still read, or be gone (a close looks the same) */
+    enum err err;    /* dead: nothing more comes or goes */
     uint64_t sent_bytes, received_bytes; /* heads and framing included */
-    int64_t began_ms;      /* client side: first byte of the request */
+    int64_t began_ms;                    /* client side: first byte of the request */
 };
 
 static inline void stream_detach(struct stream *s)
@@ -71,21 +71,21 @@ static inline void stream_detach(struct stream *s)
 
 /* Limits and timeouts that a session obeys before an exchange exists. */
 struct stream_limits {
-    uint32_t head_bytes;     /* request line and fields together; 32 KB */
-    uint32_t line_bytes;     /* request line; 16 KB */
-    uint32_t header_count;   /* 100 */
-    uint32_t trailer_bytes;  /* 8 KB */
-    uint32_t chunk_ext_bytes;/* per chunk; 1 KB */
-    int64_t header_ms;       /* first byte to whole head */
-    int64_t keepalive_ms;    /* between two requests; also from accept to the first byte */
-    int64_t linger_ms;       /* lingering close */
-    uint32_t requests_max;   /* per connection; 0: no limit */
+    uint32_t head_bytes;      /* request line and fields together; 32 KB */
+    uint32_t line_bytes;      /* request line; 16 KB */
+    uint32_t header_count;    /* 100 */
+    uint32_t trailer_bytes;   /* 8 KB */
+    uint32_t chunk_ext_bytes; /* per chunk; 1 KB */
+    int64_t header_ms;        /* first byte to whole head */
+    int64_t keepalive_ms;     /* between two requests; also from accept to the first byte */
+    int64_t linger_ms;        /* lingering close */
+    uint32_t requests_max;    /* per connection; 0: no limit */
 };
 
 /* What a client-side session calls upward, handed down by main's wiring; embedded in the worker. */
 struct stream_acceptor {
-    struct list sessions;    /* struct session_link of every open session */
-    bool draining;           /* no further requests on any connection */
+    struct list sessions; /* struct session_link of every open session */
+    bool draining;        /* no further requests on any connection */
     /* A request has begun: binds s->task, arena, head, body (an exchange). `listener` is what the
      * session was made with. Not ERR_OK: the session answers 503 by itself and closes. */
     enum err (*open)(struct stream_acceptor *a, struct stream *s, void *listener);

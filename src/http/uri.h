@@ -36,17 +36,18 @@ enum { URI_MERGE_SLASHES = 1 };
  * ("..%2f"), or before a path parameter ("..;"). "%2F" stays encoded, so an encoded slash never
  * crosses a route. *out is `path` itself when nothing changes, else a copy in the arena.
  * ERR_OVER_BUDGET. */
-enum err uri_normalize_path(struct arena *a, struct slice path, unsigned flags, struct slice *out)
-    MUST_CHECK;
+enum err uri_normalize_path(struct arena *a, struct slice path, unsigned flags,
+                            struct slice *out) MUST_CHECK;
 
 /* Checks a Host or authority (uri-host [":" port], RFC 9110 7.2; no userinfo), lower-cases it into
  * the arena when it must, takes off one trailing dot of the name. An IPv6 literal keeps its
- * brackets. Of RFC 3986's reg-name only unreserved characters are taken (no sub-delims, no escapes),
- * empty labels are refused. *port is 0 when not given. ERR_BAD_HOST, ERR_OVER_BUDGET. */
-enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host, uint16_t *port)
-    MUST_CHECK;
+ * brackets. Of RFC 3986's reg-name only unreserved characters are taken (no sub-delims, no
+ * escapes), empty labels are refused. *port is 0 when not given. ERR_BAD_HOST, ERR_OVER_BUDGET. */
+enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host,
+                        uint16_t *port) MUST_CHECK;
 
-/* Takes an authority apart that was checked, as struct message has it. *port is 0 when not given. */
+/* Takes an authority apart that was checked, as struct message has it. *port is 0 when not given.
+ */
 void uri_authority_split(struct slice checked, struct slice *host, uint16_t *port);
 
 /* The value of query parameter `name`, raw; .at NULL when it is not there. */

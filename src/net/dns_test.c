@@ -240,6 +240,5 @@ static void refuses_bad_servers(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 UNIT_SUITE(net_dns, CASE(gives_both_families_and_the_smallest_ttl), CASE(ttl_of_zero_is_a_second),
-           CASE(tells_why_it_failed), CASE(knows_literals),
-           CASE(canceled_queries_stay_silent), CASE(free_ends_what_is_outstanding),
-           CASE(refuses_bad_servers));
+           CASE(tells_why_it_failed), CASE(knows_literals), CASE(canceled_queries_stay_silent),
+           CASE(free_ends_what_is_outstanding), CASE(refuses_bad_servers));

@@ -1,4 +1,5 @@
-/* condition_priv.h - a compiled condition as condition_parse.c makes it and condition.c evaluates it.
+/* condition_priv.h - a compiled condition as condition_parse.c makes it and condition.c evaluates
+ * it.
  *
  * A tree in the snapshot's arena. Private to src/proxy. */
 // SPDX-License-Identifier: Apache-2.0
@@ -33,7 +34,7 @@ struct condition {
     enum condition_kind kind;
     const struct condition *left, *right; /* AND, OR; NOT: left only */
     enum subject_id subject;
-    enum test_op op; /* "!=", "!~" and "not in" are a NOT above */
+    enum test_op op;   /* "!=", "!~" and "not in" are a NOT above */
     struct slice name; /* of the header, cookie or query parameter */
     const struct slice *values;
     const struct addr_prefix *prefixes; /* SUBJECT_IP */

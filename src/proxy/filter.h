@@ -13,9 +13,7 @@ struct exchange;
 struct explain;
 
 /* Order of filters is fixed by stage; within a stage by file name, then base before `when`s. */
-enum filter_stage {
-    STAGE_EARLY, STAGE_LIMIT, STAGE_AUTH, STAGE_INSPECT, STAGE_CACHE, STAGE_SHAPE
-};
+enum filter_stage { STAGE_EARLY, STAGE_LIMIT, STAGE_AUTH, STAGE_INSPECT, STAGE_CACHE, STAGE_SHAPE };
 
 enum verdict {
     PASS,     /* go on */
@@ -30,8 +28,8 @@ struct filter_type {
     const char *name;
     enum filter_stage stage;
     const struct directive *directives;
-    size_t conf_bytes;  /* in the snapshot's arena */
-    size_t state_bytes; /* per exchange, zeroed, in its arena */
+    size_t conf_bytes;                               /* in the snapshot's arena */
+    size_t state_bytes;                              /* per exchange, zeroed, in its arena */
     void (*ready)(struct conf_build *b, void *conf); /* may be NULL, as all below */
     filter_fn *on_request;
     filter_fn *on_response; /* reverse order; ANSWERED is not allowed here */
@@ -46,9 +44,9 @@ extern const struct filter_type *const filters_all[]; /* generated from file nam
 struct filter_use {
     const struct filter_type *type;
     const void *conf;
-    uint32_t slot;         /* in x->filter_states */
+    uint32_t slot; /* in x->filter_states */
     uint32_t state_offset;
-    uint64_t when;         /* bit of x->whens that must be set; 0: always */
+    uint64_t when; /* bit of x->whens that must be set; 0: always */
 };
 
 enum filter_hook { HOOK_REQUEST, HOOK_RESPONSE, HOOK_FINISH, HOOK_COUNT };

@@ -18,6 +18,6 @@ struct header_edits {
  * can not be edited: that is an error with the reason. */
 void header_edits_apply(struct conf_build *b, struct header_edits *e, const struct conf_node *n);
 /* Values that turn out not to be valid field values are left out. ERR_OVER_BUDGET. */
-enum err header_edits_run(const struct header_edits *e, struct exchange *x, struct headers *h)
-    MUST_CHECK;
+enum err header_edits_run(const struct header_edits *e, struct exchange *x,
+                          struct headers *h) MUST_CHECK;
 void header_edits_explain(const struct header_edits *e, const char *label, struct explain *out);

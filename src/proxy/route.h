@@ -34,11 +34,11 @@ struct route {
     bool strip;           /* the prefix is cut off before forwarding */
     struct conf_pos pos;
     const struct site *site;
-    void *regex;          /* ROUTE_PATTERN: pcre2_code */
+    void *regex;              /* ROUTE_PATTERN: pcre2_code */
     struct settings settings; /* complete: nothing is unset but retries */
     struct filter_chain chains[HOOK_COUNT];
-    uint32_t filter_count;    /* filter_use.slot is below this */
-    size_t state_bytes;       /* of all filters together */
+    uint32_t filter_count; /* filter_use.slot is below this */
+    size_t state_bytes;    /* of all filters together */
     const struct when *const *whens;
     uint32_t when_count;
 };
@@ -56,23 +56,23 @@ struct site {
     struct route **patterns; /* in file order */
     uint32_t pattern_count;
     struct radix prefixes;
-    struct route *own;       /* ROUTE_SITE */
-    struct route **routes;   /* all, own included, in file order */
+    struct route *own;     /* ROUTE_SITE */
+    struct route **routes; /* all, own included, in file order */
     uint32_t route_count;
     const struct conf_node *node; /* for its tests */
 };
 
 /* One address to listen on. Identity over reloads: `key`. */
 struct listen_conf {
-    struct slice key;  /* canonical text of the address */
+    struct slice key; /* canonical text of the address */
     struct addr addr;
     struct conf_pos pos;
-    bool tls;          /* due with TLS: refused for now with a clear error */
-    bool internal;     /* the admin listener: run by the main thread */
+    bool tls;                    /* due with TLS: refused for now with a clear error */
+    bool internal;               /* the admin listener: run by the main thread */
     struct stream_limits limits; /* before the host is known: the most generous of its sites' */
-    struct hash_map exact;     /* host -> struct site */
-    struct hash_map wildcards; /* "example.com" of "*.example.com" -> struct site */
-    struct site *fallback;     /* site *; NULL: unknown hosts get 421 */
+    struct hash_map exact;       /* host -> struct site */
+    struct hash_map wildcards;   /* "example.com" of "*.example.com" -> struct site */
+    struct site *fallback;       /* site *; NULL: unknown hosts get 421 */
 };
 
 struct trust_conf {
@@ -92,7 +92,7 @@ struct proxy_conf {
     uint32_t listen_count;
     struct site **sites;
     uint32_t site_count;
-    struct settings defaults; /* top level, complete */
+    struct settings defaults;    /* top level, complete */
     struct stream_limits limits; /* of origin-side heads */
     struct trust_conf trust;
     struct error_log_conf error_log;

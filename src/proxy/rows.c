@@ -127,11 +127,12 @@ static const struct directive timeout_options[] = {
      .max = YEAR_MS,
      .def = "1s",
      .usage = "TIME|off",
-     .text = "How long a request is still worked on after its client ended its side of the "
-             "connection without having got any response. Nearly always such a client is gone, and "
-             "the server would work for nobody; one that only half-closed (`nc -N`) gets its answer "
-             "within this time. `off`: until it is answered. A request that still waits for a "
-             "server at its connection limit is given up at once."},
+     .text =
+         "How long a request is still worked on after its client ended its side of the "
+         "connection without having got any response. Nearly always such a client is gone, and "
+         "the server would work for nobody; one that only half-closed (`nc -N`) gets its answer "
+         "within this time. `off`: until it is answered. A request that still waits for a "
+         "server at its connection limit is given up at once."},
     {0},
 };
 

@@ -20,22 +20,22 @@ struct settings {
     int64_t client_send_ms;   /* between two takes of the response */
     int64_t keepalive_ms;     /* idle client connection */
     int64_t connect_ms;
-    int64_t first_byte_ms;    /* request sent to response head */
-    int64_t read_ms;          /* between two pieces of the response */
-    int64_t send_ms;          /* between two takes of the request by the server */
-    int64_t request_ms;       /* the whole request */
-    int64_t tunnel_ms;        /* idle tunnel, both ways */
-    int64_t half_close_ms;    /* client ended its side to response head */
+    int64_t first_byte_ms; /* request sent to response head */
+    int64_t read_ms;       /* between two pieces of the response */
+    int64_t send_ms;       /* between two takes of the request by the server */
+    int64_t request_ms;    /* the whole request */
+    int64_t tunnel_ms;     /* idle tunnel, both ways */
+    int64_t half_close_ms; /* client ended its side to response head */
     /* bodies */
     int64_t body_max_bytes;   /* CONF_OFF: no limit */
     int64_t body_rate;        /* minimum bytes/s of a request body after a grace of 10 s */
     int64_t body_queue_bytes; /* of each struct body: what a slow peer may cost */
-    int64_t buffer_request;   /* 1 (else CONF_OFF): whole request body before the server is chosen */
+    int64_t buffer_request; /* 1 (else CONF_OFF): whole request body before the server is chosen */
     int64_t buffer_memory_bytes; /* then spills to a temporary file */
     /* retries; unset: the upstream's */
     int64_t retry_tries;
-    int64_t retry_statuses;   /* bits: enum retry_status */
-    int64_t merge_slashes;    /* 1, or CONF_OFF */
+    int64_t retry_statuses; /* bits: enum retry_status */
+    int64_t merge_slashes;  /* 1, or CONF_OFF */
     /* pointers; the field is never NULL when set */
     const struct access_log *log; /* &access_log_off: none */
     const struct target *target;

@@ -14,7 +14,7 @@ enum variable_kind { VARIABLE_TEXT, VARIABLE_NUMBER };
 struct variable {
     const char *name; /* "host"; "header." takes the rest of the name as argument */
     enum variable_kind kind;
-    bool log_only;    /* known only when the exchange has ended */
+    bool log_only; /* known only when the exchange has ended */
     /* One of the two. get: lives until the exchange ends; .at NULL: not there; `arg` for names that
      * end in '.'. write: makes the text, at most VARIABLE_WRITE_BYTES; 0: not there. */
     struct slice (*get)(struct exchange *x, struct slice arg);

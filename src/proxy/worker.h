@@ -18,7 +18,7 @@ struct listen_conf;
  * sessions. After its address was removed it keeps the last view that had it. */
 struct listen_point {
     struct list link;
-    struct slice key; /* of struct listen_conf; borrowed from the owner */
+    struct slice key;               /* of struct listen_conf; borrowed from the owner */
     struct conf_view *view;         /* counted */
     const struct listen_conf *conf; /* in `view` */
 };
@@ -34,7 +34,7 @@ struct worker {
     struct exchange *free_exchanges;    /* cache, so that a steady state allocates nothing */
     uint32_t free_count;
     uint32_t index;
-    uint64_t request_seq;               /* for $request_id */
+    uint64_t request_seq; /* for $request_id */
     struct counters_shared *counters;
 };
 
@@ -46,9 +46,10 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
 void worker_install(struct worker *w, struct conf *c); /* a new view; takes a count on c */
 /* Binds a point to the view in force; `key` must be one of its listeners. */
 void worker_point_add(struct worker *w, struct listen_point *p, struct slice key);
-void worker_point_remove(struct worker *w, struct listen_point *p); /* no session uses it any more */
+void worker_point_remove(struct worker *w,
+                         struct listen_point *p); /* no session uses it any more */
 /* Nothing new is accepted or begun; idle connections close, others after their request. */
 void worker_drain(struct worker *w);
-void worker_abort(struct worker *w); /* closes every session now */
+void worker_abort(struct worker *w);      /* closes every session now */
 bool worker_idle(const struct worker *w); /* no session is open */
 void worker_release(struct worker *w);

@@ -12,10 +12,10 @@ struct pick {
     const struct upstream *up;
     struct rand *rand;
     int64_t now_ms;
-    uint64_t key;            /* hash of the configured key; 0: none, any server will do */
-    const uint64_t *tried;   /* bit per server that this exchange has tried; may be NULL */
-    bool backup;             /* choose among backup servers */
-    bool ignore_ejected;     /* every server is ejected: better try one than none */
+    uint64_t key;          /* hash of the configured key; 0: none, any server will do */
+    const uint64_t *tried; /* bit per server that this exchange has tried; may be NULL */
+    bool backup;           /* choose among backup servers */
+    bool ignore_ejected;   /* every server is ejected: better try one than none */
 };
 
 /* May this pick use server i: right tier, not disabled, not ejected, not tried, below max_conns. */
@@ -36,8 +36,8 @@ struct balancer_type {
 };
 
 /* Asks the upstream's balancer tier by tier: servers, backup servers, ejected ones when nothing
- * else is left. ERR_OVER_LIMIT when only max_conns stands in the way, ERR_UNRESOLVED, ERR_NO_SERVERS.
- * `p->backup` and `p->ignore_ejected` are overwritten. */
+ * else is left. ERR_OVER_LIMIT when only max_conns stands in the way, ERR_UNRESOLVED,
+ * ERR_NO_SERVERS. `p->backup` and `p->ignore_ejected` are overwritten. */
 enum err pick_server(void *state, struct pick *p, uint32_t *index) MUST_CHECK;
 
 extern const struct balancer_type *const balancers_all[]; /* generated from file names; NULL ends */

@@ -126,6 +126,6 @@ static void latency_is_an_average(void **state)
 
 #define CASE(f) cmocka_unit_test_setup(f, reset)
 UNIT_SUITE(upstream_health, CASE(ejects_at_the_limit), CASE(a_success_between_starts_anew),
-           CASE(going_and_coming_back_are_told_once),
-           CASE(back_off_doubles_to_the_maximum), CASE(failures_while_out_do_not_prolong),
-           CASE(off_never_ejects), CASE(latency_is_an_average));
+           CASE(going_and_coming_back_are_told_once), CASE(back_off_doubles_to_the_maximum),
+           CASE(failures_while_out_do_not_prolong), CASE(off_never_ejects),
+           CASE(latency_is_an_average));

@@ -1,5 +1,5 @@
-/* upstream.h - named groups of servers: the configured side (in the snapshot, read-only), the shared
- * side (health, in-flight; found again by identity after a reload) and a worker's view.
+/* upstream.h - named groups of servers: the configured side (in the snapshot, read-only), the
+ * shared side (health, in-flight; found again by identity after a reload) and a worker's view.
  *
  * Knows no HTTP: layer 4 uses all of it. */
 // SPDX-License-Identifier: Apache-2.0
@@ -70,10 +70,10 @@ struct upstream_timeouts { /* ms; 0: not set here; CONF_OFF: no limit */
 };
 
 struct retry_conf {
-    int64_t tries;      /* further attempts: 2 */
+    int64_t tries; /* further attempts: 2 */
     bool on_502, on_503, on_504;
-    int64_t budget;     /* hundredths of a percent of requests: 20 %; CONF_OFF: no limit */
-    bool set;           /* the upstream has a retry line of its own */
+    int64_t budget; /* hundredths of a percent of requests: 20 %; CONF_OFF: no limit */
+    bool set;       /* the upstream has a retry line of its own */
 };
 
 struct upstream {
@@ -84,14 +84,14 @@ struct upstream {
     uint32_t server_count;
     const struct balancer_type *balancer;
     void *balancer_conf;
-    struct conf_word hash_key;   /* balance hash KEY: a template that the user of the pick fills */
-    int64_t keepalive_count;     /* idle connections per worker and server; grows with use to it;
-                                    CONF_OFF: none */
-    int64_t keepalive_ms;        /* idle timeout */
-    int64_t queue_count;         /* waiting exchanges per worker; CONF_OFF: none may wait */
+    struct conf_word hash_key; /* balance hash KEY: a template that the user of the pick fills */
+    int64_t keepalive_count;   /* idle connections per worker and server; grows with use to it;
+                                  CONF_OFF: none */
+    int64_t keepalive_ms;      /* idle timeout */
+    int64_t queue_count;       /* waiting exchanges per worker; CONF_OFF: none may wait */
     int64_t queue_ms;
-    int64_t fail_count;          /* failures in a row that eject a server; CONF_OFF: never */
-    int64_t fail_ms;             /* first ejection; doubles up to fail_max_ms */
+    int64_t fail_count; /* failures in a row that eject a server; CONF_OFF: never */
+    int64_t fail_ms;    /* first ejection; doubles up to fail_max_ms */
     int64_t fail_max_ms;
     struct upstream_timeouts timeouts;
     struct retry_conf retry;
@@ -135,8 +135,8 @@ struct origin_pools {
     uint32_t count, queue_count;    /* slots in the two tables */
     struct list idle_spares;        /* entries of pool.c that are not in use */
     uint32_t idle_spare_count;
-    struct list peer;               /* in the registry of workers, under its lock */
-    int64_t waiting_shared;         /* atomic: exchanges queued in this worker */
+    struct list peer;       /* in the registry of workers, under its lock */
+    int64_t waiting_shared; /* atomic: exchanges queued in this worker */
 };
 
 void origin_pools_init(struct origin_pools *p, struct loop *l);
