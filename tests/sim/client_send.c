@@ -121,6 +121,8 @@ static void begin(struct sim_client *c)
     r->min_gen = weir_gen(w, c->entrance);
     r->entrance = c->entrance;
     r->loose = c->body_loose;
+    r->alone = c->sending == c->expecting;
+    r->slow = c->reads_slowly;
     head_send(c, c->sending);
     c->sent = 0;
     c->may_send = r->way != WAY_EXPECT;
@@ -164,6 +166,7 @@ static void body_finish(struct sim_client *c, const struct sim_request *r)
         sim_writef(c->world, c->conn, "0\r\n%s\r\n", r->trailers ? "X-Sum: request\r\n" : "");
     if (r->way == WAY_HALF_CLOSE)
         conn_shutdown(c->conn);
+    client_request(c, c->sending)->sent_ms = c->world->peers.now_ms;
     c->phase = PHASE_NEXT;
     c->sending++;
 }

@@ -119,6 +119,8 @@ static void on_head(struct wire *wire, const char *head)
         sim_broken(o->world, "an origin was asked for something else: %.60s", head);
     struct sim_request *r = origin_request(o);
     r->seen++;
+    r->seen_ms = o->world->peers.now_ms;
+    r->answered_ms = 0;
     o->busy = true;
     timer_stop(&o->world->peers.timers, &o->idle_timer);
     sim_say(o->world, "origin %u: request %u, %s, seen %u", o->origin->index, o->id,

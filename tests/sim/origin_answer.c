@@ -7,7 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INTERIMS = 3, CHATTY_INTERIMS = 60, HUGE_HEAD_FIELDS = 68, PART_MAX_BYTES = 30000 };
+enum {
+    INTERIMS = 3,
+    EXTRA_BYTES = 30000,
+    CHATTY_INTERIMS = 60,
+    HUGE_HEAD_FIELDS = 68,
+    PART_MAX_BYTES = 30000
+};
 
 static void answer_in(struct origin_conn *o, int64_t ms)
 {
@@ -87,10 +93,14 @@ static void head_write(struct origin_conn *o)
                o->id, framing, r->close_response ? "Connection: close\r\n" : "");
 }
 
+/* So much of it that a part is still to come when the true answer is whole. */
 static void extra_answer(struct origin_conn *o)
 {
-    sim_writef(o->world, o->conn,
-               "HTTP/1.1 200 OK\r\nX-Id: 999999\r\nContent-Length: 6\r\n\r\npoison");
+    char poison[EXTRA_BYTES];
+    memset(poison, 'p', sizeof poison);
+    sim_writef(o->world, o->conn, "HTTP/1.1 200 OK\r\nX-Id: 999999\r\nContent-Length: %u\r\n\r\n",
+               EXTRA_BYTES);
+    sim_write(o->world, o->conn, poison, sizeof poison);
 }
 
 static void answer_end(struct origin_conn *o)
@@ -102,6 +112,7 @@ static void answer_end(struct origin_conn *o)
         extra_answer(o);
     o->answering = false;
     o->answered = true;
+    r->answered_ms = o->world->peers.now_ms;
     if (r->close_response)
         origin_finish(o, false);
     else
@@ -156,6 +167,7 @@ static void answer_short(struct origin_conn *o, unsigned status)
     sim_writef(o->world, o->conn, "HTTP/1.1 %u Sim\r\nX-Id: %u\r\nContent-Length: 4\r\n\r\n%s",
                status, o->id, head_only ? "" : "busy");
     o->answered = true;
+    origin_request(o)->answered_ms = o->world->peers.now_ms;
     settle(o);
 }
 

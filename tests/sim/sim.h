@@ -108,10 +108,12 @@ struct sim_request {
     uint32_t up_bytes, down_bytes; /* through a tunnel */
     /* what origins saw */
     uint32_t seen, seen_whole;
-    uint64_t body_seen; /* bytes of body that any origin got */
-    uint32_t gen;       /* of the configuration, as the last origin was told */
-    int64_t asked_ms;   /* when the last one had all of it */
-    bool up_done;       /* the tunnel's bytes are all there, and its end */
+    uint64_t body_seen;        /* bytes of body that any origin got */
+    uint32_t gen;              /* of the configuration, as the last origin was told */
+    int64_t seen_ms, asked_ms; /* when the last one had its head, and all of it */
+    int64_t answered_ms;       /* and gave away the last byte of its answer; 0: did not */
+    int64_t moved_ms;          /* when an end of the tunnel last heard something */
+    bool up_done;              /* the tunnel's bytes are all there, and its end */
     /* what the client saw */
     enum sim_outcome end;
     uint16_t status;
@@ -120,7 +122,9 @@ struct sim_request {
     uint32_t min_gen; /* of the configuration in force when it was sent */
     uint32_t entrance;
     bool loose; /* sent behind one that was answered early: weir may end the connection first */
-    int64_t began_ms, ended_ms;
+    bool alone; /* nothing else was under way on its connection */
+    bool slow;  /* its client reads slowly */
+    int64_t began_ms, sent_ms, ended_ms;
 };
 
 struct sim_times { /* timeouts of the configuration, ms */

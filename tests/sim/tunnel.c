@@ -6,6 +6,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/sim.h"
 
+enum { LATE_MS = 1000 };
+
 static uint32_t due(const struct sim_tunnel *t, enum sim_bytes kind)
 {
     const struct sim_request *r = &t->world->requests[t->id];
@@ -52,8 +54,20 @@ void tunnel_pump(struct sim_tunnel *t)
     end_side(t);
 }
 
+/* Bytes and ends must come as soon as they can, not when some timer happens to wake the tunnel. */
+static void moved(struct sim_tunnel *t)
+{
+    struct sim_request *r = &t->world->requests[t->id];
+    int64_t now_ms = t->world->peers.now_ms;
+    if (sim_exact(t->world) && !t->quiet && r->moved_ms && now_ms - r->moved_ms > LATE_MS)
+        sim_broken(t->world, "tunnel %u stood still for %lld ms", t->id,
+                   (long long)(now_ms - r->moved_ms));
+    r->moved_ms = now_ms;
+}
+
 void tunnel_data(struct sim_tunnel *t, const char *at, size_t len)
 {
+    moved(t);
     if (t->got + len > due(t, receives(t)))
         sim_broken(t->world, "tunnel %u: more bytes than were sent", t->id);
     size_t good = sim_bytes_check(t->id, t->got, receives(t), at, len);
@@ -67,6 +81,7 @@ bool tunnel_eof(struct sim_tunnel *t)
 {
     struct sim_request *r = &t->world->requests[t->id];
     t->eof = true;
+    moved(t);
     sim_say(t->world, "tunnel %u %s: end after %llu of %u, sent %llu of %u", t->id,
             t->sends == BYTES_UP ? "client" : "origin", (unsigned long long)t->got,
             due(t, receives(t)), (unsigned long long)t->sent, due(t, t->sends));

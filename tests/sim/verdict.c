@@ -6,7 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/sim.h"
 
-enum { STATUSES_MAX = 12, TRIES_MAX = 3, EARLY_MS = 50, LATE_MS = 2500 };
+enum { STATUSES_MAX = 12, TRIES_MAX = 3, EARLY_MS = 50, LATE_MS = 2500, PROMPT_MS = 300 };
 
 struct allowed {
     bool fine, aborted, unsent, tunnel;
@@ -253,6 +253,30 @@ static void check_time(const struct sim_world *w, const struct sim_request *r, u
                    (long long)took_ms);
 }
 
+/* A request that nothing holds up reaches its origin at once, and the answer its client: waking up
+ * somebody by the next timer is not enough. */
+static void check_prompt(const struct sim_world *w, const struct sim_request *r, uint32_t id)
+{
+    bool calm_way = r->place == PLACE_MAIN || r->place == PLACE_ONCE || r->place == PLACE_BUFFERED;
+    int64_t there_ms = r->asked_ms - r->sent_ms, back_ms = r->ended_ms - r->answered_ms;
+    if (r->end != END_WHOLE || !sim_exact(w) || r->status == 101)
+        return;
+    if (calm_way && r->alone && r->seen == 1 && r->seen_whole == 1 && there_ms > PROMPT_MS)
+        sim_broken(w, "request %u took %lld ms to its origin", id, (long long)there_ms);
+    if (r->answered_ms && r->by_origin && !r->slow && back_ms > PROMPT_MS)
+        sim_broken(w, "answer %u took %lld ms to its client", id, (long long)back_ms);
+}
+
+/* A place in the queue is waited for as long as the configuration says, not longer. */
+static void check_queue(const struct sim_world *w, const struct sim_request *r, uint32_t id)
+{
+    int64_t waited_ms = (r->seen ? r->seen_ms : r->ended_ms) - r->began_ms;
+    if (r->place == PLACE_NARROW && r->alone && sim_exact(w) && r->end == END_WHOLE &&
+        waited_ms > w->times.queue + LATE_MS)
+        sim_broken(w, "request %u waited %lld ms in a queue with a time-out of %u ms", id,
+                   (long long)waited_ms, w->times.queue);
+}
+
 /* --- the whole -------------------------------------------------------------------------------- */
 
 static const char *const ends[] = {"never ended", "whole", "aborted", "never sent"};
@@ -267,6 +291,8 @@ static void check_request(const struct sim_world *w, uint32_t id)
             id, plan_path(r->place), way_name(r->way), mood_name(r->mood), r->mood_tries,
             ends[r->end], r->status, r->by_origin ? " of the origin" : "", r->seen);
     check_time(w, r, id);
+    check_prompt(w, r, id);
+    check_queue(w, r, id);
 }
 
 void verdict_all(struct sim_world *w)
