@@ -236,10 +236,19 @@ uint32_t weir_gen(const struct sim_world *w, uint32_t entrance)
 /* --- limits ----------------------------------------------------------------------------------- */
 
 /* One received piece may go past the limit of a queue. */
-static void watch_body(struct sim_world *w, const struct body *b)
+static void watch_body(struct sim_world *w, const struct body *b, size_t limit_bytes)
 {
-    if (b->bytes > (size_t)b->limit_bytes + BUF_LARGE_BYTES)
-        sim_broken(w, "%zu bytes in a queue of %zu", b->bytes, b->limit_bytes);
+    if (b->bytes > limit_bytes + BUF_LARGE_BYTES)
+        sim_broken(w, "%zu bytes in a queue of %zu", b->bytes, limit_bytes);
+}
+
+/* What came with the head was received under the limit of the top level: no route was known. */
+static void watch_bodies(struct sim_world *w, const struct exchange *x)
+{
+    size_t top = (size_t)x->view->conf->proxy->defaults.body_queue_bytes;
+    size_t own = x->req_body.limit_bytes;
+    watch_body(w, &x->req_body, own > top ? own : top);
+    watch_body(w, &x->res_body, x->res_body.limit_bytes);
 }
 
 static void watch_upstream(struct sim_world *w, const struct upstream *up)
@@ -261,9 +270,7 @@ void weir_watch(struct sim_world *w)
 {
     struct sim_weir *v = w->weir;
     LIST_EACH (l, &v->worker.exchanges) {
-        struct exchange *x = LIST_ENTRY(l, struct exchange, link);
-        watch_body(w, &x->req_body);
-        watch_body(w, &x->res_body);
+        watch_bodies(w, LIST_ENTRY(l, struct exchange, link));
     }
     for (uint32_t i = 0; i < v->conf->upstreams->count; i++)
         watch_upstream(w, v->conf->upstreams->list[i]);
