@@ -5,6 +5,7 @@
 # make sim       whole workers on a simulated network, SEEDS=n, T="-s FIRST -t"
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
 # make soak      mixed load while everything changes, SOAK_SECONDS=120
+# make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
 #
@@ -124,6 +125,9 @@ failtest:
 $(B)/shim.so: tests/fail/shim.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) -O1 -g -shared -fPIC -D_GNU_SOURCE -std=gnu17 $(WARN) -o $@ $<
+cost: build/weir
+	@tools/setup test
+	@/usr/bin/python3 bench/cost.py $(ARGS)
 layers:
 	@python3 tools/layers.py src
 
@@ -176,7 +180,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest bench asan tsan layers fuzz fuzz-run \
+.PHONY: all run test check unit sim http soak failtest cost bench asan tsan layers fuzz fuzz-run \
         format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

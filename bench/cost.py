@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a request costs, exactly: instructions, system calls and allocations, without a clock.
+
+    make cost, or bench/cost.py [--only WORD] [--profile DIR]
+
+weir runs under callgrind between a client and an origin that take turns, so that every run does the
+same. Each workload runs twice, with FEW and with MANY requests; the difference, divided by the
+requests more, is the cost of one: start, first use of every cache and stop are in both. Only the
+worker's thread counts, and only what runs in user space: instructions of weir and its libraries.
+Fails when a number is above its ceiling in bench/ceilings.ini. --profile keeps callgrind's files,
+for callgrind_annotate."""
+import argparse
+import collections
+import concurrent.futures
+import configparser
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FEW, MANY = 50, 250
+WEIR = """
+workers 1
+listen {address}:{port}
+admin off
+log access {log}
+site * {{ proxy 127.0.0.1:{origin} }}
+"""
+# The supervisor starts /proc/self/exe, which is valgrind itself here: without it, it takes the path.
+NO_SELF_EXE = r"""
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int access(const char *path, int mode)
+{
+    if (strcmp(path, "/proc/self/exe") != 0)
+        return (int)syscall(SYS_faccessat, -100, path, mode);
+    errno = ENOENT;
+    return -1;
+}
+"""
+# Eight fields each, as a browser and a usual server send them.
+REQUEST = (b"GET /index.html?page=2 HTTP/1.1\r\n"
+           b"Host: 127.0.0.1\r\n"
+           b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+           b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+           b"Accept-Language: en-US,en;q=0.5\r\n"
+           b"Accept-Encoding: gzip, deflate, br\r\n"
+           b"Referer: http://127.0.0.1/\r\n"
+           b"Cookie: session=0123456789abcdef0123456789abcdef\r\n"
+           b"Connection: keep-alive\r\n\r\n")
+RESPONSE = (b"HTTP/1.1 200 OK\r\n"
+            b"Server: origin\r\n"
+            b"Date: Mon, 06 Jul 2026 10:00:00 GMT\r\n"
+            b"Content-Type: text/html; charset=utf-8\r\n"
+            b"Content-Length: %d\r\n"
+            b"Last-Modified: Fri, 03 Jul 2026 09:00:00 GMT\r\n"
+            b"Connection: keep-alive\r\n"
+            b"ETag: \"6a4e1b80-400\"\r\n"
+            b"Accept-Ranges: bytes\r\n\r\n")
+Workload = collections.namedtuple("Workload", "name body_bytes new_connections log")
+WORKLOADS = [  # a section of ceilings.ini each
+    Workload("1 KB", 1024, False, "off"),
+    Workload("64 KB", 65536, False, "off"),
+    Workload("new connection", 1024, True, "off"),
+    Workload("access log", 1024, False, "json to=/dev/null"),
+]
+# An address of this process alone: nobody else can take the port between our look and weir's bind.
+ADDRESS = f"127.{os.getpid() >> 16 & 127 | 128}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
+# Function of libc -> row. A clock is read without a system call where valgrind is not in between.
+CALLS = {"recv": "receives", "readv": "receives", "send": "sends", "sendmsg": "sends",
+         "writev": "sends", "epoll_wait": "epoll_wait", "epoll_ctl": "epoll_ctl",
+         "splice": "splices", "clock_gettime": "clock readings"}
+ALLOCATORS = {"malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign"}
+ROWS = ["instructions", "receives", "sends", "splices", "epoll_wait", "epoll_ctl", "other system calls",
+        "clock readings", "allocations"]
+
+
+class Origin:
+    """Answers when told to. weir keeps one connection to it."""
+
+    def __init__(self, body_bytes):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(20)
+        self.port = self.listener.getsockname()[1]
+        self.answer = RESPONSE % body_bytes + b"x" * body_bytes
+        self.conn = None
+
+    def serve_one(self):
+        if self.conn is None:
+            self.conn, _ = self.listener.accept()
+            self.conn.settimeout(20)
+            self.conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            part = self.conn.recv(65536)
+            if not part:
+                raise SystemExit("cost: weir closed its connection to the origin")
+            head += part
+        self.conn.sendall(self.answer)
+
+
+def receive_answer(client, origin):
+    want = None
+    got = b""
+    while want is None or len(got) < want:
+        part = client.recv(1 << 20)
+        if not part:
+            raise SystemExit("cost: weir closed the client's connection")
+        got += part
+        end = got.find(b"\r\n\r\n")
+        if want is None and end >= 0:
+            if not got.startswith(b"HTTP/1.1 200 "):
+                raise SystemExit(f"cost: weir answered {got[:100]!r}")
+            want = end + 4 + len(origin.answer) - origin.answer.find(b"\r\n\r\n") - 4
+
+
+def exchange_requests(port, origin, count, new_connections):
+    client = None
+    for _ in range(count):
+        if client is None or new_connections:
+            client = socket.create_connection((ADDRESS, port), timeout=20)
+        client.sendall(REQUEST)
+        origin.serve_one()
+        receive_answer(client, origin)
+        if new_connections:
+            client.close()
+    if not new_connections:
+        client.close()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind((ADDRESS, 0))
+        return s.getsockname()[1]
+
+
+def wait_for(port, process, output):
+    for _ in range(400):
+        try:
+            socket.create_connection((ADDRESS, port)).close()
+            return
+        except ConnectionRefusedError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+    raise SystemExit("cost: weir does not listen:\n" + output.read_text())
+
+
+def build_shim(directory):
+    source = directory / "no_self_exe.c"
+    source.write_text(NO_SELF_EXE)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(source.with_suffix(".so")), str(source)],
+                   check=True)
+
+
+def run_weir(directory, workload, count):
+    """Runs weir for `count` requests; returns the costs of its worker."""
+    shim = directory / "no_self_exe.so"
+    name = f"{workload.name.replace(' ', '-')}-{count}"
+    for old in directory.glob(f"{name}.*"):
+        old.unlink()
+    origin, port = Origin(workload.body_bytes), free_port()
+    conf, output = directory / f"{name}.conf", directory / f"{name}.out"
+    conf.write_text(WEIR.format(address=ADDRESS, port=port, origin=origin.port, log=workload.log))
+    weir = os.environ.get("WEIR", str(ROOT / "build/release/weir"))
+    with output.open("wb") as out:
+        process = subprocess.Popen(
+            ["valgrind", "--tool=callgrind", "--collect-systime=msec", "--separate-threads=yes",
+             "--trace-children=yes", f"--callgrind-out-file={directory / name}.%p",
+             weir, "run", "-c", str(conf)],
+            stdout=out, stderr=out, env={**os.environ, "LD_PRELOAD": str(shim)})
+    try:
+        wait_for(port, process, output)
+        exchange_requests(port, origin, count, workload.new_connections)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    threads = [path for path in directory.glob(f"{name}.*-[0-9]*")
+               if "exchange_steps_run" in path.read_text()]
+    if len(threads) != 1:
+        raise SystemExit(f"cost: {len(threads)} threads served requests:\n" + output.read_text())
+    threads[0].rename(directory / f"{name}.callgrind")
+    return read_costs(directory / f"{name}.callgrind")
+
+
+def read_costs(path):
+    """The totals of a callgrind file by row (the format: callgrind_format(1) of valgrind)."""
+    names, costs = {}, collections.Counter()
+
+    def name_of(text):
+        number, name = re.match(r"(\(\d+\))?\s*(.*)", text).groups()
+        if name:
+            names[number] = name
+        return re.sub(r"'\d+$", "", name or names[number]).split("@")[0]
+
+    function, inclusive = None, False
+    for line in path.read_text().splitlines():
+        if line.startswith("fn="):
+            function = name_of(line[3:])
+        elif line.startswith("cfn="):
+            called = name_of(line[4:])
+        elif line.startswith("calls="):
+            inclusive = True  # the next line says what the call cost in all
+            if called in ALLOCATORS and function not in ALLOCATORS:
+                costs["allocations"] += int(line[6:].split()[0])
+        elif re.match(r"[\d+*-]", line):
+            numbers = [int(n) for n in line.split()[1:]]
+            if not inclusive:
+                costs["instructions"] += numbers[0]
+                calls = numbers[1] if len(numbers) > 1 else 0
+                costs[CALLS.get(function, "other system calls")] += calls
+            inclusive = False
+    return costs
+
+
+def measure(directory, workload):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        few, many = pool.map(lambda count: run_weir(directory, workload, count), (FEW, MANY))
+    costs = {row: (many[row] - few[row]) / (MANY - FEW) for row in ROWS}
+    # A tick more or less in the whole run is no cost of a request.
+    return {row: max(0, round(cost, 0 if row == "instructions" else 1))
+            for row, cost in costs.items()}
+
+
+def print_table(results, ceilings):
+    """Returns how many numbers are above their ceilings."""
+    print(f"{'cost of one request':20}" + "".join(f"{name:>24}" for name in results))
+    print(" " * 20 + "".join(f"{'is':>13}{'ceiling':>11}" for _ in results))
+    bad = 0
+    for row in ROWS:
+        line = f"{row:20}"
+        for name, costs in results.items():
+            ceiling = ceilings.getfloat(name, row)
+            above = costs[row] > ceiling
+            bad += above
+            line += f"{'>>> ' if above else ''}{costs[row]:g}".rjust(13) + f"{ceiling:11g}"
+        print(line)
+    return bad
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="", help="workloads whose name has this in it")
+    parser.add_argument("--profile", type=pathlib.Path, help="keep callgrind's files there")
+    args = parser.parse_args()
+    if not shutil.which("valgrind"):
+        raise SystemExit("cost: valgrind is not installed (tools/setup test)")
+    ceilings = configparser.ConfigParser()
+    ceilings.read(ROOT / "bench/ceilings.ini")
+    with tempfile.TemporaryDirectory(prefix="weir-cost-") as temporary:
+        directory = args.profile or pathlib.Path(temporary)
+        directory.mkdir(exist_ok=True)
+        build_shim(directory)
+        results = {w.name: measure(directory, w) for w in WORKLOADS if args.only in w.name}
+    bad = print_table(results, ceilings)
+    if bad:
+        sys.exit(f"cost: {bad} above the ceilings of bench/ceilings.ini; "
+                 "bench/cost.py --profile DIR and callgrind_annotate show where it went")
+
+
+if __name__ == "__main__":
+    main()
