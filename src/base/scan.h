@@ -71,6 +71,18 @@ static inline unsigned scan_control(const char *at)
 #endif
 }
 
+/* Bit i: at[i] is not ASCII. Reads 16 bytes. */
+static inline unsigned scan_high(const char *at)
+{
+#ifdef __SSE2__
+    return (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)at));
+#else
+    uint64_t w[2];
+    memcpy(w, at, sizeof w);
+    return scan_top_bits(le64toh(w[0])) | scan_top_bits(le64toh(w[1])) << 8;
+#endif
+}
+
 /* The first `c`, or `end`. */
 static inline const char *scan_find(const char *at, const char *end, char c)
 {

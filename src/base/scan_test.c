@@ -20,6 +20,7 @@ static void masks_agree_with_bytes(void **state)
             unsigned bit = 1u << at, control = is_control((unsigned char)c) ? bit : 0;
             assert_int_equal(scan_eq(block, (char)c), bit);
             assert_int_equal(scan_control(block), control);
+            assert_int_equal(scan_high(block), c < 0x80 ? 0 : bit);
             assert_int_equal(scan_word_eq(block, (char)c) | scan_word_eq(block + 8, (char)c) << 8,
                              bit);
             assert_int_equal(scan_word_control(block) | scan_word_control(block + 8) << 8, control);

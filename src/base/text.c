@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/scan.h"
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,6 +94,23 @@ static bool json_plain(char c)
     return c >= 0x20 && c != '"' && c != '\\'; /* signed: bytes from 0x80 on are not plain */
 }
 
+/* How many bytes at the front need no escape. */
+static size_t json_plain_len(const char *at, size_t len)
+{
+    size_t i = 0;
+    for (; len - i >= SCAN_BYTES; i += SCAN_BYTES) {
+        unsigned hits =
+            scan_control(at + i) | scan_high(at + i) | scan_eq(at + i, '"') | scan_eq(at + i, '\\');
+        if (hits) {
+            i += (size_t)__builtin_ctz(hits);
+            break;
+        }
+    }
+    while (i < len && json_plain(at[i])) /* also DEL, which is a control and plain */
+        i++;
+    return i;
+}
+
 /* Writes the escape of one ASCII character that is not plain. */
 static size_t json_escape_ascii(char out[JSON_ESCAPE_MAX], unsigned char c)
 {
@@ -128,9 +146,7 @@ size_t json_escape(char *to, size_t cap, struct slice s)
 {
     size_t at = 0;
     while (s.len > 0) {
-        size_t plain = 0, most = s.len < cap - at ? s.len : cap - at;
-        while (plain < most && json_plain(s.at[plain]))
-            plain++;
+        size_t plain = json_plain_len(s.at, s.len < cap - at ? s.len : cap - at);
         memcpy(to + at, s.at, plain);
         at += plain;
         s = slice_from(s, plain);

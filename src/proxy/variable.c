@@ -141,7 +141,10 @@ static size_t write_port(char *to, const struct addr *a)
 
 static size_t write_client_ip(struct exchange *x, char *to)
 {
-    return write_ip(to, &x->client_addr);
+    if (x->client_trusted || !x->peer_ip.at)
+        return write_ip(to, &x->client_addr);
+    memcpy(to, x->peer_ip.at, x->peer_ip.len); /* the same, written once */
+    return x->peer_ip.len;
 }
 
 static size_t write_remote_addr(struct exchange *x, char *to)
@@ -250,10 +253,11 @@ static size_t write_ms(char *to, int64_t us)
 {
     uint64_t v = us > 0 ? (uint64_t)us : 0;
     size_t len = num_write_u64(to, v / 1000);
+    unsigned rest = (unsigned)(v % 1000);
     to[len++] = '.';
-    to[len++] = (char)('0' + v / 100 % 10);
-    to[len++] = (char)('0' + v / 10 % 10);
-    to[len++] = (char)('0' + v % 10);
+    to[len++] = (char)('0' + rest / 100);
+    to[len++] = (char)('0' + rest / 10 % 10);
+    to[len++] = (char)('0' + rest % 10);
     return len;
 }
 
