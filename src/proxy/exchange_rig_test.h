@@ -241,7 +241,7 @@ static inline void rig_stop(void)
     sim_net_free(rig.net);
     test_config_release(&rig.config);
     free(rig.client.body);
-    for (int i = 0; i < rig.origin_count; i++)
+    for (int i = 0; i < RIG_ORIGINS; i++)
         free(rig.origins[i].body);
 }
 

@@ -322,6 +322,84 @@ static void without_buffers_the_answer_is_empty(void **state)
     rig_stop();
 }
 
+/* From here on the exchange has `bytes` left. */
+static void leave_bytes(size_t bytes)
+{
+    struct arena *a = &rig.x->arena;
+    a->budget = a->used;
+    while ((size_t)(a->end - a->at) > bytes && arena_alloc(a, 8))
+        ;
+}
+
+static void end_somehow(void)
+{
+    if (!rig.client.detached) {
+        rig_expect_step(STEP_AWAIT);
+        rig_answer("200", "x");
+    }
+    assert_true(rig.client.detached);
+    if (rig.client.whole)
+        assert_true(rig_head_has(&rig.client, "200") || rig_head_has(&rig.client, "503") ||
+                    rig_head_has(&rig.client, "421"));
+    else
+        assert_int_equal(rig.client.heads, 0);
+}
+
+/* Wherever the memory ends, the exchange ends in order: rig_stop() finds what was left behind. */
+static void every_arena_budget_ends_in_order(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "GET /old//%7Ex?q | Host: a.test | X-Forwarded-For: x | Forwarded: y | Via: z",
+        "GET http://a.test | Host: a.test",
+        "GET / | Host: b.test | Accept: a/b | Accept: text/html",
+        "PUT /l | Host: a.test | Content-Length: 0", "GET / 1.0"};
+    rig_start(LISTEN "site a.test {\n proxy 10.0.0.1:80 10.0.0.2:80\n retry 1 on=503\n"
+                     " request set X-A \"$host$path$uri\"\n response add X-B \"$uri$uri\"\n"
+                     " rewrite ~ \"^/old(.*)\" /new$1$1\n error 5xx \"page $status $uri\"\n"
+                     " when query.q == \"\" { timeout read=1s }\n"
+                     " route /l { respond 200 \"$uri$uri\" }\n}\n");
+    for (size_t i = 0; i < COUNT_OF(requests); i++)
+        for (size_t bytes = 0; bytes < 1600; bytes += 40) {
+            rig_open();
+            rig_request_head(rig.client.s->head, requests[i]);
+            rig.client.s->head_state = STREAM_HEAD_FINAL;
+            body_end(rig.client.s->body);
+            leave_bytes(bytes);
+            rig_run(1);
+            end_somehow();
+            rig.origin_count = 0; /* they have ended */
+        }
+    rig_stop();
+}
+
+static void every_buffer_budget_ends_in_order(void **state)
+{
+    (void)state;
+    enum { TEXT_BYTES = 200 * 1000 };
+    char *config = malloc(TEXT_BYTES + 100);
+    size_t len = (size_t)sprintf(config, LISTEN "site * {\n body queue=64k\n respond 200 \"");
+    memset(config + len, 'x', TEXT_BYTES);
+    strcpy(config + len + TEXT_BYTES, "\"\n}\n");
+    for (size_t cap = 0; cap < 4 * BUF_LARGE_BYTES; cap += BUF_LARGE_BYTES / 3) {
+        rig_start_with(config, cap);
+        rig_open();
+        rig_request_head(rig.client.s->head, "GET / | Host: a.test");
+        rig.client.s->head_state = STREAM_HEAD_FINAL;
+        rig.client.room = 0;
+        rig_wake(&rig.client);
+        for (int i = 0; !rig.client.detached; i++) {
+            assert_in_range(i, 0, 100);
+            rig_give_room(&rig.client, 10000);
+            rig_run(1);
+        }
+        bool all = rig_head_has(&rig.client, "200") && rig.client.body_len == TEXT_BYTES;
+        assert_true(all || !rig.client.whole || rig_head_has(&rig.client, "503"));
+        rig_stop();
+    }
+    free(config);
+}
+
 /* --- filters ---------------------------------------------------------------------------------- */
 
 /* A filter as the test wants it, in front of every other. */
@@ -656,8 +734,9 @@ UNIT_SUITE(
     cmocka_unit_test(no_answer_is_sent_twice),
     cmocka_unit_test(without_buffers_the_answer_is_empty),
     cmocka_unit_test(a_route_whose_filters_need_too_much_answers_503),
-    cmocka_unit_test(a_filter_may_answer), cmocka_unit_test(a_filter_may_wait),
-    cmocka_unit_test(a_filter_may_fail),
+    cmocka_unit_test(every_arena_budget_ends_in_order),
+    cmocka_unit_test(every_buffer_budget_ends_in_order), cmocka_unit_test(a_filter_may_answer),
+    cmocka_unit_test(a_filter_may_wait), cmocka_unit_test(a_filter_may_fail),
     cmocka_unit_test(a_response_filter_that_fails_twice_ends_it),
     cmocka_unit_test(refusals_of_the_route_pass_its_filters),
     cmocka_unit_test(a_reset_in_request_filters), cmocka_unit_test(a_reset_in_buffer),
