@@ -269,11 +269,21 @@ static void tunnel_begin(struct exchange *x)
     counter_add(x->worker->counters, METRIC_TUNNELS_OPEN, 1);
 }
 
+/* A filter failed over an error's page: its status goes out alone, which needs no memory. */
+static void respond_bare(struct exchange *x)
+{
+    uint16_t status = x->res.status;
+    if (exchange_respond(x, status, SLICE(""), SLICE("")) != ERR_OK)
+        x->res.status = status;
+}
+
 static enum outcome step_response_filters(struct exchange *x)
 {
     if (filters_ready(x)) {
         enum outcome o = run_response_filters(x);
-        if (o != NEXT)
+        if (o == FAIL && x->failing)
+            respond_bare(x);
+        else if (o != NEXT)
             return o;
     }
     if (x->dry)

@@ -182,6 +182,8 @@ static inline void rig_servers_forget(void)
             s->ejected_until_ms = s->in_flight = s->conns = s->fails_in_a_row = s->eject_count = 0;
             s->failures_total = s->last_error = 0;
         }
+    for (uint32_t i = 0; i < u->count; i++)
+        u->list[i]->shared->budget_window_ms = 0;
 }
 
 /* --- begin and end ---------------------------------------------------------------------------- */
