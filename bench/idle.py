@@ -7,6 +7,7 @@ import time
 
 REQUEST = b"GET /1k HTTP/1.1\r\nHost: a\r\n\r\n"
 BATCH = 500
+SETTLE_SECONDS = 4  # pools give back what is not used, before either reading of the memory
 PER_ADDRESS = 20_000  # connections from one loopback address: ports are few
 
 
@@ -40,11 +41,11 @@ def still_open(sockets):
 def measure(field, name, count):
     port = field.ports[name]
     open_sockets = open_batch(port, 0, BATCH)  # warm: pools and tables have their size
-    time.sleep(1.5)
+    time.sleep(SETTLE_SECONDS)
     before = field.rss_kb(name)
     for first in range(BATCH, count, BATCH):
         open_sockets += open_batch(port, first, min(BATCH, count - first))
-    time.sleep(2.5)  # pools give back what is not used
+    time.sleep(SETTLE_SECONDS)
     each = (field.rss_kb(name) - before) * 1024 / (count - BATCH)
     cpu = field.cpu_ns(name)
     time.sleep(3)
