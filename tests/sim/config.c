@@ -61,6 +61,7 @@ void config_choose(struct sim_world *w)
 {
     times_choose(w);
     w->body_queue_bytes = 16384u << rand_below(&w->rand, 5);
+    w->queue_at_top = world_chance(w, 700);
     w->narrow_conns = some(w, 1, 3);
     w->narrow_servers = some(w, 1, 2);
     w->narrow_queue = w->patient ? 1000 : some(w, 1, 4);
@@ -113,7 +114,9 @@ static void add_site(const struct sim_world *w, uint32_t generation, struct text
 {
     text_addf(out, "site sim.test {\n    request set X-Gen %u\n    response set X-Gen %u\n",
               generation, generation);
-    text_addf(out, "    body queue=%uB\n    proxy main\n", w->body_queue_bytes);
+    if (!w->queue_at_top)
+        text_addf(out, "    body queue=%uB\n", w->body_queue_bytes);
+    text_addf(out, "    proxy main\n");
     text_addf(out, "    route /once/ {\n        retry off\n    }\n");
     text_addf(out, "    route /buffered/ {\n        buffer on memory=8k\n    }\n");
     text_addf(out, "    route /narrow/ {\n        proxy narrow\n    }\n");
@@ -131,6 +134,8 @@ void config_text(const struct sim_world *w, uint32_t generation, struct text *ou
     text_addf(out, "listen 10.0.0.1:80\n%sadmin off\nlog access off\nlog error error\n",
               c->second_entrance ? "listen 10.0.0.1:81\n" : "");
     add_times(&w->times, out);
+    if (w->queue_at_top)
+        text_addf(out, "body queue=%uB\n", w->body_queue_bytes);
     add_main(w, c, out);
     add_upstreams(w, out);
     add_site(w, generation, out);

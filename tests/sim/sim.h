@@ -147,6 +147,7 @@ struct sim_world {
     bool stale;          /* origins close idle connections whenever they like */
     bool patient;        /* the narrow place's queue is as long as it takes */
     bool crowded;        /* most requests go to the narrow place, at once */
+    bool queue_at_top;   /* the size of queues is set for all sites, not in the site */
     bool budget;         /* retries have a budget */
     int64_t drain_at_ms; /* 0: only at the end */
     uint32_t window_bytes;
