@@ -28,7 +28,7 @@ void text_release(struct text *t)
 }
 
 /* Room for `more` bytes and a NUL. */
-static char *text_reserve(struct text *t, size_t more)
+static char *make_room(struct text *t, size_t more)
 {
     size_t need = t->len + more + 1;
     if (need > t->cap) {
@@ -39,6 +39,18 @@ static char *text_reserve(struct text *t, size_t more)
     return t->at + t->len;
 }
 
+void text_reserve(struct text *t, size_t bytes)
+{
+    make_room(t, bytes)[0] = '\0';
+}
+
+void text_clear(struct text *t)
+{
+    t->len = 0;
+    if (t->at)
+        t->at[0] = '\0';
+}
+
 static void text_advance(struct text *t, size_t len)
 {
     t->len += len;
@@ -47,7 +59,7 @@ static void text_advance(struct text *t, size_t len)
 
 void text_add(struct text *t, struct slice s)
 {
-    char *to = text_reserve(t, s.len);
+    char *to = make_room(t, s.len);
     if (s.len)
         memcpy(to, s.at, s.len);
     text_advance(t, s.len);
@@ -60,7 +72,7 @@ void text_addf(struct text *t, const char *fmt, ...)
     int len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     ASSERT(len >= 0);
-    char *to = text_reserve(t, (size_t)len);
+    char *to = make_room(t, (size_t)len);
     va_start(args, fmt);
     vsnprintf(to, (size_t)len + 1, fmt, args);
     va_end(args);
@@ -169,7 +181,7 @@ void text_add_json(struct text *t, struct slice s)
     text_add(t, SLICE("\""));
     ASSERT(s.len < SIZE_MAX / JSON_ESCAPE_MAX - 1);
     size_t cap = s.len * JSON_ESCAPE_MAX;
-    char *to = text_reserve(t, cap);
+    char *to = make_room(t, cap);
     text_advance(t, json_escape(to, cap, s));
     text_add(t, SLICE("\""));
 }

@@ -12,6 +12,8 @@ struct text {
 
 void text_init(struct text *t);
 void text_release(struct text *t);
+void text_clear(struct text *t);                 /* empties it; its memory stays */
+void text_reserve(struct text *t, size_t bytes); /* so many may be added without needing memory */
 void text_add(struct text *t, struct slice s);
 void text_addf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_add_json(struct text *t, struct slice s); /* with the quotes; invalid UTF-8 as U+FFFD */

@@ -106,7 +106,27 @@ static void measures_distance(void **state)
     assert_int_equal(text_distance(SLICE_NONE, SLICE_NONE), 0);
 }
 
-UNIT_SUITE(base_text, cmocka_unit_test(grows), cmocka_unit_test(escapes_json),
-           cmocka_unit_test(json_keeps_utf8_and_replaces_the_rest),
+static void keeps_its_memory_when_cleared(void **state)
+{
+    struct text t;
+    (void)state;
+    text_init(&t);
+    text_clear(&t);
+    text_reserve(&t, 100);
+    assert_string_equal(t.at, "");
+    char *at = t.at;
+    for (int round = 0; round < 3; round++) {
+        text_clear(&t);
+        assert_int_equal(t.len, 0);
+        assert_string_equal(t.at, "");
+        text_addf(&t, "%0100d", round);
+        assert_ptr_equal(t.at, at);
+        assert_int_equal(t.len, 100);
+    }
+    text_release(&t);
+}
+
+UNIT_SUITE(base_text, cmocka_unit_test(keeps_its_memory_when_cleared), cmocka_unit_test(grows),
+           cmocka_unit_test(escapes_json), cmocka_unit_test(json_keeps_utf8_and_replaces_the_rest),
            cmocka_unit_test(json_stops_before_what_does_not_fit), cmocka_unit_test(escapes_html),
            cmocka_unit_test(measures_distance));

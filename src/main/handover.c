@@ -86,8 +86,23 @@ static void put_fds(struct msghdr *msg, union control *c, const struct handover 
     memcpy(CMSG_DATA(h), m->fds, len);
 }
 
+enum { SEND_TRIES = 20, SEND_PAUSE_MS = 5 };
+
+/* Short of memory for local sockets the kernel refuses; that passes. Every other error means that
+ * the other end is gone. */
+static bool send_again(int *tries)
+{
+    if (errno == EINTR)
+        return true;
+    if ((errno != ENOBUFS && errno != ENOMEM) || ++*tries > SEND_TRIES)
+        return false;
+    poll(NULL, 0, SEND_PAUSE_MS);
+    return true;
+}
+
 bool handover_send(int channel, const struct handover *m)
 {
+    int tries = 0;
     char bytes[HANDOVER_BYTES_MAX];
     union control control;
     struct iovec part = {bytes, handover_encode(m, bytes)};
@@ -97,7 +112,7 @@ bool handover_send(int channel, const struct handover *m)
     ssize_t n;
     do
         n = sendmsg(channel, &msg, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && send_again(&tries));
     return n == (ssize_t)part.iov_len;
 }
 

@@ -27,17 +27,18 @@ static void close_fd(int *fd)
 
 /* ---- what a bundle says to us ---- */
 
-static void want_listen(struct supervisor *s, const struct bundle_entry *e, uint32_t workers)
+static bool want_listen(struct supervisor *s, const struct bundle_entry *e, uint32_t workers)
 {
     struct addr a;
     if (e->body.len != sizeof a)
-        return;
+        return true;
     memcpy(&a, e->body.at, sizeof a);
     bool alone = s->stage == SUPERVISOR_STARTING && s->elder < 0;
-    sockets_want(&s->sockets, &a, e->number & BUNDLE_INTERNAL, workers, alone);
+    return sockets_want(&s->sockets, &a, e->number & BUNDLE_INTERNAL, workers, alone);
 }
 
-static void want_all(struct supervisor *s, const struct bundle *b)
+/* False: no memory. The supervisor does not end for that. */
+static bool want_all(struct supervisor *s, const struct bundle *b)
 {
     struct bundle_entry e;
     uint32_t workers = 1;
@@ -45,9 +46,10 @@ static void want_all(struct supervisor *s, const struct bundle *b)
     for (size_t at = 0; bundle_next(b, &at, &e);) {
         if (e.kind == BUNDLE_WORKERS)
             workers = e.number;
-        else if (e.kind == BUNDLE_LISTEN)
-            want_listen(s, &e, workers);
+        else if (e.kind == BUNDLE_LISTEN && !want_listen(s, &e, workers))
+            return false;
     }
+    return true;
 }
 
 static char *pid_file_of(const struct bundle *b)
@@ -78,8 +80,8 @@ static bool apply_bundle(struct supervisor *s, int fd)
         return false;
     }
     bool ok = s->stage != SUPERVISOR_STARTING || write_pid_file(s, &b);
-    if (ok)
-        want_all(s, &b);
+    if (ok && !(ok = want_all(s, &b)))
+        log_write(LOG_ERROR_, "no memory for the sockets of the configuration");
     bundle_release(&b);
     return ok;
 }
@@ -119,8 +121,10 @@ static bool send_config(struct supervisor *s, int bundle)
            sockets_send(&s->sockets, s->worker.channel, false);
 }
 
-static void refuse(struct supervisor *s, const char *why)
+void keeper_refuse(struct supervisor *s, const char *why)
 {
+    if (!s->asked)
+        return;
     s->asked = false;
     if (!handover_say(s->worker.channel, HANDOVER_CONFIG, 0, slice_of(why)))
         give_up(s);
@@ -197,17 +201,17 @@ static void on_prepare(struct supervisor *s)
     s->reload_due = false;
     notify_reloading();
     if (s->stage != SUPERVISOR_RUNNING)
-        refuse(s, "weir is stopping");
+        keeper_refuse(s, "weir is stopping");
     else if (s->next.pid)
-        refuse(s, "an upgrade is under way");
+        keeper_refuse(s, "an upgrade is under way");
     else if (!read_config(s))
-        refuse(s, "cannot start a process");
+        keeper_refuse(s, "cannot start a process");
 }
 
 static void read_failed(struct supervisor *s)
 {
     if (s->asked)
-        refuse(s, "the configuration could not be read: its reader failed");
+        keeper_refuse(s, "the configuration could not be read: its reader failed");
     else if (s->stage == SUPERVISOR_STARTING) {
         log_write(LOG_ERROR_, "the configuration could not be read: its reader failed");
         supervisor_end(s, EXIT_FAILED);
@@ -370,7 +374,7 @@ void keeper_on_death(struct supervisor *s, int status)
     s->worker.pid = 0;
     s->ready = s->asked = false;
     s->kill_at_ms = 0;
-    text_release(&s->reason);
+    text_clear(&s->reason);
     supervisor_add_status(&s->reason, status);
     if (s->stage >= SUPERVISOR_STOPPING)
         supervisor_end(s, WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED);

@@ -18,12 +18,15 @@ struct socket_slot *sockets_find(const struct sockets *s, const struct addr *a, 
     return NULL;
 }
 
+/* NULL: no memory. */
 static struct socket_slot *slot_get(struct sockets *s, const struct addr *a, bool internal)
 {
     struct socket_slot *slot = sockets_find(s, a, internal);
     if (slot)
         return slot;
-    slot = MEM_NEW(struct socket_slot);
+    slot = calloc(1, sizeof *slot);
+    if (!slot)
+        return NULL;
     slot->addr = *a;
     slot->internal = internal;
     struct socket_slot **tail = &s->slots;
@@ -46,10 +49,14 @@ static void slot_close(struct socket_slot *slot)
     slot->count = 0;
 }
 
-static void slot_add_fd(struct socket_slot *slot, int fd)
+static bool slot_add_fd(struct socket_slot *slot, int fd)
 {
-    slot->fds = mem_grow(slot->fds, (slot->count + 1) * sizeof *slot->fds);
+    int *fds = realloc(slot->fds, (slot->count + 1) * sizeof *fds);
+    if (!fds)
+        return false;
+    slot->fds = fds;
     slot->fds[slot->count++] = fd;
+    return true;
 }
 
 static void slot_remove_file(const struct socket_slot *slot)
@@ -79,23 +86,30 @@ static enum err slot_bind(struct socket_slot *slot, uint32_t count, bool alone)
     for (uint32_t i = 0; i < count; i++) {
         int fd;
         TRY(listener_bind(&slot->addr, &o, &fd));
-        slot_add_fd(slot, fd);
+        if (!slot_add_fd(slot, fd)) {
+            close(fd);
+            errno = ENOMEM;
+            return ERR_NO_MEMORY;
+        }
     }
     return ERR_OK;
 }
 
-void sockets_want(struct sockets *s, const struct addr *a, bool internal, uint32_t count,
+bool sockets_want(struct sockets *s, const struct addr *a, bool internal, uint32_t count,
                   bool alone)
 {
     struct socket_slot *slot = slot_get(s, a, internal);
+    if (!slot)
+        return false;
     slot->wanted = true;
     if (slot->count)
-        return;
+        return true;
     slot->fresh = true;
     slot->err = slot_bind(slot, count, alone);
     slot->error = slot->err == ERR_OK ? 0 : errno;
     if (slot->err != ERR_OK)
         slot_close(slot);
+    return true;
 }
 
 /* ---- keeping ---- */
@@ -233,12 +247,13 @@ static enum err err_of(const struct handover *m)
 
 void sockets_add(struct sockets *s, struct handover *m)
 {
-    struct socket_slot *slot = slot_get(s, &m->addr, m->numbers[LISTENER_INTERNAL] != 0);
+    struct socket_slot *slot =
+        mem_must(slot_get(s, &m->addr, m->numbers[LISTENER_INTERNAL] != 0), sizeof *slot);
     slot->err = err_of(m);
     slot->error = (int)m->numbers[LISTENER_ERRNO];
     slot->inherited = true;
     for (uint32_t i = 0; i < m->fd_count; i++)
-        slot_add_fd(slot, m->fds[i]);
+        mem_must(slot_add_fd(slot, m->fds[i]) ? slot : NULL, sizeof(int));
     m->fd_count = 0;
 }
 

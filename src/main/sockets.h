@@ -34,8 +34,9 @@ struct socket_slot *sockets_find(const struct sockets *s, const struct addr *a, 
 
 void sockets_want_none(struct sockets *s);
 /* Binds `count` sockets unless the address is open. A failure stays in the slot (err). `alone`: it
- * is one when any process listens there, even one that would share its port with us. */
-void sockets_want(struct sockets *s, const struct addr *a, bool internal, uint32_t count,
+ * is one when any process listens there, even one that would share its port with us. False: no
+ * memory, nothing was done. */
+bool sockets_want(struct sockets *s, const struct addr *a, bool internal, uint32_t count,
                   bool alone);
 void sockets_accept(struct sockets *s); /* closes what is not wanted; nothing is fresh any more */
 void sockets_refuse(struct sockets *s); /* closes what is fresh */

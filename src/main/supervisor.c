@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { END_NOW_MS = 1000 };
+enum { END_NOW_MS = 1000, REASON_BYTES = 120 };
 
 static int64_t clock_ms(clockid_t id)
 {
@@ -80,6 +80,7 @@ void supervisor_stop(struct supervisor *s)
     s->stage = SUPERVISOR_STOPPING;
     notify_stopping();
     reader_cancel(&s->reader);
+    keeper_refuse(s, "weir is stopping");
     sockets_close_public(&s->sockets);
     if (s->worker.pid)
         keeper_order(s, ORDER_STOP);
@@ -273,6 +274,7 @@ int supervisor_run(const struct process_options *o)
                            .own_files = true,
                            .exit_code = EXIT_FAILED,
                            .started_unix_ms = supervisor_unix_ms()};
+    text_reserve(&s.reason, REASON_BYTES); /* a death needs no memory */
     s.own_path = spawn_own_path();
     if (begin(&s))
         while (s.stage != SUPERVISOR_ENDED)

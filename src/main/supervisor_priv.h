@@ -76,6 +76,8 @@ void keeper_on_death(struct supervisor *s, int status);
 void keeper_on_read(struct supervisor *s, int bundle);
 void keeper_order(struct supervisor *s, enum handover_order o);
 void keeper_reload(struct supervisor *s);
+/* Answers a worker that waits for a configuration, which hears nothing else until then. */
+void keeper_refuse(struct supervisor *s, const char *why);
 
 /* ---- upgrade.c ---- */
 

@@ -158,6 +158,16 @@ def test_graceful_stop_finishes_what_runs(weir, origin, sig):
     w.finish()
 
 
+@pytest.mark.parametrize("gap", [0, 0.001, 0.002, 0.005, 0.01])
+def test_stop_in_the_middle_of_a_reload(weir, gap):
+    w = weir("site * { respond 200 }\n")
+    w.send_signal(signal.SIGHUP)
+    time.sleep(gap)
+    w.send_signal(signal.SIGTERM)
+    assert w.process.wait(8) == 0
+    w.finish()
+
+
 def test_stop_timeout_cuts_off(weir, origin):
     o = origin([30])
     w = weir("stop_timeout 500ms\nsite * { proxy @o@ }\n", o=o)
