@@ -24,7 +24,7 @@ class _Page(ctypes.Structure):
                 ("seen", ctypes.c_uint64 * len(GROUPS)), ("fired", ctypes.c_uint32),
                 ("fired_site", ctypes.c_uint32), ("is_full", ctypes.c_uint32),
                 ("module_count", ctypes.c_uint32), ("call_count", ctypes.c_uint32),
-                ("unused", ctypes.c_uint32), ("thread", ctypes.c_char * 16),
+                ("pid", ctypes.c_uint32), ("thread", ctypes.c_char * 16),
                 ("call_names", ctypes.c_char * 16 * CALLS_MAX),
                 ("modules", ctypes.c_char * 128 * MODULES), ("sites", _Site * SITES)]
 

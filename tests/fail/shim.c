@@ -28,6 +28,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -44,6 +45,7 @@
     X(recvmsg, SYSTEM, ECONNRESET)    \
     X(send, SYSTEM, EPIPE)            \
     X(sendmsg, SYSTEM, EPIPE)         \
+    X(sendmsg_local, SYSTEM, ENOBUFS) \
     X(read, SYSTEM, EIO)              \
     X(pread, SYSTEM, EIO)             \
     X(write, SYSTEM, ENOSPC)          \
@@ -106,7 +108,7 @@ struct page {
     uint32_t mode, group, error;
     uint64_t n, site; /* MODE_NTH: the n-th of group; MODE_SITE: the n-th of site */
     uint64_t seen[GROUPS];
-    uint32_t fired, fired_site, is_full, module_count, call_count, unused;
+    uint32_t fired, fired_site, is_full, module_count, call_count, pid;
     char thread[16]; /* that it failed in */
     char call_names[CALLS_MAX][16];
     char modules[MODULES][NAME_BYTES * 2];
@@ -223,6 +225,7 @@ __attribute__((noinline)) static bool count_call(enum call c)
     if (fail) {
         page->fired = 1;
         page->fired_site = s ? (uint32_t)(s - page->sites) : SITES;
+        page->pid = (uint32_t)getpid();
         prctl(PR_GET_NAME, page->thread);
     }
     page_unlock();
@@ -374,7 +377,6 @@ WRAP(int, -1, accept4, (int fd, struct sockaddr *a, socklen_t *len, int flags), 
 WRAP(ssize_t, -1, recv, (int fd, void *at, size_t len, int flags), fd, at, len, flags)
 WRAP(ssize_t, -1, recvmsg, (int fd, struct msghdr *m, int flags), fd, m, flags)
 WRAP(ssize_t, -1, send, (int fd, const void *at, size_t len, int flags), fd, at, len, flags)
-WRAP(ssize_t, -1, sendmsg, (int fd, const struct msghdr *m, int flags), fd, m, flags)
 WRAP(ssize_t, -1, pread, (int fd, void *at, size_t len, off_t from), fd, at, len, from)
 WRAP(ssize_t, -1, writev, (int fd, const struct iovec *v, int count), fd, v, count)
 WRAP(ssize_t, -1, splice,
@@ -408,6 +410,24 @@ int epoll_ctl(int fd, int what, int which, struct epoll_event *e)
 {
     NEXT(epoll_ctl);
     return what != EPOLL_CTL_DEL && fails(CALL_epoll_ctl) ? -1 : next(fd, what, which, e);
+}
+
+/* A send on a local socket fails like that of TCP only when the other end is gone; memory may be
+ * short. */
+static enum call send_kind(int fd)
+{
+    int domain = AF_INET, error = errno;
+    socklen_t len = sizeof domain;
+    if (page)
+        syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    errno = error;
+    return domain == AF_UNIX ? CALL_sendmsg_local : CALL_sendmsg;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    NEXT(sendmsg);
+    return fails(send_kind(fd)) ? -1 : next(fd, m, flags);
 }
 
 /* eventfd and its like have no file type, and their reads and writes cannot fail. */

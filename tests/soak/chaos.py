@@ -9,7 +9,6 @@ import time
 import config
 from kit import get, weir_cli, wait_until
 from kit.client import Closed
-from kit.tools import children
 
 RELOAD_EACH_S, DEATH_EACH_S, KILL_EACH_S = 0.5, 9.0, 4.0
 KILLS_FROM = 0.75  # of the run
@@ -77,7 +76,11 @@ class Chaos:
 
     def worker(self):
         """Its pid; None when weir is a single process."""
-        return next(iter(children(self.weir.pid)), None)
+        try:
+            pid = self.weir.status()["pid"]
+        except (OSError, Closed):
+            return None
+        return pid if pid != self.weir.pid else None
 
     def kill(self):
         pid = self.worker()

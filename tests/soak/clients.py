@@ -28,6 +28,7 @@ class Trouble:
     ended: float
     method: str = "GET"
     is_partial: bool = False  # the answer had begun
+    opened: float = 0         # the connection
     is_wrong: bool = False    # a whole answer, but not the right one: nothing excuses that
 
 
@@ -38,7 +39,7 @@ class Tally:
     troubles: list = dataclasses.field(default_factory=list)
     issued: dict = dataclasses.field(default_factory=dict)     # client -> how many ids
     good_at: list = dataclasses.field(default_factory=list)    # of probes: when answered
-    ages: list = dataclasses.field(default_factory=list)       # of connections at the end, in s
+    lives: list = dataclasses.field(default_factory=list)      # of connections: (opened, closed)
 
 
 class Wrong(Exception):
@@ -77,7 +78,7 @@ class Talker(threading.Thread):
     def trouble(self, request_id, what, began, **more):
         with self.lock:
             self.tally.troubles.append(Trouble(self.tally.kind, request_id, what, began,
-                                               time.monotonic(), **more))
+                                               time.monotonic(), opened=self.opened or 0, **more))
 
     # -- connections
 
@@ -99,6 +100,7 @@ class Talker(threading.Thread):
 
     def drop(self):
         if self.conn:
+            self.tally.lives.append((self.opened, time.monotonic()))
             self.conn.close()
         self.conn = None
 
@@ -142,6 +144,8 @@ class Talker(threading.Thread):
             self.trouble(request_id, str(e), began, method=method, is_wrong=True)
         except Failed as e:
             self.trouble(request_id, str(e), began, method=method)
+            if method == "POST":  # how much of the body will be taken, nobody can know
+                self.drop()
             return False
         except TimeoutError:
             self.trouble(request_id, f"nothing within {PATIENCE_S} s", began, method=method)
@@ -188,15 +192,10 @@ class Talker(threading.Thread):
             except OSError:
                 pass  # connect() has told
             self.world.stop.wait(self.pause_s * self.rand.uniform(0.5, 1.5))
-        self.end()
+        self.drop()
         self.answers.close()
         with self.lock:
             self.tally.issued[self.name] = self.sequence
-
-    def end(self):
-        if self.conn:
-            self.tally.ages.append(time.monotonic() - self.opened)
-            self.drop()
 
 
 class KeepAlive(Talker):

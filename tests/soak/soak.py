@@ -140,6 +140,7 @@ class Soak:
         self.sampler = Sampler(self.weir, self.stop)
         self.sampler.start()
         self.clients_start()
+        self.began = time.monotonic()
         self.chaos.run(SECONDS)
         self.tallies = self.clients_end()
         self.chaos.reload_good(config.plain(self.chaos.generation + 1))
@@ -184,6 +185,12 @@ class Soak:
     def sum(self, word, kinds=None):
         return sum(t.counts[word] for t in self.tallies if not kinds or t.kind in kinds)
 
+    def long_lived(self):
+        kills = [at for at, what in self.chaos.events if what == "kill"]
+        begin, end = self.began + SECONDS * 0.1, min(kills, default=self.began + SECONDS)
+        return sum(opened < begin and closed >= end for t in self.tallies
+                   if t.kind in ("keep", "tunnel") for opened, closed in t.lives)
+
     def gap_ms(self):
         """The longest time after a kill until a new connection was served."""
         good = sorted(at for t in self.tallies for at in t.good_at)
@@ -193,8 +200,6 @@ class Soak:
 
     def rows(self):
         done, bulk = self.chaos.done, ("wrk", "h2load")
-        long_lived = [age for t in self.tallies if t.kind in ("keep", "tunnel") for age in t.ages
-                      if age > SECONDS * 0.9]
         yield "answers checked byte by byte", f"{self.sum('answers') - self.sum('answers', bulk):,}, " \
             f"{self.sum('bytes') >> 20} MB down, {self.sum('posted') >> 20} MB up"
         yield "answers to wrk and h2load", f"{self.sum('answers', bulk):,}, " \
@@ -208,7 +213,8 @@ class Soak:
             f"; served again after {self.gap_ms():.0f} ms at most" if done["kills"] else "")
         yield "requests lost with a killed process, with a dead server", \
             f"{self.excused['kill']}, {self.excused['death']}"
-        yield "keep-alive connections and tunnels open all the time", f"{len(long_lived)}"
+        yield "keep-alive connections and tunnels open all the time (until the first kill)", \
+            f"{self.long_lived()}"
         yield "descriptors, threads before and after", \
             f"{self.first['fds']} and {self.last['fds']}, " \
             f"{self.first['threads']} and {self.last['threads']}"
@@ -233,7 +239,7 @@ class Soak:
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="weir-soak-")
+    folder = tempfile.tempdir = tempfile.mkdtemp(prefix="weir-soak-")
     soak = Soak(folder)
     try:
         soak.run()

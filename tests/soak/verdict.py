@@ -6,6 +6,7 @@ not be sent twice (POST) and answers that had begun. A reload takes nothing alon
 import collections
 
 BEFORE_S, KILL_S, DEATH_S = 0.1, 1.0, 1.0
+ACCEPT_S = 0.1  # so long after the signal connections may still have gone to the old process
 ON_DYING_SERVERS = ("keep", "post", "shot", "curl")  # the others talk to servers that stay
 
 
@@ -18,7 +19,7 @@ def excuse(trouble, events):
     if trouble.is_wrong or trouble.method == "CONNECT":
         return None
     for at, what in events:
-        if what == "kill" and overlaps(trouble, at, KILL_S):
+        if what == "kill" and overlaps(trouble, at, KILL_S) and trouble.opened < at + ACCEPT_S:
             return what
         if what == "death" and trouble.kind in ON_DYING_SERVERS and \
                 (trouble.method == "POST" or trouble.is_partial) and overlaps(trouble, at, DEATH_S):
@@ -27,14 +28,14 @@ def excuse(trouble, events):
 
 
 def judge(tallies, events):
-    """(excused by what: how many, [broken promises])"""
+    """(requests that were lost with what: how many, [broken promises])"""
     excused, broken = collections.Counter(), []
     for tally in tallies:
         for t in tally.troubles:
             why = excuse(t, events)
-            if why:
+            if why and t.method != "IDLE" and t.kind not in ("wrk", "h2load"):
                 excused[why] += 1
-            else:
+            if not why:
                 broken.append(f"{t.kind} {t.method} {t.id}: {t.what} (after {t.ended - t.began:.2f} s)")
     return excused, broken
 
