@@ -7,6 +7,7 @@
 #include "io/sim.h"
 #include "tests/unit.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -197,14 +198,74 @@ static void what_the_kernel_refuses_is_not_tried_again(void **state)
     close_all();
 }
 
-static void the_simulation_has_none(void **state)
+/* --- on the simulated network: one connection, whose accepting side sends back what it gets --- */
+
+static struct io_sock listener, far;
+static struct io_op accept_op, far_op, far_recv_op;
+static char echoed[64];
+
+static void on_accepted(struct io_op *op, int res)
 {
-    (void)state;
+    (void)op;
+    assert_true(io_sock_open(&loop, &from, res));
+}
+
+static void on_echo(struct io_op *op, int res)
+{
+    assert_int_equal(res, op->buf->len);
+    memcpy(echoed, op->buf->bytes, (size_t)res);
+    buf_drop(op->buf);
+}
+
+static struct sim_net *sim_open(void)
+{
+    static const struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = 80};
     struct sim_net *net = sim_net_new(1, &(struct sim_faults){0});
     assert_true(loop_init(&loop, &io_backend_sim, net, &counters, 1 << 20));
-    assert_null(io_pipe_take(&loop));
+    int fd = sim_listen(net, (const struct sockaddr *)&addr, sizeof(addr));
+    assert_true(io_sock_open(&loop, &listener, fd));
+    accept_op = (struct io_op){.done = on_accepted};
+    far_op = send_op = (struct io_op){.done = on_sent};
+    recv_op = (struct io_op){.done = on_received};
+    far_recv_op = (struct io_op){.done = on_echo};
+    io_accept(&loop, &listener, &accept_op);
+    io_connect(&loop, &far, &far_op, (const struct sockaddr *)&addr, sizeof(addr));
+    sim_run(net, sim_now_ms(net) + 10);
+    return net;
+}
+
+static void sim_close(struct sim_net *net)
+{
+    io_sock_close(&loop, &from);
+    io_sock_close(&loop, &far);
+    io_sock_close(&loop, &listener);
     loop_release(&loop);
     sim_net_free(net);
+}
+
+static void the_simulation_has_them_too(void **state)
+{
+    static const struct iovec iov = {(char *)"0123456789", 10};
+    (void)state;
+    struct sim_net *net = sim_open();
+    struct buf *pipe = io_pipe_take(&loop);
+    assert_non_null(pipe);
+    io_recv_pipe(&loop, &from, &recv_op, pipe, 7);
+    io_send(&loop, &far, &far_op, &iov, 1);
+    sim_run(net, sim_now_ms(net) + 10);
+    assert_int_equal(received, 7);
+    io_recv_pipe(&loop, &from, &recv_op, pipe, 7);
+    sim_run(net, sim_now_ms(net) + 10);
+    assert_int_equal(received, 7); /* waits: the pipe is not empty */
+    io_send_pipe(&loop, &from, &send_op, pipe, 7);
+    io_recv(&loop, &far, &far_recv_op);
+    sim_run(net, sim_now_ms(net) + 10);
+    assert_string_equal(echoed, "0123456");
+    assert_int_equal(sent, 7);
+    assert_int_equal(received, 3);
+    assert_int_equal(pipe->len, 3);
+    buf_drop(pipe);
+    sim_close(net);
 }
 
 UNIT_SUITE(io_pipe, cmocka_unit_test(bytes_pass_and_no_more_than_asked_for),
@@ -213,4 +274,4 @@ UNIT_SUITE(io_pipe, cmocka_unit_test(bytes_pass_and_no_more_than_asked_for),
            cmocka_unit_test(a_pipe_with_bytes_is_not_used_again),
            cmocka_unit_test(their_number_has_a_limit),
            cmocka_unit_test(what_the_kernel_refuses_is_not_tried_again),
-           cmocka_unit_test(the_simulation_has_none));
+           cmocka_unit_test(the_simulation_has_them_too));

@@ -270,6 +270,7 @@ static void wait_events(struct loop *l, int timeout_ms)
 
 const struct io_backend io_backend_sim = {
     .name = "sim",
+    .has_pipes = true,
     .open = backend_open,
     .close = backend_close,
     .clock = read_clock,

@@ -271,6 +271,8 @@ static void gather(char *to, const struct io_op *op, size_t from, size_t len)
 static size_t op_bytes(const struct io_op *op)
 {
     size_t sum = 0;
+    if (op->kind == IO_SEND_PIPE)
+        return sim_pipe_bytes(op);
     for (int i = 0; i < op->iov_count; i++)
         sum += op->iov[i].iov_len;
     return sum;
@@ -288,7 +290,10 @@ static void post_data(struct sim_end *to, const struct io_op *op, size_t len)
         struct sim_seg *seg = mem_new(sizeof(*seg) + cut);
         seg->kind = SIM_DATA;
         seg->len = cut;
-        gather(seg->bytes, op, from, cut);
+        if (op->kind == IO_SEND_PIPE)
+            sim_pipe_take(op, seg->bytes, cut);
+        else
+            gather(seg->bytes, op, from, cut);
         to->in_bytes += cut;
         post(to, seg);
         from += cut;
@@ -332,7 +337,20 @@ static void reset_both(struct sim_end *e, struct sim_end *peer)
     post_mark(e, SIM_RST, -1);
 }
 
-static void try_send(struct sim_end *e)
+/* The own kernel takes it all; the other side, which is gone, will answer with a reset. */
+static void send_to_nobody(struct sim_end *e, size_t len)
+{
+    char lost[4096];
+    struct io_op *op = e->sock->wr;
+    for (size_t at = 0, n; op->kind == IO_SEND_PIPE && at < len; at += n) {
+        n = len - at < sizeof(lost) ? len - at : sizeof(lost);
+        sim_pipe_take(op, lost, n);
+    }
+    post_mark(e, SIM_RST, -1);
+    write_done(e, (int)len);
+}
+
+static void try_send_some(struct sim_end *e)
 {
     struct sim_net *n = e->net;
     struct sim_end *peer = sim_end_find(n, e->peer_fd);
@@ -341,9 +359,8 @@ static void try_send(struct sim_end *e)
         write_done(e, e->reset ? -ECONNRESET : -EPIPE);
         return;
     }
-    if (!peer) { /* taken by the own kernel, answered with a reset from the other side */
-        post_mark(e, SIM_RST, -1);
-        write_done(e, (int)len);
+    if (!peer) {
+        send_to_nobody(e, len);
         return;
     }
     size_t taken = take_some(e, peer, len);
@@ -353,6 +370,15 @@ static void try_send(struct sim_end *e)
     if (sim_chance(n, n->faults.reset))
         reset_both(e, peer);
     write_done(e, (int)taken);
+}
+
+static void try_send(struct sim_end *e)
+{
+    struct io_op *op = e->sock->wr;
+    struct io_pipe *pipe = op->kind == IO_SEND_PIPE ? io_pipe_of(op->buf) : NULL;
+    try_send_some(e);
+    if (pipe)
+        sim_pipe_took(e->loop, pipe);
 }
 
 /* ---- receiving ---- */
@@ -402,6 +428,21 @@ static void finish_read(struct sim_end *e, int res)
     io_finish(e->loop, e->sock->rd, res);
 }
 
+static void received(struct sim_end *e, size_t len)
+{
+    struct sim_net *n = e->net;
+    e->data_at += len;
+    e->in_bytes -= len;
+    sim_event_add(n, e->peer_fd, n->now_ns + some_ns(n, SIM_LATENCY_MAX_NS)); /* window */
+    finish_read(e, (int)len);
+}
+
+static void receive_into_pipe(struct sim_end *e)
+{
+    size_t have = e->data_len - e->data_at;
+    received(e, sim_pipe_fill(e->sock->rd, e->data + e->data_at, have));
+}
+
 static void receive_data(struct sim_end *e)
 {
     struct io_op *op = e->sock->rd;
@@ -417,17 +458,17 @@ static void receive_data(struct sim_end *e)
     size_t have = e->data_len - e->data_at;
     b->len = have < b->cap ? (uint32_t)have : b->cap;
     memcpy(b->bytes, e->data + e->data_at, b->len);
-    e->data_at += b->len;
-    e->in_bytes -= b->len;
     op->buf = b;
-    sim_event_add(n, e->peer_fd, n->now_ns + some_ns(n, SIM_LATENCY_MAX_NS)); /* window */
-    finish_read(e, (int)b->len);
+    received(e, b->len);
 }
 
 static void try_recv(struct sim_end *e)
 {
+    bool piped = e->sock->rd->kind == IO_RECV_PIPE;
+    if (piped && !sim_pipe_ready(e->sock->rd))
+        return;
     if (e->data_at < e->data_len)
-        receive_data(e);
+        piped ? receive_into_pipe(e) : receive_data(e);
     else if (e->reset)
         finish_read(e, -ECONNRESET);
     else if (e->eof)
@@ -459,7 +500,7 @@ static void try_read(struct sim_end *e)
     struct io_op *op = e->sock->rd;
     if (op->starved || e->rd_due_ns > e->net->now_ns)
         return;
-    if (op->kind == IO_RECV)
+    if (op->kind == IO_RECV || op->kind == IO_RECV_PIPE)
         try_recv(e);
     else
         try_accept(e);
@@ -471,7 +512,7 @@ static void try_write(struct sim_end *e)
         return;
     if (e->wr_held)
         finish_write(e);
-    else if (e->sock->wr->kind == IO_SEND)
+    else if (e->sock->wr->kind != IO_CONNECT)
         try_send(e);
 }
 
@@ -504,7 +545,7 @@ void sim_end_start(struct sim_end *e, struct io_op *op)
 /* A send whose bytes have left keeps its true result. */
 void sim_end_cancel(struct sim_end *e, struct io_op *op)
 {
-    if (op == e->sock->wr && e->wr_held && (op->kind == IO_SEND || sim_chance(e->net, 500))) {
+    if (op == e->sock->wr && e->wr_held && (op->kind != IO_CONNECT || sim_chance(e->net, 500))) {
         finish_write(e);
         return;
     }

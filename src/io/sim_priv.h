@@ -2,6 +2,7 @@
  * (the backend's face, and who runs when). */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "io/pipe.h"
 #include "io/sim.h"
 
 enum { SIM_FD_BASE = 1000000, SIM_LOOPS_MAX = 16, SIM_LATENCY_MAX_NS = 200000 };
@@ -80,3 +81,10 @@ void sim_end_shutdown(struct sim_end *e);
 int sim_end_accept(struct sim_end *e); /* a descriptor, or -EAGAIN */
 /* The result of the write op, some time from now. */
 void sim_end_hold(struct sim_end *e, int res, int64_t max_ns);
+
+/* sim_pipe.c: ops on pipes. False: the pipe is not empty; the op goes on when it is. */
+bool sim_pipe_ready(struct io_op *op);
+size_t sim_pipe_fill(const struct io_op *op, const char *at, size_t len); /* bytes moved in */
+size_t sim_pipe_bytes(const struct io_op *op);                            /* to be sent */
+void sim_pipe_take(const struct io_op *op, char *to, size_t len);
+void sim_pipe_took(struct loop *l, struct io_pipe *p); /* after a send: who waited goes on */
