@@ -153,7 +153,8 @@ static bool is_connect_error(enum err e)
            e == ERR_NO_DESCRIPTORS;
 }
 
-/* No server is left: the failure of the last one tried says more than "no servers". */
+/* No server is left: the failure of the last one tried says more than "no servers". A connection
+ * that was stale says nothing. */
 static enum outcome pick_failed(struct exchange *x, enum err e)
 {
     if (is_connect_error(e)) {
@@ -165,7 +166,8 @@ static enum outcome pick_failed(struct exchange *x, enum err e)
         }
         return exchange_fail(x, e);
     }
-    return exchange_fail(x, x->err != ERR_OK ? x->err : e);
+    bool tried = x->err != ERR_OK && x->err != ERR_ORIGIN_STALE;
+    return exchange_fail(x, tried ? x->err : e);
 }
 
 static enum outcome picked(struct exchange *x)
