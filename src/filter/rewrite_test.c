@@ -35,6 +35,7 @@ static void a_path_replaces_the_path(void **state)
     expect_target("/a/b", "/new");
     expect_target("/a?y=2", "/new?y=2"); /* the client's query stays */
     expect_target("/q?y=2", "/new?x=1"); /* unless another is given */
+    expect_target("/q", "/new?x=1");
     expect_target("/e?y=2", "/new?");
     expect_target("/v/w", "/by/GET/v/w");
     expect_target("/n", "/new");
@@ -113,6 +114,20 @@ static void bytes_of_a_variable_can_not_break_the_target(void **state)
     rig_stop();
 }
 
+static void bytes_of_a_variable_can_not_break_the_query(void **state)
+{
+    (void)state;
+    rig_start(SITE("rewrite \"/x?${header.X-Q}\""));
+    rig_request("GET / | Host: a.test | X-Q: a b HTTP/1.1");
+    rig_expect(400);
+    rig_request("GET / | Host: a.test | X-Q: a#b");
+    rig_expect(400);
+    rig_request("GET / | Host: a.test | X-Q: a=b?c");
+    rig_expect_head(rig.origin, "GET /x?a=b?c");
+    rig_answer("200", "");
+    rig_stop();
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -130,4 +145,5 @@ UNIT_SUITE(filter_rewrite, cmocka_unit_test(a_path_replaces_the_path),
            cmocka_unit_test(variables_know_the_path_that_was_asked_for),
            cmocka_unit_test(what_comes_out_is_normal_or_nothing),
            cmocka_unit_test(bytes_of_a_variable_can_not_break_the_target),
+           cmocka_unit_test(bytes_of_a_variable_can_not_break_the_query),
            cmocka_unit_test(what_makes_no_sense_is_refused));

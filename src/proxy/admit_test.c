@@ -105,7 +105,8 @@ static void when_lays_its_settings_over_the_routes(void **state)
     struct test_config t;
     test_config_need(&t, SITE("timeout read=1s send=2s\n"
                               "when method == POST {\ntimeout read=10s\n}\n"
-                              "when path ~ \"^/up\" {\ntimeout send=20s\nbody max=1G\n}\n"));
+                              "when path ~ \"^/up\" {\ntimeout send=20s\nbody max=1G\n}\n"
+                              "route /r {\ntimeout send=5s\n}\n"));
     const struct settings *s = test_request(&t, "GET http://a.test/")->settings;
     assert_int_equal(s->read_ms, 1000);
     assert_ptr_equal(s, &t.x->route->settings); /* no copy when nothing applies */
@@ -116,6 +117,9 @@ static void when_lays_its_settings_over_the_routes(void **state)
     assert_int_equal(s->read_ms, 10000);
     assert_int_equal(s->send_ms, 20000);
     assert_int_equal(s->body_max_bytes, 1 << 30);
+    s = test_request(&t, "POST http://a.test/r")->settings;
+    assert_int_equal(s->read_ms, 10000);
+    assert_int_equal(s->send_ms, 5000);
     assert_int_equal(t.x->route->settings.read_ms, 1000); /* the shared one is as it was */
     test_config_release(&t);
 }
