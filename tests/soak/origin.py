@@ -9,6 +9,7 @@ Each head that comes is written to the journal at once, so that what a killed se
     GET  /d/ID/SIZE   the same, slowly                 POST /p/ID/SIZE takes and checks SIZE bytes
     GET  /w/ID/SIZE   the same after a moment's work   GET /t/ID/0     with Upgrade: a tunnel that echoes"""
 import asyncio
+import logging
 import os
 import sys
 
@@ -113,4 +114,5 @@ async def main():
     async with server:
         await server.serve_forever()
 
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of every client that vanished
 asyncio.run(main())

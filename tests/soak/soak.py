@@ -8,6 +8,7 @@ import dataclasses
 import multiprocessing
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import sys
@@ -135,8 +136,7 @@ class Soak:
         return tallies + [p.tally for p in self.programs]
 
     def run(self):
-        self.first = {w: proc(self.weir.processes(), w) for w in ("threads", "kb")}
-        self.first["fds"] = idle_descriptors(self.weir)
+        self.first = self.measure()
         self.sampler = Sampler(self.weir, self.stop)
         self.sampler.start()
         self.clients_start()
@@ -152,8 +152,11 @@ class Soak:
             wait_until(lambda: not gauges(self.weir), SETTLE_S)
         except AssertionError:
             self.broken.append(f"{SETTLE_S} s after the last client: {gauges(self.weir)}")
-        self.last = {w: proc(self.weir.processes(), w) for w in ("threads", "kb")}
-        self.last["fds"] = idle_descriptors(self.weir)
+        self.last = self.measure()
+
+    def measure(self):
+        fds = idle_descriptors(self.weir)  # waits until it serves
+        return {"fds": fds, "threads": proc(self.weir.processes(), "threads")}
 
     def compare(self):
         self.books = verdict.Books(self.folder, self.tallies)
@@ -198,6 +201,10 @@ class Soak:
                 for at, what in self.chaos.events if what == "kill"]
         return max(gaps, default=0) * 1000
 
+    def own_gap_ms(self):
+        found = re.findall(r"serves, (\d+) ms after the end", self.stderr)
+        return max(map(int, found), default=0)
+
     def rows(self):
         done, bulk = self.chaos.done, ("wrk", "h2load")
         yield "answers checked byte by byte", f"{self.sum('answers') - self.sum('answers', bulk):,}, " \
@@ -210,8 +217,9 @@ class Soak:
         yield "servers that died", f"{done['deaths']}; requests sent to another one: " \
             f"{self.books.retried()}"
         yield "worker processes killed", f"{done['kills']}" + (
-            f"; served again after {self.gap_ms():.0f} ms at most" if done["kills"] else "")
-        yield "requests lost with a killed process, with a dead server", \
+            f"; a new one served {self.own_gap_ms()} ms later at most, as weir counts it, and "
+            f"{self.gap_ms():.0f} ms, as clients do" if done["kills"] else "")
+        yield "requests and tunnels lost with a killed process, requests with a dead server", \
             f"{self.excused['kill']}, {self.excused['death']}"
         yield "keep-alive connections and tunnels open all the time (until the first kill)", \
             f"{self.long_lived()}"
@@ -244,8 +252,8 @@ def main():
     try:
         soak.run()
     finally:
-        stderr = soak.weir.stderr
-        pathlib.Path(folder, "weir-stderr").write_text(stderr)
+        soak.stderr = soak.weir.stderr
+        pathlib.Path(folder, "weir-stderr").write_text(soak.stderr)
         soak.end()
     soak.report()
     if os.environ.get("SOAK_KEEP") or soak.broken:
