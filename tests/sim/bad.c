@@ -10,7 +10,7 @@ enum { LONG_LINE_BYTES = 17000, BIG_FIELD_BYTES = 33000, MANY_FIELDS = 120 };
 
 /* What is too large is made, not written: its text is a mark. */
 static const char long_line[] = "long line", big_field[] = "big field",
-                  many_fields[] = "many fields";
+                  many_fields[] = "many fields", endless[] = "endless";
 
 static const struct bad_request requests[] = {
     {400, "GET /bad/%u HTTP/1.1\r\n\r\n"},
@@ -42,6 +42,7 @@ static const struct bad_request requests[] = {
     {414, long_line},
     {431, big_field},
     {431, many_fields},
+    {431, endless},
 };
 
 const struct bad_request *bad_request(uint32_t variant)
@@ -77,6 +78,10 @@ size_t bad_request_write(const struct bad_request *b, uint32_t id, char *to, siz
         len = (size_t)snprintf(to, cap, "GET /bad/ HTTP/1.1\r\n" HOST "X-Big: ");
         len += repeat(to + len, BIG_FIELD_BYTES, 'b');
         return len + (size_t)snprintf(to + len, cap - len, "\r\n\r\n");
+    }
+    if (b->text == endless) {
+        len = (size_t)snprintf(to, cap, "GET /bad/ HTTP/1.1\r\n" HOST "X-Endless: ");
+        return len + repeat(to + len, BIG_FIELD_BYTES, 'e');
     }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"

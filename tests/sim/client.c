@@ -220,7 +220,7 @@ static void read_now(struct timer *t)
 
 static void drip_now(struct timer *t)
 {
-    client_send_more(CONTAINER_OF(t, struct sim_client, drip_timer));
+    client_drip(CONTAINER_OF(t, struct sim_client, drip_timer));
 }
 
 static void reset_now(struct timer *t)

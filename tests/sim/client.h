@@ -37,6 +37,7 @@ struct sim_client {
 struct sim_request *client_request(struct sim_client *c, uint32_t index);
 void client_close(struct sim_client *c); /* in peace */
 void client_send_more(struct sim_client *c);
+void client_drip(struct sim_client *c); /* the next little piece is due */
 bool client_is_sending(const struct sim_client *c, uint32_t index); /* a part of it is to come */
 void client_judge_begin(struct sim_client *c);                      /* a new connection */
 void client_judge_data(struct sim_client *c, const char *at, size_t len);

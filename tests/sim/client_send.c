@@ -7,7 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEAD_MAX = 36 * 1024, FULL_HEAD_BYTES = 31 * 1024, DRIP_MS = 1000, SPANS_KEPT = 8 };
+enum {
+    HEAD_MAX = 36 * 1024,
+    FULL_HEAD_BYTES = 31 * 1024,
+    BIG_HEAD_BYTES = 7000,
+    DRIP_MS = 1000,
+    HEAD_DRIP_MS = 300,
+    SPANS_KEPT = 8
+};
 
 /* --- ways ------------------------------------------------------------------------------------- */
 
@@ -85,14 +92,21 @@ static size_t head_text(struct sim_client *c, uint32_t index, char *to, size_t c
                             connection_fields(r), framing);
 }
 
-/* A field that fills the head almost to its limit goes before the empty line. */
-static size_t head_fill(char *head, size_t len)
+/* A field that fills the head, often almost to its limit, goes before the empty line. */
+static size_t head_fill(char *head, size_t len, uint32_t variant)
 {
-    size_t at = len - 2;
+    size_t at = len - 2, end = FULL_HEAD_BYTES;
+    if (variant % 2)
+        end = BIG_HEAD_BYTES + variant % (FULL_HEAD_BYTES - BIG_HEAD_BYTES);
     at += (size_t)snprintf(head + at, HEAD_MAX - at, "X-Fill: ");
-    memset(head + at, 'f', FULL_HEAD_BYTES - at);
-    return FULL_HEAD_BYTES +
-           (size_t)snprintf(head + FULL_HEAD_BYTES, HEAD_MAX - FULL_HEAD_BYTES, "\r\n\r\n");
+    memset(head + at, 'f', end - at);
+    return end + (size_t)snprintf(head + end, HEAD_MAX - end, "\r\n\r\n");
+}
+
+/* Not between CR and LF, where anything else is an error. */
+static size_t cut_before(const char *head, size_t len)
+{
+    return len > 1 && head[len - 1] == '\r' ? len - 1 : len;
 }
 
 static void head_send(struct sim_client *c, uint32_t index)
@@ -105,10 +119,15 @@ static void head_send(struct sim_client *c, uint32_t index)
     else
         len = head_text(c, index, head, sizeof head);
     if (r->way == WAY_FULL_HEAD)
-        len = head_fill(head, len);
+        len = head_fill(head, len, r->variant);
     if (r->way == WAY_SLOW_HEAD)
-        len = 1 + rand_below(&c->world->rand, (uint32_t)len - 2);
+        len = cut_before(head, 1 + rand_below(&c->world->rand, (uint32_t)len - 2));
     sim_write(c->world, c->conn, head, len);
+}
+
+static void drip_later(struct sim_client *c, int64_t ms)
+{
+    timer_set(&c->world->peers.timers, &c->drip_timer, c->world->peers.now_ms + ms);
 }
 
 static void begin(struct sim_client *c)
@@ -127,6 +146,8 @@ static void begin(struct sim_client *c)
     c->sent = 0;
     c->may_send = r->way != WAY_EXPECT;
     c->phase = r->way == WAY_SLOW_HEAD ? PHASE_STALLED : PHASE_BODY;
+    if (r->way == WAY_SLOW_HEAD && r->variant % 2)
+        drip_later(c, HEAD_DRIP_MS);
     if (is_barrier(r) && c->barrier == NO_BARRIER)
         c->barrier = c->sending;
     if (r->way == WAY_DEAF)
@@ -151,7 +172,7 @@ static void drip(struct sim_client *c, const struct sim_request *r)
                        r->chunked_request ? "\r\n" : "");
     sim_write(c->world, c->conn, line, (size_t)len);
     c->sent++;
-    timer_set(&c->world->peers.timers, &c->drip_timer, c->world->peers.now_ms + DRIP_MS);
+    drip_later(c, DRIP_MS);
 }
 
 static void body_finish(struct sim_client *c, const struct sim_request *r)
@@ -194,6 +215,19 @@ static bool body_send(struct sim_client *c)
     }
     body_finish(c, r);
     return c->phase == PHASE_NEXT;
+}
+
+/* A head that goes on, a little at a time, and never ends. */
+void client_drip(struct sim_client *c)
+{
+    if (c->phase != PHASE_STALLED) {
+        client_send_more(c);
+        return;
+    }
+    if (c->winding)
+        return;
+    sim_writef(c->world, c->conn, "x");
+    drip_later(c, HEAD_DRIP_MS);
 }
 
 void client_send_more(struct sim_client *c)

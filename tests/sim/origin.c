@@ -179,9 +179,20 @@ static void on_raw(struct wire *wire, const char *at, size_t len)
 
 /* --- the connection --------------------------------------------------------------------------- */
 
+/* Just as the next request came it found that the connection had idled long enough. */
+static bool just_closed(struct origin_conn *o)
+{
+    return o->world->stale && o->served && !o->busy && world_chance(o->world, 200);
+}
+
 static void on_data(struct conn *c, struct span s)
 {
     struct origin_conn *o = c->user;
+    if (just_closed(o)) {
+        span_drop(s);
+        origin_finish(o, world_chance(o->world, 500));
+        return;
+    }
     wire_feed(&o->wire, s.at, s.len);
     span_drop(s);
     if (o->wire.broken)
@@ -239,6 +250,7 @@ void origin_idle(struct origin_conn *o)
 {
     struct sim_world *w = o->world;
     o->busy = false;
+    o->served = true;
     if (w->stale && world_chance(w, 500))
         timer_set(&w->peers.timers, &o->idle_timer,
                   w->peers.now_ms + rand_below(&w->rand, STALE_MAX_MS));

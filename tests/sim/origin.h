@@ -26,7 +26,7 @@ struct origin_conn {
     bool busy;          /* from the head of a request to the end of both messages */
     bool answering;     /* the head went out; body from `sent` on */
     bool answered;      /* the answer is out */
-    bool request_whole, trailer_seen, eof, deaf, tunneling;
+    bool request_whole, trailer_seen, served, eof, deaf, tunneling;
     uint64_t sent;
     uint64_t stop_at; /* breaks off there */
 };

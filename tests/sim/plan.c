@@ -147,7 +147,6 @@ static void set_way(struct sim_world *w, struct sim_request *r, enum sim_way way
         r->down_bytes = body_size(w);
         break;
     case WAY_BAD:
-    case WAY_FULL_HEAD:
     case WAY_WRONG_HOST:
     case WAY_SLOW_HEAD: without_request_body(r); break;
     default: break;
@@ -242,6 +241,8 @@ static void narrow(struct sim_world *w, struct sim_request *r)
     r->place = PLACE_NARROW;
     if (world_chance(w, 700))
         set_mood(w, r, MOOD_SLOW);
+    if (world_chance(w, 150))
+        set_way(w, r, WAY_HALF_CLOSE); /* gives its place in the queue up */
 }
 
 void plan_make(struct sim_world *w, uint32_t id)

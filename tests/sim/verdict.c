@@ -142,9 +142,9 @@ static void allow_planned(const struct sim_world *w, const struct sim_request *r
     case WAY_DEAF: a->aborted = true; break;
     case WAY_UPGRADE: allow_tunnel(r, a); break;
     case WAY_HALF_CLOSE:
-        a->aborted = r->mood == MOOD_SILENT || r->mood == MOOD_SLOW;
+        a->aborted = r->mood == MOOD_SILENT || r->mood == MOOD_SLOW || r->place == PLACE_NARROW;
         if (r->mood != MOOD_SILENT)
-            a->fine = true;
+            allow_by_place(w, r, a);
         break;
     default: allow_by_place(w, r, a); break;
     }

@@ -333,6 +333,7 @@ struct sim_weir *weir_new(struct sim_world *w, size_t buffer_cap_bytes)
     if (!worker_init(&v->worker, 0, &io_backend_sim, w->net, &h1_origin_engine, &v->counters,
                      buffer_cap_bytes))
         sim_broken(w, "cannot start");
+    v->worker.loop.pipes.refused = v->worker.loop.pipes.probed = world_chance(w, 300);
     install(v);
     return v;
 }
