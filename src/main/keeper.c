@@ -92,7 +92,8 @@ static bool apply_bundle(struct supervisor *s, int fd)
 static void give_up(struct supervisor *s)
 {
     close_fd(&s->worker.channel);
-    kill(s->worker.pid, SIGKILL);
+    if (s->worker.pid)
+        kill(s->worker.pid, SIGKILL);
 }
 
 void keeper_order(struct supervisor *s, enum handover_order o)
@@ -349,6 +350,18 @@ static void log_death(const struct supervisor *s, pid_t pid, int64_t lived_ms, i
                   (long long)pause_ms);
 }
 
+/* It is not tried again with the next: that might end over it, too. */
+static void refuse_reload(struct supervisor *s)
+{
+    if (s->asked || s->bundle_next >= 0)
+        log_write(LOG_ERROR_,
+                  "reload refused: the worker process ended over it; configuration %lld stays",
+                  (long long)s->generation);
+    s->asked = false;
+    reader_cancel(&s->reader);
+    drop_next(s);
+}
+
 static void restart(struct supervisor *s, pid_t pid)
 {
     int64_t lived_ms = supervisor_now_ms() - s->worker.started_ms;
@@ -357,9 +370,8 @@ static void restart(struct supervisor *s, pid_t pid)
         s->died_ms = supervisor_now_ms();
     s->restarts++;
     s->restarted_unix_ms = supervisor_unix_ms();
-    reader_cancel(&s->reader);
-    drop_next(s);
     log_death(s, pid, lived_ms, pause_ms);
+    refuse_reload(s);
     if (pause_ms)
         start_again_later(s, pause_ms);
     else
@@ -369,10 +381,10 @@ static void restart(struct supervisor *s, pid_t pid)
 void keeper_on_death(struct supervisor *s, int status)
 {
     pid_t pid = s->worker.pid;
+    s->worker.pid = 0;    /* reaped: the number may be another's by now */
     keeper_on_message(s); /* its last words */
     close_fd(&s->worker.channel);
-    s->worker.pid = 0;
-    s->ready = s->asked = false;
+    s->ready = false;
     s->kill_at_ms = 0;
     text_clear(&s->reason);
     supervisor_add_status(&s->reason, status);

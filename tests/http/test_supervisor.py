@@ -533,6 +533,7 @@ def test_a_service_manager_is_told_the_new_pid(weir, own_binary, tmp_path):
 def test_no_descriptor_stays_after_upgrades(weir, own_binary):
     w = weir(TWO + "site * { respond 200 ok }\n", binary=own_binary)
     w.generation()
+    time.sleep(0.2)  # the service manager has been told
     before = descriptors(w.pid)
     for _ in range(3):
         assert upgrade(w).returncode == 0

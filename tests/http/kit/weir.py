@@ -58,13 +58,17 @@ class Weir:
         self.stderr_path = self.dir / "stderr"
         self.stdout_path = self.dir / "stdout"
         argv = [str(binary), "run", "-c", str(self.config), *args]
+        notify = self.dir / "notify"
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(str(notify))
         if nofile:
             argv = ["prlimit", f"--nofile={nofile}:{nofile}", *argv]
         self.process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=open(self.stdout_path, "wb"),
             stderr=open(self.stderr_path, "wb"), start_new_session=True, cwd=self.dir,
             preexec_fn=die_with_parent,
-            env={**os.environ, **(env or {})})
+            env={**os.environ, "NOTIFY_SOCKET": str(notify), **(env or {})})
+        self.told = "NOTIFY_SOCKET" not in (env or {})
         self.done = False
         if wait:
             self.wait_ready()
@@ -81,8 +85,20 @@ class Weir:
         self.config.write_text(self.expand(text))
 
     def wait_ready(self, seconds=10):
+        """Until it serves, as it tells a service manager, and its address is open."""
+        self.notify.settimeout(0.05)
+
+        def told():
+            try:
+                return b"READY=1" in self.notify.recv(4096)
+            except TimeoutError:
+                return False
+
         def ready():
             assert self.process.poll() is None, f"weir ended at start:\n{self.stderr}"
+            if self.told and not told():
+                return False
+            self.told = False
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.5).close()
                 return True
@@ -93,6 +109,8 @@ class Weir:
         except BaseException:
             self.kill()
             raise
+        finally:
+            self.notify.close()
 
     def answers(self, path="/", seconds=1.0):
         """Does it still serve a new connection?"""
