@@ -58,7 +58,7 @@ static void consider(struct soonest *s, int64_t since_ms, int64_t limit_ms, enum
 /* *at_ms is when `value` last changed, or when the wait for it began; 0 while nobody waits. */
 static void progress(uint64_t value, uint64_t *seen, int64_t *at_ms, int64_t now_ms, bool waiting)
 {
-    if (value == *seen && waiting && *at_ms)
+    if (value == *seen && waiting && *at_ms > 0)
         return;
     *seen = value;
     *at_ms = waiting ? now_ms : 0;
@@ -124,16 +124,28 @@ static int64_t upstream_ms(int64_t own, int64_t route)
 
 /* Nobody wakes when a pipe gets empty and the server's turn begins. So it is looked at again before
  * its time could be over, and counted from then. */
+enum { RX_IN_PIPE = -1 }; /* x->origin_rx_ms */
+
+static int64_t server_turn_ms(const struct exchange *x, int64_t now)
+{
+    const struct body *b = &x->res_body;
+    /* What has come since came by another way: a pipe is not for small rests. */
+    bool by_pipe = x->origin_rx_ms == RX_IN_PIPE && b->pushed_bytes == x->origin_rx_seen;
+    return by_pipe && b->pipe ? io_pipe_of(b->pipe)->emptied_ms : now;
+}
+
 static void watch_response_body(struct exchange *x, struct soonest *s, int64_t now, int64_t limit)
 {
     const struct body *b = &x->res_body;
     bool waiting = waits_for_response_body(x);
-    int64_t since = b->pipe ? io_pipe_of(b->pipe)->emptied_ms : now;
-    progress(b->pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, since, waiting);
-    if (waiting)
+    progress(b->pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, server_turn_ms(x, now),
+             waiting);
+    if (waiting) {
         consider(s, x->origin_rx_ms, limit, ERR_ORIGIN_READ_TIMEOUT);
-    else if (body_in_pipe(b))
+    } else if (body_in_pipe(b)) {
+        x->origin_rx_ms = RX_IN_PIPE;
         consider(s, now, limit, ERR_OK);
+    }
 }
 
 static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)

@@ -1,5 +1,6 @@
 /* relay_test.c - who is waited for and for how long, in every direction; and tunnels. */
 // SPDX-License-Identifier: Apache-2.0
+#include "io/pipe.h"
 #include "proxy/exchange_rig_test.h"
 
 #define SITE(policies) "listen 10.0.9.9:80\nsite * {\nproxy 10.0.0.1:80\n" policies "\n}\n"
@@ -146,6 +147,39 @@ static void a_slow_client_does_not_cost_the_server(void **state)
     rig_run(200);
     rig_expect_cut();
     assert_int_equal(rig_errors(ERR_ORIGIN_READ_TIMEOUT), 1);
+    rig_stop();
+}
+
+/* A body may have a pipe and get its small rest without it. */
+static void each_piece_counts_whatever_way_it_comes(void **state)
+{
+    (void)state;
+    rig_start(SITE("timeout read=5s client_send=off"));
+    rig_request("GET / | Host: a.test");
+    rig_response_head(rig.origin, "200");
+    rig_say(rig.origin, "x");
+    rig_run(1);
+    struct buf *pipe = rig.x->res_body.pipe = io_pipe_take(&rig.w.loop);
+    if (!pipe) {
+        rig_end(rig.origin);
+        rig_stop();
+        skip(); /* the kernel has none for us */
+    }
+    pipe->len = 40000; /* something is on its way */
+    rig_wake(rig.origin);
+    rig_run(30000);
+    rig_expect_step(STEP_RELAY);
+    pipe->len = 0;
+    io_pipe_of(pipe)->emptied_ms = rig.w.loop.now_ms;
+    for (int i = 0; i < 3; i++) {
+        rig_run(4800);
+        rig_expect_step(STEP_RELAY);
+        rig_say(rig.origin, "x");
+    }
+    rig_run(4900);
+    rig_expect_step(STEP_RELAY);
+    rig_run(200);
+    rig_expect_cut();
     rig_stop();
 }
 
@@ -422,6 +456,7 @@ UNIT_SUITE(proxy_relay, cmocka_unit_test(a_client_that_stops_sending_gets_408),
            cmocka_unit_test(a_server_that_takes_nothing_is_given_up),
            cmocka_unit_test(a_server_that_stops_is_broken_off),
            cmocka_unit_test(a_slow_client_does_not_cost_the_server),
+           cmocka_unit_test(each_piece_counts_whatever_way_it_comes),
            cmocka_unit_test(a_client_that_takes_nothing_is_broken_off),
            cmocka_unit_test(so_is_one_that_does_not_take_an_error_page),
            cmocka_unit_test(the_whole_request_has_a_deadline),
