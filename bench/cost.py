@@ -144,15 +144,14 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(port, process, output):
-    for _ in range(400):
-        try:
-            socket.create_connection((ADDRESS, port)).close()
+def wait_for_start(process, output):
+    """Until weir says that it listens: what connects before may be reset by its look at the address."""
+    for _ in range(1200):
+        if " listens on " in output.read_text():
             return
-        except ConnectionRefusedError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.05)
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
     raise SystemExit("cost: weir does not listen:\n" + output.read_text())
 
 
@@ -161,6 +160,15 @@ def build_shim(directory):
     source.write_text(NO_SELF_EXE)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(source.with_suffix(".so")), str(source)],
                    check=True)
+
+
+def keep_worker(directory, name, output):
+    """The file of the one thread that served requests, under the name of the run."""
+    threads = [path for path in directory.glob(f"{name}.*-[0-9]*")
+               if "exchange_steps_run" in path.read_text()]
+    if len(threads) != 1:
+        raise SystemExit(f"cost: {len(threads)} threads served requests:\n" + output.read_text())
+    return threads[0].rename(directory / f"{name}.callgrind")
 
 
 def run_weir(directory, workload, count):
@@ -180,20 +188,18 @@ def run_weir(directory, workload, count):
              weir, "run", "-c", str(conf)],
             stdout=out, stderr=out, env={**os.environ, "LD_PRELOAD": str(shim)})
     try:
-        wait_for(port, process, output)
+        wait_for_start(process, output)
         exchange_requests(port, origin, count, workload.new_connections)
+    except OSError as e:
+        raise SystemExit(f"cost: {e}; weir said:\n" + output.read_text()) from e
+    else:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-    threads = [path for path in directory.glob(f"{name}.*-[0-9]*")
-               if "exchange_steps_run" in path.read_text()]
-    if len(threads) != 1:
-        raise SystemExit(f"cost: {len(threads)} threads served requests:\n" + output.read_text())
-    threads[0].rename(directory / f"{name}.callgrind")
-    return read_costs(directory / f"{name}.callgrind")
+    return read_costs(keep_worker(directory, name, output))
 
 
 def read_costs(path):
