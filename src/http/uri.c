@@ -15,20 +15,29 @@ enum {
     RAW_PATH = 8,   /* browsers send it raw in a path: taken, and escaped on the way out */
     EDITED = 16,    /* a path with it is not clean: it may have to change */
     TAKEN = 32,     /* taken in a path, raw or not */
+    UPPER = 64,     /* a letter that is not in lower case */
     BOTH = IN_PATH | TAKEN | IN_QUERY,
     RAW = RAW_PATH | TAKEN | IN_QUERY | EDITED,
     PLAIN = BOTH | UNRESERVED,
 };
 
 static const uint8_t uri_bytes[256] = {
-    ['a' ... 'z'] = PLAIN, ['A' ... 'Z'] = PLAIN, ['0' ... '9'] = PLAIN, ['-'] = PLAIN,
-    ['_'] = PLAIN,         ['~'] = PLAIN,         ['.'] = PLAIN,         ['!'] = BOTH,
-    ['$'] = BOTH,          ['&'] = BOTH,          ['\''] = BOTH,         ['('] = BOTH,
-    [')'] = BOTH,          ['*'] = BOTH,          ['+'] = BOTH,          [','] = BOTH,
-    [';'] = BOTH,          ['='] = BOTH,          [':'] = BOTH,          ['@'] = BOTH,
-    ['/'] = BOTH,          ['%'] = BOTH | EDITED, ['?'] = IN_QUERY,      ['['] = RAW,
-    [']'] = RAW,           ['|'] = RAW,           ['{'] = IN_QUERY,      ['}'] = IN_QUERY,
-    ['\\'] = IN_QUERY,     ['^'] = IN_QUERY,      ['`'] = IN_QUERY,
+    ['a' ... 'z'] = PLAIN, ['A' ... 'Z'] = PLAIN | UPPER,
+    ['0' ... '9'] = PLAIN, ['-'] = PLAIN,
+    ['_'] = PLAIN,         ['~'] = PLAIN,
+    ['.'] = PLAIN,         ['!'] = BOTH,
+    ['$'] = BOTH,          ['&'] = BOTH,
+    ['\''] = BOTH,         ['('] = BOTH,
+    [')'] = BOTH,          ['*'] = BOTH,
+    ['+'] = BOTH,          [','] = BOTH,
+    [';'] = BOTH,          ['='] = BOTH,
+    [':'] = BOTH,          ['@'] = BOTH,
+    ['/'] = BOTH,          ['%'] = BOTH | EDITED,
+    ['?'] = IN_QUERY,      ['['] = RAW,
+    [']'] = RAW,           ['|'] = RAW,
+    ['{'] = IN_QUERY,      ['}'] = IN_QUERY,
+    ['\\'] = IN_QUERY,     ['^'] = IN_QUERY,
+    ['`'] = IN_QUERY,
 };
 
 static inline bool uri_is(char c, unsigned classes)
@@ -346,8 +355,8 @@ static bool has_upper(struct slice s)
 {
     unsigned found = 0;
     for (size_t i = 0; i < s.len; i++)
-        found |= (unsigned)(s.at[i] - 'A') < 26;
-    return found;
+        found |= uri_bytes[(unsigned char)s.at[i]];
+    return found & UPPER;
 }
 
 static enum err lower_copy(struct arena *a, struct slice s, struct slice *out)

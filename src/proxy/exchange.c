@@ -421,7 +421,8 @@ static void id_make(struct exchange *x)
 
 void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p)
 {
-    memset(x, 0, offsetof(struct exchange, req));
+    memset(x, 0, offsetof(struct exchange, client_addr));
+    x->client_addr.len = 0; /* not known yet */
     x->worker = w;
     x->listen = p->conf;
     x->view = view_take(p->view);

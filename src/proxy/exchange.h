@@ -74,21 +74,16 @@ struct exchange {
     struct slice forward_query;
     bool forward_has_query;
     struct slice peer_ip;        /* of the connection, as text */
-    struct addr client_addr;     /* the believed one: the peer, or from a trusted proxy's header */
     bool client_trusted;         /* the peer is in `trust` */
     struct slice client_scheme;  /* "http", "https": the believed one */
     struct slice forwarded_host; /* believed X-Forwarded-Host; empty: none */
     uint16_t forwarded_port;
-    char id[24]; /* $request_id: 16 hex digits; NUL-terminated */
 
     struct lease lease;
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;
     struct spool *spool;     /* whole request body, when buffered */
     struct slice local_rest; /* of the body of an answer made here: not in res_body yet */
-    struct arena arena;      /* owns heads, headers and whatever filters make */
-
-    struct timer step_timer, total_timer;
     struct exchange_times times;
     int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress; 0: no wait */
     uint64_t client_rx_seen, client_tx_seen, origin_rx_seen, origin_tx_seen;
@@ -101,6 +96,10 @@ struct exchange {
     struct exchange *next_free;
 
     /* Set up by functions of their own, the rest is zeroed: half of the struct need not be. */
+    struct addr client_addr; /* the believed one: the peer, or from a trusted proxy's header */
+    char id[24];             /* $request_id: 16 hex digits; NUL-terminated */
+    struct arena arena;      /* owns heads, headers and whatever filters make */
+    struct timer step_timer, total_timer;
     struct message req, res;
     struct body req_body, res_body;
 };
