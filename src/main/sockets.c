@@ -67,10 +67,11 @@ static void slot_remove_file(const struct socket_slot *slot)
 
 /* ---- binding ---- */
 
+/* Without listening: a connection that came meanwhile would be reset by the close. */
 static enum err probe(const struct addr *a)
 {
     int fd;
-    TRY(listener_bind(a, &(struct listen_options){0}, &fd));
+    TRY(listener_bind(a, &(struct listen_options){.bind_only = true}, &fd));
     close(fd);
     return ERR_OK;
 }

@@ -107,7 +107,7 @@ enum err listener_bind(const struct addr *addr, const struct listen_options *o, 
     /* Before listen(): until then every connect is refused, whatever the mode. */
     if (is_unix && chmod(a.un.sun_path, o->unix_mode ? o->unix_mode : UNIX_MODE_DEFAULT))
         return close_failed(fd);
-    if (listen(fd, o->backlog ? o->backlog : BACKLOG_DEFAULT))
+    if (!o->bind_only && listen(fd, o->backlog ? o->backlog : BACKLOG_DEFAULT))
         return close_failed(fd);
     *out = fd;
     return ERR_OK;

@@ -22,6 +22,7 @@ struct listener {
 
 struct listen_options {
     bool reuseport;
+    bool bind_only;     /* does not listen: to see whether the address is free, then close it */
     int backlog;        /* 0: 4096, cut by the kernel to somaxconn */
     unsigned unix_mode; /* permission bits of a unix socket; 0: 0660 */
 };

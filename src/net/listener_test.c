@@ -58,6 +58,24 @@ static void shares_an_address_with_reuseport(void **state)
     close(two);
 }
 
+static void binds_without_listening(void **state)
+{
+    static const struct listen_options probe = {.bind_only = true}, shared = {.reuseport = true};
+    struct addr a = loopback();
+    int fd, caller, second = -7;
+    (void)state;
+    assert_int_equal(listener_bind(&a, &probe, &fd), ERR_OK);
+    a = name_of(fd);
+    caller = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(caller, &a.sa, a.len), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    close(caller);
+    close(fd);
+    assert_int_equal(listener_bind(&a, &shared, &fd), ERR_OK);
+    assert_int_equal(listener_bind(&a, &probe, &second), ERR_ADDRESS_IN_USE);
+    close(fd);
+}
+
 static void tells_of_addresses_it_does_not_have(void **state)
 {
     struct addr a;
@@ -342,6 +360,7 @@ static void may_be_closed_before_it_can_be_watched(void **state)
 
 UNIT_SUITE(net_listener, cmocka_unit_test(tells_that_an_address_is_in_use),
            cmocka_unit_test(shares_an_address_with_reuseport),
+           cmocka_unit_test(binds_without_listening),
            cmocka_unit_test(tells_of_addresses_it_does_not_have),
            cmocka_unit_test(replaces_a_stale_unix_socket),
            cmocka_unit_test(keeps_a_file_that_is_no_socket),
