@@ -66,7 +66,8 @@ def test_one_that_was_copied_does_not_make_the_next_so(weir, origin):
     o = origin(lambda q: answer(BIG[:int(q.target[1:])]))
     w = weir(site(), o=o)
     with w.client() as c:
-        for size in (36_000, 65_536, 65_536):
+        # Whether one answer is spliced depends on how much of it had come with the head.
+        for size in (36_000, *[65_536] * 20):
             assert c.get(f"/{size}").body == BIG[:size]
     assert o.connections == 1 and spliced(w) > 0
 
