@@ -157,7 +157,7 @@ void h1_client_read_head(struct h1_client *h)
     if (h->in.scan.at == 0)
         h->stream.began_ms = loop_of(h)->now_ms;
     h->in.limits = limits_of(h);
-    enum err e = h1_head_find(&h->in.scan, span_slice(h->in.bytes), h->in.limits, &len);
+    enum err e = h1_in_head(&h->in, &len);
     if (e == ERR_OK)
         request_begin(h, len);
     else if (e == ERR_HOLD)

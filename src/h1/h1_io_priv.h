@@ -35,6 +35,9 @@ void h1_in_drop(struct h1_in *in); /* everything in hand */
 
 /* Sets up for the body of a message whose head was read. `chunked` tells what LENGTH_UNKNOWN is. */
 void h1_in_begin(struct h1_in *in, enum h1_framing framing, uint64_t length);
+/* The length of the head that the bytes in hand start with; in->limits is set. ERR_HOLD: more has
+ * to be received. Else what h1_head_find() says, or ERR_NO_BUFFERS. */
+enum err h1_in_head(struct h1_in *in, size_t *len) MUST_CHECK;
 /* Moves bytes into the body. ERR_OK: the body is whole and was ended. ERR_HOLD: all was used, more
  * has to be received. ERR_OVER_LIMIT: the body is full, its want() will be called. Else the body is
  * broken: ERR_BODY_TOO_LARGE, or what h1_parse.h says (not mapped for origins). */

@@ -135,7 +135,7 @@ static void head_received(struct h1_origin *o, size_t len)
 static void read_head(struct h1_origin *o)
 {
     size_t len;
-    enum err e = h1_head_find(&o->in.scan, span_slice(o->in.bytes), &o->limits, &len);
+    enum err e = h1_in_head(&o->in, &len);
     if (e == ERR_OK)
         head_received(o, len);
     else if (e == ERR_HOLD)

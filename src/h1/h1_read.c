@@ -63,6 +63,27 @@ enum err h1_in_add(struct h1_in *in, struct buf_pool *pool, struct span s)
     return e;
 }
 
+/* What `bytes` ends with may go on in `more`: then they are put together before anything is asked
+ * for. */
+static enum err gather(struct h1_in *in)
+{
+    struct span rest = in->more;
+    in->more = (struct span){0};
+    enum err e = join(in, in->bytes.buf->pool, rest);
+    if (e)
+        span_drop(rest);
+    return e;
+}
+
+enum err h1_in_head(struct h1_in *in, size_t *len)
+{
+    enum err e;
+    while ((e = h1_head_find(&in->scan, span_slice(in->bytes), in->limits, len)) == ERR_HOLD &&
+           in->more.len)
+        TRY(gather(in));
+    return e;
+}
+
 /* The first `len` bytes as a span of their own. */
 static struct span cut(struct h1_in *in, size_t len)
 {
@@ -200,7 +221,9 @@ static enum err read_some(struct h1_in *in, struct body *b)
 
 enum err h1_in_body(struct h1_in *in, struct body *b)
 {
-    enum err e = read_some(in, b);
+    enum err e;
+    while ((e = read_some(in, b)) == ERR_HOLD && in->more.len)
+        TRY(gather(in));
     if (e == ERR_OK)
         body_end(b);
     return e;
