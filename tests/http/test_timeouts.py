@@ -68,7 +68,7 @@ def test_client_body(weir, origin):
         c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhel")
         assert c.response().status == 408
         took(began, 0.3, 2)
-        assert c.closed()
+        assert c.closed(10)
     assert w.last_access()["error"] == "client_body_timeout"
 
 

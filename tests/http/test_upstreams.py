@@ -53,13 +53,14 @@ def test_two_choices_uses_all(weir, origin):
 
 
 def test_least_conn_avoids_the_busy_one(weir, origin):
-    slow, fast = origin([1.5, answer("slow")]), origin(answer("fast"))
+    slow, fast = origin([3, answer("slow")]), origin(answer("fast"))
     w = weir("upstream u { server @s@; server @f@; balance least_conn }\nsite * { proxy u }\n",
              s=slow, f=fast)
-    threads = [threading.Thread(target=w.get) for _ in range(2)]
-    for t in threads:
-        t.start()
-    wait_until(lambda: len(slow.requests) == 1, 2)
+    threads = []
+    while not slow.requests:  # whichever of the idle two it is that the first ones go to
+        threads.append(threading.Thread(target=w.get))
+        threads[-1].start()
+        time.sleep(0.05)
     assert spread(w, 10) == {"fast": 10}
     for t in threads:
         t.join()
