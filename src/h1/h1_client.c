@@ -276,6 +276,18 @@ static void on_abort(struct session_link *l)
 
 static const struct session_ops session_ops = {.drain = on_drain, .abort = on_abort};
 
+static void session_begin(struct h1_session *s, struct conn *c, struct stream_acceptor *a,
+                          void *listener)
+{
+    s->link = (struct session_link){.ops = &session_ops, .conn = c, .listener = listener};
+    s->acceptor = a;
+    timer_init(&s->timer, on_timer);
+    list_push(&a->sessions, &s->link.link);
+    session_count(s, METRIC_CONNECTIONS_OPEN, 1);
+    session_count(s, METRIC_CONNECTIONS_IDLE, 1);
+    begin_idle(s);
+}
+
 bool h1_client_start(struct loop *l, int fd, struct stream_acceptor *a, void *listener)
 {
     struct h1_session *s = calloc(1, sizeof *s);
@@ -286,12 +298,20 @@ bool h1_client_start(struct loop *l, int fd, struct stream_acceptor *a, void *li
         free(s);
         return false;
     }
-    s->link = (struct session_link){.ops = &session_ops, .conn = c, .listener = listener};
-    s->acceptor = a;
-    timer_init(&s->timer, on_timer);
-    list_push(&a->sessions, &s->link.link);
-    session_count(s, METRIC_CONNECTIONS_OPEN, 1);
-    session_count(s, METRIC_CONNECTIONS_IDLE, 1);
-    begin_idle(s);
+    session_begin(s, c, a, listener);
+    return true;
+}
+
+bool h1_client_adopt(struct conn *c, struct stream_acceptor *a, void *listener)
+{
+    struct h1_session *s = calloc(1, sizeof *s);
+    if (!s) {
+        conn_abort(c);
+        return false;
+    }
+    conn_set_user(c, &conn_ops, s);
+    session_begin(s, c, a, listener);
+    if (a->draining)
+        session_close(s);
     return true;
 }
