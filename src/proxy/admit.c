@@ -1,7 +1,8 @@
 /* admit.c - the steps "start" and "route": is the head sane, who asks, and for what.
  *
  * The target is normalised once here; routes, conditions and the origin all see that one form, so
- * they can not disagree about what was asked for. */
+ * they can not disagree about what was asked for. Only empty segments may differ: see path_read().
+ */
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/directive.h"
 #include "proxy/exchange_priv.h"
@@ -33,18 +34,54 @@ static enum err raw_target_read(struct exchange *x)
     return x->raw_target.at ? ERR_OK : ERR_OVER_BUDGET;
 }
 
+/* Several slashes in a row become one. */
+static enum err slashes_merge(struct arena *a, struct slice path, struct slice *out)
+{
+    char *to = arena_alloc(a, path.len);
+    size_t len = 0;
+    if (!to)
+        return ERR_OVER_BUDGET;
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.at[i] != '/' || len == 0 || to[len - 1] != '/')
+            to[len++] = path.at[i];
+    }
+    *out = (struct slice){to, len};
+    return ERR_OK;
+}
+
+/* By default empty segments count for nothing where weir decides ("//admin" is "/admin") and still
+ * reach the origin, which may need them ("/fetch/https://a"). Dot segments are taken out before
+ * slashes are merged, or "/a//../b" would be one path here and another one there. */
+static enum err path_read(struct exchange *x)
+{
+    struct slice raw = x->uri.raw_path;
+    int64_t merge = x->settings->merge_slashes;
+    unsigned flags = merge == CONF_OFF ? 0 : URI_MERGE_SLASHES;
+    TRY(uri_normalize_path(&x->arena, raw, flags, &x->path));
+    x->spelled_path = x->path;
+    if (x->path.at == raw.at || merge != MERGE_IN_ROUTES)
+        return ERR_OK; /* clean, nearly always */
+    TRY(uri_normalize_path(&x->arena, raw, 0, &x->spelled_path));
+    return slashes_merge(&x->arena, x->spelled_path, &x->path);
+}
+
+struct slice origin_path(const struct exchange *x)
+{
+    bool changed = x->forward_path.at != x->path.at || x->forward_path.len != x->path.len;
+    return changed ? x->forward_path : x->spelled_path;
+}
+
 static enum err target_read(struct exchange *x)
 {
-    unsigned flags = x->settings->merge_slashes == 1 ? URI_MERGE_SLASHES : 0;
     if (slice_starts(x->req.target, SLICE("/")) && !x->dry)
         uri_origin_split(x->req.target, &x->uri);
     else
         TRY(uri_parse(x->req.target, &x->uri));
     TRY(raw_target_read(x));
     if (x->uri.form == URI_ASTERISK)
-        x->path = x->uri.raw_path = SLICE("*");
+        x->path = x->spelled_path = x->uri.raw_path = SLICE("*");
     else
-        TRY(uri_normalize_path(&x->arena, x->uri.raw_path, flags, &x->path));
+        TRY(path_read(x));
     x->forward_path = x->path;
     x->forward_query = x->uri.query;
     x->forward_has_query = x->uri.has_query;

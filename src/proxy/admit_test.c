@@ -9,8 +9,15 @@ static void expect_path(struct test_config *t, const char *path, const char *for
     char request[256];
     snprintf(request, sizeof request, "GET http://a.test%s", path);
     struct exchange *x = test_request(t, request);
-    if (!slice_eq(x->forward_path, slice_of(forwarded)))
-        fail_msg("%s goes on as '%.*s', not '%s'", path, SLICE_ARG(x->forward_path), forwarded);
+    struct slice got = origin_path(x);
+    if (!slice_eq(got, slice_of(forwarded)))
+        fail_msg("%s goes on as '%.*s', not '%s'", path, SLICE_ARG(got), forwarded);
+}
+
+static void expect_matched(const struct test_config *t, const char *path)
+{
+    if (!slice_eq(t->x->path, slice_of(path)))
+        fail_msg("'%.*s' was matched, not '%s'", SLICE_ARG(t->x->path), path);
 }
 
 static void strip_leaves_a_path(void **state)
@@ -21,7 +28,7 @@ static void strip_leaves_a_path(void **state)
     expect_path(&t, "/api", "/");
     expect_path(&t, "/api/", "/");
     expect_path(&t, "/api/users", "/users");
-    expect_path(&t, "/api//users", "//users");
+    expect_path(&t, "/api//users", "/users");
     expect_path(&t, "/apix", "/apix"); /* another path */
     expect_path(&t, "/v1/", "/");
     expect_path(&t, "/v1/users", "/users");
@@ -61,15 +68,40 @@ static void the_path_is_normalised_before_it_is_matched(void **state)
     test_config_release(&t);
 }
 
+#define SLASHES SITE("route /a/b { respond 403 }\nroute /pub strip { }")
+
+/* A route can not be got around by empty segments, and servers see them as they came. */
+static void slashes_are_merged_for_routes(void **state)
+{
+    (void)state;
+    struct test_config t;
+    test_config_need(&t, SLASHES);
+    static const char *const refused[] = {"//a//b", "/a///b/x", "//a/b", "/x/..//a/b", "//%61/b"};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        char request[128];
+        snprintf(request, sizeof request, "GET http://a.test%s", refused[i]);
+        assert_int_equal(test_request(&t, request)->res.status, 403);
+    }
+    expect_path(&t, "//c/https://x.test//", "//c/https://x.test//");
+    expect_matched(&t, "/c/https:/x.test/");
+    expect_path(&t, "//%63", "//c");
+    expect_path(&t, "/pub//x//y", "/x/y");   /* what was stripped is weir's spelling */
+    expect_path(&t, "/c//../a/b", "/c/a/b"); /* one meaning: the dots take the empty segment */
+    expect_matched(&t, "/c/a/b");
+    test_config_release(&t);
+}
+
 static void slashes_are_merged_by_option(void **state)
 {
     (void)state;
     struct test_config t;
-    test_config_need(&t, SITE("route /a/b { respond 403 }"));
+    test_config_need(&t, "merge_slashes off\n" SLASHES);
     assert_int_equal(test_request(&t, "GET http://a.test/a//b")->res.status, 200);
+    expect_matched(&t, "/a//b");
     test_config_release(&t);
-    test_config_need(&t, "merge_slashes on\n" SITE("route /a/b { respond 403 }"));
+    test_config_need(&t, "merge_slashes on\n" SLASHES);
     assert_int_equal(test_request(&t, "GET http://a.test//a//b")->res.status, 403);
+    expect_path(&t, "//c//d", "/c/d");
     test_config_release(&t);
 }
 
@@ -198,6 +230,7 @@ static void early_bytes_count_against_the_limit(void **state)
 UNIT_SUITE(proxy_admit, cmocka_unit_test(strip_leaves_a_path),
            cmocka_unit_test(the_root_can_be_stripped_too),
            cmocka_unit_test(the_path_is_normalised_before_it_is_matched),
+           cmocka_unit_test(slashes_are_merged_for_routes),
            cmocka_unit_test(slashes_are_merged_by_option),
            cmocka_unit_test(methods_that_do_harm_are_refused),
            cmocka_unit_test(the_host_is_found_without_case_and_port),

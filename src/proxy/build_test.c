@@ -57,7 +57,7 @@ static void defaults_hold_without_any_word(void **state)
     assert_int_equal(s->body_queue_bytes, 256 << 10);
     assert_int_equal(s->buffer_request, CONF_OFF);
     assert_int_equal(s->buffer_memory_bytes, 1 << 20);
-    assert_int_equal(s->merge_slashes, CONF_OFF);
+    assert_int_equal(s->merge_slashes, MERGE_IN_ROUTES);
     assert_false(settings_is_set(s->retry_tries));
     assert_false(settings_is_set(s->retry_statuses));
     assert_non_null(s->log);
@@ -96,7 +96,7 @@ static void every_setting_can_be_set(void **state)
     assert_int_equal(s->body_queue_bytes, 65536);
     assert_int_equal(s->buffer_request, 1);
     assert_int_equal(s->buffer_memory_bytes, 2 << 20);
-    assert_int_equal(s->merge_slashes, 1);
+    assert_int_equal(s->merge_slashes, MERGE_EVERYWHERE);
     assert_int_equal(s->retry_tries, 3);
     assert_int_equal(s->retry_statuses, RETRY_ON_502 | RETRY_ON_504);
     test_config_release(&t);

@@ -70,7 +70,8 @@ struct exchange {
     struct slice host;         /* checked, lower case, no port */
     uint16_t host_port;        /* as the client gave it; 0: none */
     struct slice path;         /* normalised: what routes, conditions and $path see */
-    struct slice forward_path; /* what goes to the origin (strip, rewrite) */
+    struct slice spelled_path; /* the same with empty segments; for origins, see origin_path() */
+    struct slice forward_path; /* what strip and rewrite made of path */
     struct slice forward_query;
     bool forward_has_query;
     struct slice peer_ip;        /* of the connection, as text */

@@ -33,6 +33,8 @@ void total_begin(struct exchange *x); /* the deadline of the whole request */
 /* admit.c: fields that Connection named were for us and go no further (RFC 9110 7.6.1). They are
  * deleted before anybody looks, so that no directive takes one for what the other side gets. */
 void named_hops_drop(struct headers *h);
+/* The path that goes to the origin: what strip and rewrite made, else the client's spelling. */
+struct slice origin_path(const struct exchange *x);
 
 /* Who the client is, by `trust`; and the fields that tell the origin. forwarded.c */
 void forwarded_read(struct exchange *x);

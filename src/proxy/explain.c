@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
+#include "proxy/exchange_priv.h"
 #include "proxy/target.h"
 #include "upstream/balancer.h"
 #include <stdio.h>
@@ -171,11 +172,11 @@ static void explain_filters(struct explain *e, const struct exchange *x, enum fi
 
 static void explain_path(struct explain *e, const struct exchange *x)
 {
-    if (slice_eq(x->path, x->forward_path))
+    struct slice to = origin_path(x);
+    if (slice_eq(x->path, to))
         explain_line(e, "path", NOWHERE, "%.*s", SLICE_ARG(x->path));
     else
-        explain_line(e, "path", NOWHERE, "%.*s -> %.*s", SLICE_ARG(x->path),
-                     SLICE_ARG(x->forward_path));
+        explain_line(e, "path", NOWHERE, "%.*s -> %.*s", SLICE_ARG(x->path), SLICE_ARG(to));
 }
 
 static const char *time_text(char *to, size_t cap, int64_t ms)

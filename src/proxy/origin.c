@@ -223,12 +223,12 @@ enum outcome step_pick(struct exchange *x)
 /* The target in origin-form, from the normalised path. */
 static enum err target_write(struct exchange *x)
 {
-    if (x->forward_path.at == x->uri.raw_path.at && x->forward_path.len == x->uri.raw_path.len &&
+    struct slice path = origin_path(x);
+    if (path.at == x->uri.raw_path.at && path.len == x->uri.raw_path.len &&
         x->uri.form == URI_ORIGIN && x->forward_query.at == x->uri.query.at)
         return ERR_OK; /* nothing was changed: the target as it came is the target */
-    x->req.target = x->forward_has_query
-                        ? ARENA_CONCAT(&x->arena, x->forward_path, SLICE("?"), x->forward_query)
-                        : x->forward_path;
+    x->req.target =
+        x->forward_has_query ? ARENA_CONCAT(&x->arena, path, SLICE("?"), x->forward_query) : path;
     return x->req.target.at ? ERR_OK : ERR_OVER_BUDGET;
 }
 

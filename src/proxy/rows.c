@@ -12,6 +12,12 @@
 #define SETTING(field) offsetof(struct settings, field)
 #define YEAR_MS        (365LL * 24 * 3600 * 1000)
 
+static const struct conf_choice merge_choices[] = {
+    {"routes", MERGE_IN_ROUTES,
+     "for routes, conditions, `strip` and `rewrite`; a path that these leave alone reaches "
+     "the server as the client spelled it"},
+    {"on", MERGE_EVERYWHERE, "for servers, too"},
+    {0}};
 static const struct conf_choice on_only[] = {{"on", 1, "yes"}, {0}};
 
 static const struct directive timeout_options[] = {
@@ -377,12 +383,13 @@ const struct directive proxy_rows[] = {
      .where = IN_TOP,
      .type = CONF_CHOICE,
      .off_ok = true,
-     .choices = on_only,
+     .choices = merge_choices,
      .offset = SETTING(merge_slashes),
-     .def = "off",
+     .def = "routes",
      .apply = settings_apply,
-     .usage = "on|off",
-     .text = "`on`: several slashes in a row count as one, in routes and for servers.",
+     .usage = "routes|on|off",
+     .text = "Whether several slashes in a row count as one. `off` lets `//admin` past "
+             "`route /admin`.",
      .example = "merge_slashes on"},
     {.name = "retry",
      .where = IN_TOP | IN_POLICY,

@@ -35,12 +35,13 @@ struct settings {
     /* retries; unset: the upstream's */
     int64_t retry_tries;
     int64_t retry_statuses; /* bits: enum retry_status */
-    int64_t merge_slashes;  /* 1, or CONF_OFF */
+    int64_t merge_slashes;  /* enum merge_slashes, or CONF_OFF */
     /* pointers; the field is never NULL when set */
     const struct access_log *log; /* &access_log_off: none */
     const struct target *target;
 };
 
+enum merge_slashes { MERGE_EVERYWHERE = 1, MERGE_IN_ROUTES };
 enum retry_status { RETRY_ON_502 = 1, RETRY_ON_503 = 2, RETRY_ON_504 = 4 };
 
 void settings_unset(struct settings *s);

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
+#include "proxy/exchange_priv.h"
 
 enum { SCRATCH_BYTES = 64 * 1024 };
 
@@ -148,7 +149,7 @@ static void expect_upstream(struct test_run *t, const struct conf_node *n)
 static void expect_path(struct test_run *t, const struct conf_node *n)
 {
     struct exchange *x = t->x;
-    struct slice got = x->forward_path;
+    struct slice got = origin_path(x);
     if (slice_find(n->args[1].text, '?') < n->args[1].text.len && x->forward_has_query)
         got = arena_printf(&x->arena, "%.*s?%.*s", SLICE_ARG(got), SLICE_ARG(x->forward_query));
     expect_text(t, n, "path", got);

@@ -34,6 +34,7 @@ site * { respond 200 default }
     ("a.test", "/bare", "bare"), ("a.test", "/bare/x", "bare"), ("a.test", "/barex", "site"),
     ("a.test", "/%70/x", "p"), ("a.test", "/x/../p/q/y", "pq"), ("a.test", "/p%2Fq/x", "site"),
     ("a.test", "/P/", "site"),
+    ("a.test", "//exact", "exact"), ("a.test", "//p//q/x", "pq"), ("a.test", "/p//..//p/q//x", "p"),
     ("y.wild.test", "/", "wild"), ("a.b.wild.test", "/", "wild"), ("x.wild.test", "/", "own"),
     ("wild.test", "/", "default"), ("other.test", "/p/", "default"),
 ])
