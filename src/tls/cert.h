@@ -9,6 +9,7 @@
 #include "base/slice.h"
 #include "base/text.h"
 #include <openssl/x509.h>
+#include <pthread.h>
 
 enum tls_key_kind { TLS_KEY_RSA, TLS_KEY_ECDSA, TLS_KEY_KINDS }; /* Ed25519 counts as ECDSA */
 
@@ -19,7 +20,7 @@ enum {
     TLS_EXPIRES_SOON_S = 14 * 86400 /* tls_cert_check() warns from here on */
 };
 
-struct tls_staple; /* ocsp.c: the answer that is stapled now, counted */
+struct tls_staple; /* staple.h: the answer that is stapled now, counted */
 
 struct tls_cert {
     uint32_t refs;
@@ -33,7 +34,8 @@ struct tls_cert {
     struct slice *names;           /* DNS names and addresses of the leaf, lower case */
     uint32_t name_count;
     struct slice ocsp_url;     /* empty: none is named */
-    struct tls_staple *staple; /* atomic; NULL: none */
+    struct tls_staple *staple; /* NULL: none. Under staple_lock; see staple.h */
+    pthread_mutex_t staple_lock;
 };
 
 /* Reads PEM texts: the leaf first, then its chain in order; `key` unencrypted. They may be one and
@@ -41,8 +43,11 @@ struct tls_cert {
  * and since when it has expired), for a diagnostic at the line that names the file. */
 enum err tls_cert_load(struct tls_cert **out, struct slice cert_pem, struct slice key_pem,
                        struct text *why) MUST_CHECK;
+/* The same with a clock of the caller's. */
+enum err tls_cert_load_at(struct tls_cert **out, struct slice cert_pem, struct slice key_pem,
+                          int64_t now_unix_s, struct text *why) MUST_CHECK;
 struct tls_cert *tls_cert_take(struct tls_cert *c);
-void tls_cert_drop(struct tls_cert *c);
+void tls_cert_drop(struct tls_cert *c); /* NULL: nothing */
 
 /* What is not wrong but worth a warning: expires soon, no chain up to an authority, a name of
  * `names` (may be empty) that it does not cover. Appends one line each to *why. False: nothing. */
@@ -51,3 +56,7 @@ bool tls_cert_warnings(const struct tls_cert *c, const struct slice *names, uint
 
 /* Does it stand for this host (RFC 9525: exact, or one label by a wildcard)? */
 bool tls_cert_covers(const struct tls_cert *c, struct slice host);
+
+/* Overwrites a text that held a key, then releases it. A text that grew has left copies behind:
+ * text_reserve() the file's size before it is read. */
+void tls_text_wipe(struct text *t);
