@@ -513,6 +513,54 @@ static void tunnels_are_raw_and_half_close(void **state)
     assert_false(user.reusable);
 }
 
+static void user_upgrades(void)
+{
+    user_begin("GET", "/", LENGTH_NONE, 0);
+    user.request.upgrade = true;
+    user.request.upgrade_to = SLICE("chat");
+    user_send();
+}
+
+static void expect_last_words(void)
+{
+    user.stream->ops->tunnel(user.stream);
+    run_ms(50);
+    assert_string_equal(user.text, "last words");
+    assert_true(user.ended);
+    assert_int_equal(user.stream->err, ERR_OK);
+    user_end();
+    assert_false(user.reusable);
+}
+
+/* The server ends right behind its 101, in the same piece as its last words, in the next one, or
+ * while these wait for the user: whatever the moment, they arrive, and then the end. */
+static void an_end_behind_the_101_loses_nothing(void **state)
+{
+    (void)state;
+    static const struct sim_faults faults = {
+        .split = 500, .delay = 300, .delay_max_ms = 20, .window_bytes = 65536};
+    for (uint64_t seed = 0; seed <= 60; seed++) {
+        scene_open(seed ? &faults : NULL, seed);
+        run_ms(100);
+        user_upgrades();
+        run_ms(100);
+        peer_expect(ASK);
+        peer_say_bytes(SWITCH "last", strlen(SWITCH "last"));
+        if (seed % 2)
+            run_ms(20);
+        peer_say_bytes(" words", 6);
+        conn_shutdown(peer.conn);
+        if (seed % 3)
+            run_ms(200); /* the user may take its time */
+        while (user.stream->head_state != STREAM_HEAD_FINAL)
+            run_ms(1);
+        assert_int_equal(user.stream->err, ERR_OK);
+        assert_int_equal(user.head.status, 101);
+        expect_last_words();
+        scene_close();
+    }
+}
+
 static void another_protocol_is_refused(void **state)
 {
     (void)state;
@@ -580,5 +628,6 @@ UNIT_SUITE(h1_h1_origin, CASE(connections_serve_again), CASE(answers_may_come_by
            CASE(a_dead_reused_connection_is_stale), CASE(a_reset_reused_connection_is_stale),
            CASE(a_reset_is_a_reset), CASE(early_answers), CASE(a_full_body_stops_reading),
            CASE(a_slow_server_blocks_the_stream), CASE(tunnels_are_raw_and_half_close),
-           CASE(another_protocol_is_refused), cmocka_unit_test(any_split_gives_the_same_answers),
+           cmocka_unit_test(an_end_behind_the_101_loses_nothing), CASE(another_protocol_is_refused),
+           cmocka_unit_test(any_split_gives_the_same_answers),
            cmocka_unit_test(resets_at_any_moment_end_cleanly));

@@ -4,7 +4,9 @@ import hashlib
 import threading
 import time
 
-from kit import CLOSE, RESET, answer, wait_until
+import pytest
+
+from kit import CLOSE, RESET, HalfClose, answer, wait_until
 
 PLAIN = "site * { proxy @o@ }\n"
 ASK = (b"GET /chat HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -48,6 +50,25 @@ def test_bytes_behind_the_101_are_not_lost(weir, origin):
     c, _ = opened(weir(PLAIN, o=o))
     with c:
         assert c.take(11) == b"first words"
+
+
+@pytest.mark.parametrize("pieces", [
+    [SWITCH + b"last words", CLOSE],
+    [SWITCH, b"last words", CLOSE],
+    [SWITCH[:-2], SWITCH[-2:] + b"last words", CLOSE],
+    [SWITCH + b"last", HalfClose, 0.05],
+    [SWITCH + b"w" * 3_000_000, CLOSE],
+    [SWITCH, CLOSE],
+])
+def test_an_end_right_behind_the_101_loses_nothing(weir, origin, pieces):
+    words = b"".join(p for p in pieces if isinstance(p, bytes))[len(SWITCH):]
+    w = weir(PLAIN, o=origin(pieces, early=True))
+    for pause in [0] * 10 + [0.05]:
+        c, _ = opened(w)
+        with c:
+            time.sleep(pause)
+            assert c.take(len(words)) == words
+            assert c.closed() and not c.reset
 
 
 def test_bytes_behind_the_request_are_not_lost(weir, origin):
