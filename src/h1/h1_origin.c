@@ -28,6 +28,7 @@ struct h1_origin {
     bool keep_alive;            /* as the response says */
     bool complete;              /* the response is whole */
     bool tunnel;
+    bool refused;                /* the server takes no more of the request */
     struct task pump;            /* goes on with bytes in hand */
     struct stream_limits limits; /* a copy: snapshots come and go */
 };
@@ -54,7 +55,7 @@ static void stream_fail(struct h1_origin *o, enum err e)
 static void judge_reusable(struct h1_origin *o)
 {
     o->stream.reusable = o->complete && o->keep_alive && o->stream.sent_all && !o->tunnel &&
-                         o->in.bytes.len == 0 && !o->conn->eof_seen && !o->conn->err;
+                         o->in.bytes.len == 0 && !o->refused && !o->conn->eof_seen && !o->conn->err;
 }
 
 /* ---- the response ---- */
@@ -221,6 +222,17 @@ static void on_error(struct conn *c, enum err e)
     stream_fail(o, ending(o, e == ERR_CLIENT_RESET ? ERR_ORIGIN_RESET : e));
 }
 
+/* A server may answer before it has read the request, and close (RFC 9112 9.5): what it said is
+ * worth more than the news that it takes no more. The rest of the request goes nowhere. */
+static void on_send_error(struct conn *c)
+{
+    struct h1_origin *o = c->user;
+    o->refused = true;
+    o->stream.blocked = o->stream.reusable = false;
+    if (o->complete)
+        on_error(c, ERR_CLIENT_RESET);
+}
+
 static void on_room(struct conn *c)
 {
     struct h1_origin *o = c->user;
@@ -228,8 +240,11 @@ static void on_room(struct conn *c)
     wake_user(o);
 }
 
-static const struct conn_user_ops conn_ops = {
-    .on_data = on_data, .on_eof = on_eof, .on_room = on_room, .on_error = on_error};
+static const struct conn_user_ops conn_ops = {.on_data = on_data,
+                                              .on_eof = on_eof,
+                                              .on_room = on_room,
+                                              .on_error = on_error,
+                                              .on_send_error = on_send_error};
 
 /* Between a stream and the connection's next user: nobody is there to be told. */
 static void nobody_data(struct conn *c, struct span s)
@@ -299,6 +314,8 @@ static enum err origin_send_body(struct stream *s, struct body *b)
         return ERR_OK;
     if (s->err)
         return s->err;
+    if (o->refused)
+        return ERR_OK;
     TRY(h1_out_body(&o->out, b, &done, &s->blocked));
     s->sent_bytes = o->out.sent_bytes;
     if (s->blocked)

@@ -443,6 +443,63 @@ static void early_answers(void **state)
     assert_int_equal(user.stream->err, ERR_OK);
 }
 
+/* The server refuses the rest of the request while a part of its answer is not read yet. */
+static void an_early_answer_outlives_the_reset(void **state)
+{
+    static char block[40000];
+    (void)state;
+    memset(block, 'n', sizeof block);
+    peer.deaf = true;
+    user_begin("POST", "/", LENGTH_KNOWN, 10 << 20);
+    user.manual = true;
+    user_send();
+    peer_say("HTTP/1.1 413 x\r\nContent-Length: 40000\r\n\r\n");
+    peer_say_bytes(block, sizeof block);
+    run_ms(20);
+    conn_reset(peer.conn);
+    peer.conn = NULL;
+    for (int i = 0; i < 10; i++) {
+        struct span s = {NULL, block, 10000};
+        if (body_room(&user.req) > 0)
+            assert_int_equal(body_push(&user.req, s), ERR_OK);
+        assert_int_equal(user.stream->ops->send_body(user.stream, &user.req), ERR_OK);
+        run_ms(5);
+    }
+    assert_int_equal(user.head.status, 413);
+    assert_int_equal(user.stream->err, ERR_OK);
+    assert_true(user.res.ended == false);
+    user.manual = false;
+    task_wake(&rig.loop.tasks, &user.task);
+    run_ms(5);
+    assert_int_equal(user.read_bytes, sizeof block);
+    assert_true(user.ended);
+    assert_false(user.stream->reusable);
+    assert_false(user.stream->blocked);
+}
+
+/* Without an answer, or with half of one, it is the reset that it is. */
+static void a_refused_request_without_an_answer(void **state)
+{
+    (void)state;
+    for (int half = 0; half < 2; half++) {
+        user_begin("POST", "/", LENGTH_KNOWN, 1 << 20);
+        user_send();
+        if (half)
+            peer_say("HTTP/1.1 413 x\r\nContent-Length: 40\r\n\r\nhalf");
+        conn_reset(peer.conn);
+        peer.conn = NULL;
+        user_push("some");
+        run_ms(5);
+        assert_int_equal(user.stream->err, ERR_ORIGIN_RESET);
+        assert_int_equal(user.res.err, ERR_ORIGIN_RESET);
+        if (!half) {
+            user_end();
+            tear_down(NULL);
+            set_up(NULL);
+        }
+    }
+}
+
 static void a_full_body_stops_reading(void **state)
 {
     (void)state;
@@ -626,7 +683,8 @@ UNIT_SUITE(h1_h1_origin, CASE(connections_serve_again), CASE(answers_may_come_by
            CASE(too_large_heads), CASE(the_end_before_the_answer), CASE(the_end_in_the_head),
            CASE(the_end_in_the_body), CASE(the_end_in_chunks),
            CASE(a_dead_reused_connection_is_stale), CASE(a_reset_reused_connection_is_stale),
-           CASE(a_reset_is_a_reset), CASE(early_answers), CASE(a_full_body_stops_reading),
+           CASE(a_reset_is_a_reset), CASE(early_answers), CASE(an_early_answer_outlives_the_reset),
+           CASE(a_refused_request_without_an_answer), CASE(a_full_body_stops_reading),
            CASE(a_slow_server_blocks_the_stream), CASE(tunnels_are_raw_and_half_close),
            cmocka_unit_test(an_end_behind_the_101_loses_nothing), CASE(another_protocol_is_refused),
            cmocka_unit_test(any_split_gives_the_same_answers),

@@ -11,6 +11,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/conn.h"
 #include "base/assert.h"
+#include "net/conn_layer.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ struct conn_out {
 
 _Static_assert(sizeof(struct conn_out) <= LOOP_BLOCK_LARGE_BYTES,
                "an output ring is one loop block");
-_Static_assert(sizeof(struct conn) <= 248, "an idle connection is to be small");
+_Static_assert(sizeof(struct conn) <= 256, "an idle connection is to be small");
 
 struct conn_closing {
     struct timer timer;
@@ -36,6 +37,7 @@ static void on_received(struct io_op *op, int res);
 static void on_sent(struct io_op *op, int res);
 static void on_connected(struct io_op *op, int res);
 static void on_flush(struct flush *f);
+static void consume(struct conn *c, size_t n);
 static bool dead_ready(struct dead *d);
 static void dead_free(struct dead *d);
 
@@ -170,6 +172,8 @@ static void dead_free(struct dead *d)
     struct conn *c = CONTAINER_OF(d, struct conn, dead);
     io_sock_close(c->loop, &c->sock);
     give_out_back(c);
+    if (c->layer)
+        c->ops->release(c);
     free(c);
 }
 
@@ -191,6 +195,20 @@ static void fail(struct conn *c, enum err e)
     c->user_ops->on_error(c, e);
 }
 
+/* What the peer sent before it refused more, an early answer, is still to be had. */
+static void send_fail(struct conn *c, int res)
+{
+    if (c->state == CONN_CLOSING || c->eof_seen || !c->user_ops->on_send_error) {
+        fail(c, ERR_CLIENT_RESET);
+        return;
+    }
+    c->send_failed = true;
+    c->fin_first = res == -EPIPE; /* tcp(7): else the kernel says ECONNRESET */
+    flush_cancel(&c->flush);
+    give_out_back(c);
+    c->user_ops->on_send_error(c);
+}
+
 static enum err connect_err(int res)
 {
     switch (-res) {
@@ -205,22 +223,27 @@ static enum err connect_err(int res)
     }
 }
 
-static void on_connected(struct io_op *op, int res)
+static void open_now(struct conn *c, enum err e)
 {
-    struct conn *c = CONTAINER_OF(op, struct conn, send_op);
-    if (c->state == CONN_CLOSED)
-        return;
-    c->send_op.done = on_sent;
     c->state = CONN_OPEN;
-    if (res < 0) {
-        c->err = (uint8_t)connect_err(res);
+    if (e) {
+        c->err = (uint8_t)e;
         give_out_back(c);
     } else {
         flush_later(c->loop, &c->flush);
         if (c->recv_wanted)
             c->ops->start_recv(c);
     }
-    c->user_ops->on_open(c, (enum err)c->err);
+    c->user_ops->on_open(c, e);
+}
+
+static void on_connected(struct io_op *op, int res)
+{
+    struct conn *c = CONTAINER_OF(op, struct conn, send_op);
+    if (c->state == CONN_CLOSED)
+        return;
+    c->send_op.done = on_sent;
+    open_now(c, connect_err(res < 0 ? res : 0));
 }
 
 /* ---- receiving ---- */
@@ -264,17 +287,22 @@ bool conn_recv_armed(const struct conn *c)
     return c->recv_wanted;
 }
 
+static bool nothing_to_send(const struct conn *c)
+{
+    return !c->out && !c->layer_unsent && !c->send_op.armed;
+}
+
 /* Lingering: what still comes is dropped, its end is what we wait for. */
 static void drop_received(struct conn *c, int res)
 {
     if (!c->closing || !c->closing->lingers)
         return;
     if (res > 0) {
-        c->ops->start_recv(c);
+        plain_recv(c); /* nobody looks at what it says */
         return;
     }
     c->eof_seen = true;
-    if (res < 0 || (!c->out && !c->send_op.armed))
+    if (res < 0 || nothing_to_send(c))
         die(c);
 }
 
@@ -291,17 +319,22 @@ static void on_received(struct io_op *op, int res)
             drop_received(c, res);
         return;
     }
+    /* The next read is as large as this one would have liked to be. */
+    if (b)
+        c->big_reads = op->kind == IO_RECV && res >= BUF_SMALL_BYTES;
+    if (c->layer) {
+        c->ops->received(c, b, res);
+        return;
+    }
     c->recv_wanted = false;
     if (b) {
         if (op->kind == IO_RECV_PIPE)
             counter_add(c->loop->counters, METRIC_BYTES_SPLICED, res);
-        /* The next read is as large as this one would have liked to be. */
-        c->big_reads = op->kind == IO_RECV && res >= BUF_SMALL_BYTES;
         c->user_ops->on_data(c, (struct span){b, b->bytes, (size_t)res});
-    } else if (res == 0) {
+    } else if (res == 0 && (!c->send_failed || c->fin_first)) {
         c->eof_seen = true;
         c->user_ops->on_eof(c);
-    } else {
+    } else { /* with 0 the failed write has told of the reset before */
         fail(c, res == -ENOMEM ? ERR_NO_MEMORY : ERR_CLIENT_RESET);
     }
 }
@@ -319,7 +352,7 @@ static struct conn_out *take_out(struct conn *c)
 enum err conn_write(struct conn *c, struct span s)
 {
     ASSERT(c->state <= CONN_OPEN);
-    if (c->err)
+    if (c->err || c->send_failed)
         return ERR_CLIENT_RESET;
     struct conn_out *o = c->out ? c->out : take_out(c);
     if (!o)
@@ -349,7 +382,7 @@ static bool has_room(const struct conn *c)
 
 static void tell_room(struct conn *c)
 {
-    if (!c->room_wanted || c->err || c->state != CONN_OPEN || !has_room(c))
+    if (!c->room_wanted || c->err || c->send_failed || c->state != CONN_OPEN || !has_room(c))
         return;
     c->room_wanted = false;
     c->user_ops->on_room(c);
@@ -365,6 +398,10 @@ void conn_want_room(struct conn *c)
 /* The output is out: what waited for that? */
 static void settle(struct conn *c)
 {
+    if (c->layer && (c->shutdown_wanted || c->closing) && !c->ops->end_output(c)) {
+        flush_later(c->loop, &c->flush);
+        return;
+    }
     if (c->shutdown_wanted) {
         c->shutdown_wanted = false;
         io_shutdown(c->loop, &c->sock);
@@ -378,7 +415,7 @@ static void on_flush(struct flush *f)
     struct conn *c = CONTAINER_OF(f, struct conn, flush);
     if (c->state == CONN_CONNECTING || c->send_op.armed)
         return; /* its done() goes on */
-    if (c->out)
+    if (c->out || c->layer_unsent)
         c->ops->start_send(c);
     else
         settle(c);
@@ -418,13 +455,16 @@ static void on_sent(struct io_op *op, int res)
         return;
     }
     if (res < 0) {
-        fail(c, ERR_CLIENT_RESET);
+        send_fail(c, res);
         return;
     }
     c->bytes_out += (size_t)res;
-    consume(c, (size_t)res);
+    if (c->layer)
+        c->ops->sent(c, (size_t)res);
+    else
+        consume(c, (size_t)res);
     closing_goes_on(c);
-    if (c->out)
+    if (c->out || c->layer_unsent)
         flush_later(c->loop, &c->flush);
     else
         settle(c);
@@ -433,14 +473,9 @@ static void on_sent(struct io_op *op, int res)
 
 /* ---- closing ---- */
 
-static bool nothing_to_send(const struct conn *c)
-{
-    return !c->out && !c->send_op.armed;
-}
-
 void conn_shutdown(struct conn *c)
 {
-    if (c->err || c->state >= CONN_CLOSING)
+    if (c->err || c->send_failed || c->state >= CONN_CLOSING)
         return;
     c->shutdown_wanted = true;
     if (c->state == CONN_OPEN && nothing_to_send(c))
@@ -469,11 +504,21 @@ static bool begin_closing(struct conn *c, int64_t deadline_ms, bool lingers)
     return true;
 }
 
+/* No layer has a last word to say. */
+static bool has_ended(struct conn *c)
+{
+    if (!c->layer || c->ops->end_output(c))
+        return true;
+    flush_later(c->loop, &c->flush);
+    return false;
+}
+
 void conn_close_by(struct conn *c, int64_t deadline_ms)
 {
     if (c->state >= CONN_CLOSING)
         return;
-    if (c->state == CONN_CONNECTING || c->err || nothing_to_send(c))
+    if (c->state == CONN_CONNECTING || c->err || c->send_failed ||
+        (nothing_to_send(c) && has_ended(c)))
         die(c);
     else if (begin_closing(c, deadline_ms, false))
         io_cancel(c->loop, &c->recv_op);
@@ -481,7 +526,7 @@ void conn_close_by(struct conn *c, int64_t deadline_ms)
 
 void conn_linger(struct conn *c, int64_t deadline_ms)
 {
-    if (c->state != CONN_OPEN || c->err || c->eof_seen) {
+    if (c->state != CONN_OPEN || c->err || c->send_failed || c->eof_seen) {
         conn_close_by(c, deadline_ms);
         return;
     }
@@ -489,7 +534,7 @@ void conn_linger(struct conn *c, int64_t deadline_ms)
         return;
     c->shutdown_wanted = true;
     if (!c->recv_op.armed)
-        c->ops->start_recv(c);
+        plain_recv(c);
     if (nothing_to_send(c))
         settle(c);
 }
@@ -498,7 +543,7 @@ void conn_abort(struct conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
-    if (c->out)
+    if (c->out || c->layer_unsent)
         io_set_reset(c->loop, &c->sock);
     die(c);
 }
@@ -509,6 +554,72 @@ void conn_reset(struct conn *c)
         return;
     io_set_reset(c->loop, &c->sock);
     die(c);
+}
+
+/* ---- for layers ---- */
+
+void conn_layer_set(struct conn *c, const struct conn_ops *ops, void *layer)
+{
+    ASSERT(c->state == CONN_OPEN && !c->layer && !c->recv_op.armed && !c->send_op.armed);
+    c->ops = ops;
+    c->layer = layer;
+    c->state = CONN_CONNECTING;
+}
+
+void conn_layer_open(struct conn *c, enum err e)
+{
+    ASSERT(c->state == CONN_CONNECTING);
+    open_now(c, e);
+}
+
+void conn_layer_recv(struct conn *c)
+{
+    plain_recv(c);
+}
+
+void conn_layer_send(struct conn *c, const struct iovec *iov, int iov_count)
+{
+    c->send_op.more = false;
+    io_send(c->loop, &c->sock, &c->send_op, iov, iov_count);
+}
+
+void conn_layer_flush(struct conn *c)
+{
+    c->layer_unsent = true;
+    if (c->state != CONN_CLOSED && !c->err && !c->send_failed)
+        flush_later(c->loop, &c->flush);
+}
+
+void conn_layer_data(struct conn *c, struct span s)
+{
+    c->recv_wanted = false;
+    c->user_ops->on_data(c, s);
+}
+
+void conn_layer_eof(struct conn *c)
+{
+    c->recv_wanted = false;
+    c->eof_seen = true;
+    c->user_ops->on_eof(c);
+}
+
+void conn_layer_fail(struct conn *c, enum err e)
+{
+    fail(c, e);
+}
+
+bool conn_layer_peek(const struct conn *c, int i, struct slice *out)
+{
+    const struct conn_out *o = c->out;
+    if (!o || i >= o->count)
+        return false;
+    *out = span_slice(o->spans[(o->first + i) % CONN_OUT_SPANS]);
+    return true;
+}
+
+void conn_layer_consume(struct conn *c, size_t n)
+{
+    consume(c, n);
 }
 
 /* ---- addresses ---- */

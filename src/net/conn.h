@@ -10,7 +10,8 @@
  * conn_out_bytes() tells how much the kernel has not taken; above CONN_OUT_HIGH_BYTES a producer
  * should wait for on_room(), which comes once below CONN_OUT_LOW_BYTES.
  *
- * A TLS connection is the same struct with other conn_ops (src/tls). */
+ * A TLS connection is the same struct with other conn_ops and a layer (net/conn_layer.h, src/tls).
+ */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/buf.h"
@@ -21,6 +22,7 @@
 enum { CONN_OUT_HIGH_BYTES = 256 * 1024, CONN_OUT_LOW_BYTES = 64 * 1024, CONN_OUT_SPANS = 64 };
 
 struct conn;
+struct conn_ops; /* net/conn_layer.h */
 struct conn_out; /* the output ring; taken only while there is output */
 
 struct conn_user_ops {
@@ -31,14 +33,9 @@ struct conn_user_ops {
     void (*on_room)(struct conn *c);
     /* ERR_CLIENT_RESET: reset or write failed. Once; it is dead, conn_abort() it. */
     void (*on_error)(struct conn *c, enum err e);
-};
-
-/* What differs between plain and TLS. */
-struct conn_ops {
-    const char *name;
-    void (*start_recv)(struct conn *c); /* arms recv_op */
-    void (*start_send)(struct conn *c); /* sends what is queued; send_op is not armed */
-    bool takes_pipes;                   /* start_send() can do spans of pipes (io/pipe.h) */
+    /* A write failed: nothing is sent any more, but what the peer sent before it went away still
+     * comes, when asked for, and then on_eof() or on_error(). NULL: on_error() at once. */
+    void (*on_send_error)(struct conn *c);
 };
 
 struct conn {
@@ -50,6 +47,7 @@ struct conn {
     };
     struct loop *loop;
     const struct conn_ops *ops; /* plain or TLS */
+    void *layer;                /* what TLS keeps; NULL: plain */
     const struct conn_user_ops *user_ops;
     void *user;                   /* the session, pool entry or tunnel that has it now */
     struct conn_out *out;         /* NULL: nothing queued */
@@ -60,6 +58,9 @@ struct conn {
     uint8_t state;             /* enum conn_state */
     uint8_t err;               /* enum err: why it is dead; nothing is sent or received any more */
     bool recv_wanted, eof_seen, shutdown_wanted, room_wanted, big_reads;
+    bool send_failed : 1;  /* only receiving goes on */
+    bool fin_first : 1;    /* the peer had ended its side before it refused what was sent */
+    bool layer_unsent : 1; /* the layer has bytes of its own to send */
 };
 
 enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING, CONN_CLOSED };

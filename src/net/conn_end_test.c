@@ -186,6 +186,94 @@ static void abort_drops_everything(void **state)
     on_both(abort_in_flight, &plain);
 }
 
+/* ---- a peer that answers before it has read all ---- */
+
+static void write_until_refused(void)
+{
+    TURN_UNTIL(({
+        if (conn_out_room(world.a.conn) && !world.a.send_error_count)
+            (void)!conn_write(world.a.conn, (struct span){NULL, block, sizeof(block)});
+        world.a.send_error_count > 0;
+    }));
+    assert_int_equal(world.a.err, ERR_OK);
+    assert_int_equal(conn_out_bytes(world.a.conn), 0);
+    assert_int_equal(conn_write(world.a.conn, (struct span){NULL, "x", 1}), ERR_CLIENT_RESET);
+    conn_want_room(world.a.conn);
+    conn_shutdown(world.a.conn); /* there is nothing to end */
+}
+
+static void answer_early(void)
+{
+    world.b.manual = true;
+    conn_recv(world.b.conn);
+    write_block();
+    write_block();
+    TURN_UNTIL(world.b.data_count == 1);
+    write_text(world.b.conn, "413");
+    TURN_UNTIL(!world.b.conn->out);
+    conn_reset(world.b.conn);
+    world.b.conn = NULL;
+    write_until_refused();
+    some_turns();
+    assert_int_equal(world.a.err, ERR_OK); /* nothing was asked for */
+    conn_recv(world.a.conn);
+    TURN_UNTIL(world.a.err);
+    expect_seen(&world.a, "413");
+    assert_int_equal(world.a.err, ERR_CLIENT_RESET);
+    assert_int_equal(world.a.eof_count, 0); /* a reset is no clean end */
+    assert_int_equal(world.a.send_error_count, 1);
+    assert_int_equal(world.a.room_count, 0);
+}
+
+static void early_answer_outlives_the_reset(void **state)
+{
+    (void)state;
+    on_both(answer_early, &plain);
+    on_both(answer_early, &odd);
+}
+
+/* Only the kernel tells this from a reset: the end of the peer's output came first. */
+static void ends_before_the_reset(void **state)
+{
+    (void)state;
+    open_world(NULL);
+    connect_both();
+    write_block();
+    write_text(world.b.conn, "whole");
+    conn_shutdown(world.b.conn);
+    some_turns();
+    conn_abort(world.b.conn);
+    world.b.conn = NULL;
+    write_until_refused();
+    conn_recv(world.a.conn);
+    TURN_UNTIL(world.a.eof_count == 1);
+    expect_seen(&world.a, "whole");
+    assert_int_equal(world.a.err, ERR_OK);
+    conn_close_by(world.a.conn, world.loop.now_ms + 60000); /* nothing to wait for */
+    world.a.conn = NULL;
+    some_turns();
+    assert_true(list_empty(&world.loop.dead));
+    close_world();
+}
+
+static void gives_up_after_a_refusal(void)
+{
+    conn_reset(world.b.conn);
+    world.b.conn = NULL;
+    write_until_refused();
+    conn_linger(world.a.conn, world.loop.now_ms + 60000);
+    world.a.conn = NULL;
+    some_turns();
+    assert_true(list_empty(&world.loop.dead));
+    assert_int_equal(world.loop.timers.count, 0);
+}
+
+static void a_refused_connection_does_not_linger(void **state)
+{
+    (void)state;
+    on_both(gives_up_after_a_refusal, &plain);
+}
+
 /* ---- connecting ---- */
 
 static void write_before_open(struct sim_net *net)
@@ -298,6 +386,9 @@ UNIT_SUITE(net_conn_end, cmocka_unit_test(half_close_and_eof_with_data),
            cmocka_unit_test(close_waits_for_a_slow_reader),
            cmocka_unit_test(linger_reads_until_the_peer_ends),
            cmocka_unit_test(linger_ends_at_its_deadline), cmocka_unit_test(reset_is_no_clean_end),
+           cmocka_unit_test(early_answer_outlives_the_reset),
+           cmocka_unit_test(ends_before_the_reset),
+           cmocka_unit_test(a_refused_connection_does_not_linger),
            cmocka_unit_test(abort_drops_everything), cmocka_unit_test(may_write_before_it_is_open),
            cmocka_unit_test(refused_connect_is_told), cmocka_unit_test(abort_while_connecting),
            cmocka_unit_test(survives_every_fault));

@@ -23,7 +23,7 @@ struct side {
     struct conn *conn;
     char *seen;
     size_t seen_bytes;
-    int open_count, eof_count, room_count, data_count;
+    int open_count, eof_count, room_count, data_count, send_error_count;
     enum err open_err, err;
     bool manual; /* does not ask for the next piece by itself */
 };
@@ -88,8 +88,13 @@ static inline void side_error(struct conn *c, enum err e)
     s->err = e;
 }
 
-static const struct conn_user_ops side_ops = {side_open, side_data, side_eof, side_room,
-                                              side_error};
+static inline void side_send_error(struct conn *c)
+{
+    ((struct side *)c->user)->send_error_count++;
+}
+
+static const struct conn_user_ops side_ops = {side_open, side_data,  side_eof,
+                                              side_room, side_error, side_send_error};
 
 static inline void on_accept(struct listener *ln, int fd)
 {
