@@ -72,7 +72,7 @@ void cert_names_read(struct tls_cert *c)
 void cert_names_release(struct tls_cert *c)
 {
     for (uint32_t i = 0; i < c->name_count; i++)
-        free((char *)c->names[i].at);
+        free((char *)(uintptr_t)c->names[i].at);
     free(c->names);
 }
 
