@@ -13,6 +13,7 @@
 #include "upstream/retry.h"
 
 enum { CONTINUE_WAIT_MS = 1000, INTERIMS_MAX = 32, INTERIM_SPANS = 8 };
+enum { YOUNG_IDLE_MS = 1000 }; /* see docs/decisions/006-idle-connections-of-servers.md */
 
 /* Upstream timeouts that are set win over the route's. */
 static int64_t timeout_of(int64_t upstream_ms, int64_t route_ms)
@@ -123,6 +124,12 @@ void origin_release(struct exchange *x, enum lease_verdict v)
 
 /* --- pick ------------------------------------------------------------------------------------- */
 
+/* Whether it could be sent again if its connection turns out to be stale. */
+static bool repeatable(const struct exchange *x)
+{
+    return method_idempotent(x->req.method) && (x->spool || x->req.length == LENGTH_NONE);
+}
+
 static enum err lease_begin(struct exchange *x, const struct target *t)
 {
     struct upstream_view *v = upstream_view_get(x->view, &x->worker->pools, t->upstream->index);
@@ -137,6 +144,7 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
     }
     x->upstream_name = t->upstream->name;
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
+    x->lease.idle_max_ms = repeatable(x) ? 0 : YOUNG_IDLE_MS;
     retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
     return ERR_OK;
 }

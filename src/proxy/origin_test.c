@@ -310,6 +310,32 @@ static void a_post_on_a_stale_connection_is_not_repeated(void **state)
     rig_stop();
 }
 
+/* What can not be sent twice goes over a connection that can hardly be stale. */
+static void what_can_not_be_repeated_needs_a_young_connection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request;
+        bool reuses;
+    } cases[] = {
+        {"GET / | Host: a.test", true},
+        {"POST / | Host: a.test", false},
+        {"PATCH / | Host: a.test | Content-Length: 1", false},
+        {"PUT / | Host: a.test | Content-Length: 1", false},
+        {"DELETE / | Host: a.test", true},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        for (int late = 0; late < 2; late++) {
+            rig_start(ONE);
+            get_and_keep();
+            rig_run(late ? 1100 : 900);
+            rig_request(cases[i].request);
+            assert_int_equal(rig.x->lease.reused, !late || cases[i].reuses);
+            rig_stop();
+        }
+    }
+}
+
 /* --- statuses --------------------------------------------------------------------------------- */
 
 static void a_configured_status_goes_to_another_server(void **state)
@@ -574,6 +600,7 @@ UNIT_SUITE(proxy_origin, cmocka_unit_test(a_refusing_server_is_replaced),
            cmocka_unit_test(a_stale_connection_is_replaced_for_free),
            cmocka_unit_test(it_happens_once),
            cmocka_unit_test(a_post_on_a_stale_connection_is_not_repeated),
+           cmocka_unit_test(what_can_not_be_repeated_needs_a_young_connection),
            cmocka_unit_test(a_configured_status_goes_to_another_server),
            cmocka_unit_test(the_last_servers_status_passes),
            cmocka_unit_test(a_failing_status_counts_even_when_it_passes),

@@ -99,7 +99,7 @@ static enum err lease_connect(struct lease *l, enum err last)
 
 static bool lease_reuse(struct lease *l)
 {
-    l->conn = l->fresh_only ? NULL : pool_conn_take(l->pool);
+    l->conn = l->fresh_only ? NULL : pool_conn_take(l->pool, l->idle_max_ms);
     if (!l->conn)
         return false;
     conn_set_user(l->conn, &connecting_ops, l);

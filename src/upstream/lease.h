@@ -21,6 +21,7 @@ struct lease {
     struct list link;  /* in a queue */
     uint64_t tried[4]; /* bit per server tried, by index modulo 256 */
     uint64_t key;
+    int64_t idle_max_ms;  /* set before lease_take(): take none that was idle longer; 0: any */
     uint8_t state;        /* enum lease_state */
     bool reused;          /* conn served before */
     bool fresh_only;      /* after a stale connection: do not take an idle one */

@@ -507,6 +507,25 @@ static void stale_connection_may_try_the_same_server(void **state)
     world_close();
 }
 
+static void only_young_idle_connections_by_request(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    for (int late = 0; late < 2; late++) {
+        user_ready(&u, 0);
+        user_keep(&u);
+        run_ms(200 + late);
+        user_init(&u, 0);
+        u.lease.idle_max_ms = 200;
+        assert_int_equal(user_take(&u), ERR_OK);
+        assert_int_equal(u.lease.reused, !late);
+        user_keep(&u);
+    }
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 2); /* the old one serves others */
+    world_close();
+}
+
 static const char *const one_place = "upstream app { server 10.0.0.1 max_conns=1;"
                                      " queue 2 timeout=1s }";
 
@@ -753,6 +772,7 @@ UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
            cmocka_unit_test(all_down_says_so), cmocka_unit_test(unresolved_says_so),
            cmocka_unit_test(every_address_is_tried), cmocka_unit_test(abandoned_connect_is_closed),
            cmocka_unit_test(stale_connection_may_try_the_same_server),
+           cmocka_unit_test(only_young_idle_connections_by_request),
            cmocka_unit_test(full_server_is_waited_for_in_order),
            cmocka_unit_test(waiting_ends_at_its_timeout),
            cmocka_unit_test(waiter_that_leaves_passes_its_place_on),

@@ -218,12 +218,15 @@ static uint32_t idle_limit(const struct origin_pool *p)
     return limit < POOL_IDLE_MAX ? (uint32_t)limit : POOL_IDLE_MAX;
 }
 
-struct conn *pool_conn_take(struct origin_pool *p)
+struct conn *pool_conn_take(struct origin_pool *p, int64_t idle_max_ms)
 {
     if (p->idle_count == 0)
         return NULL;
+    struct idle_conn *newest = LIST_ENTRY(p->idle.next, struct idle_conn, link);
+    if (idle_max_ms && p->all->loop->now_ms - newest->since_ms > idle_max_ms)
+        return NULL;
     pool_gauge(p, METRIC_ORIGIN_REUSES, 1);
-    return idle_remove(LIST_ENTRY(p->idle.next, struct idle_conn, link));
+    return idle_remove(newest);
 }
 
 static bool conn_reusable(const struct conn *c)

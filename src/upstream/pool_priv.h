@@ -39,8 +39,9 @@ void pool_view_drop(struct origin_pool *p);
 void pool_use_begin(struct origin_pool *p);
 void pool_use_end(struct origin_pool *p); /* may free the pool */
 
-/* The newest idle connection, or NULL. The caller sets its user at once. */
-struct conn *pool_conn_take(struct origin_pool *p);
+/* The newest idle connection; NULL when there is none, or none that was idle for at most
+ * `idle_max_ms` (0: any). The caller sets its user at once. */
+struct conn *pool_conn_take(struct origin_pool *p, int64_t idle_max_ms);
 /* Keeps an open connection for later, or closes it when it may not serve again or there are enough.
  */
 void pool_conn_put(struct origin_pool *p, struct conn *c);

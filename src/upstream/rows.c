@@ -414,8 +414,10 @@ const struct directive upstream_rows[] = {
      .usage = "COUNT [idle=TIME] | off",
      .text =
          "Connections that stay open for later requests, for each worker and server. As many are "
-         "kept as were in use at once in the last minute or so, at most COUNT. `off` opens a "
-         "connection for every request.",
+         "kept as were in use at once in the last minute or so, at most COUNT. What can not be "
+         "sent twice (POST, PATCH, anything with a body) takes only one that was idle for at most "
+         "a second, in case the server is just about to close it. `off` opens a connection for "
+         "every request.",
      .example = "keepalive 64 idle=30s"},
     {.name = "queue",
      .where = IN_SERVERS,

@@ -154,6 +154,31 @@ def test_post_is_not_repeated_after_it_was_sent(weir, origin):
     assert len(a.requests) + len(b.requests) == 1
 
 
+def closes_what_was_idle(seconds):
+    """The server's keep-alive time is over just when the next request is on its way."""
+    last = {}
+
+    def script(r):
+        now, before = time.monotonic(), last.get(r.connection, time.monotonic())
+        last[r.connection] = now
+        return [CLOSE] if now - before > seconds else answer(r.body or b"ok")
+    return script
+
+
+@pytest.mark.parametrize("method,body", [("POST", b"x"), ("POST", b""), ("PATCH", b"x" * 100000),
+                                         ("PUT", b"x"), ("GET", None)],
+                         ids=["post", "empty-post", "large-patch", "put", "get"])
+def test_a_server_that_closes_idle_connections_costs_no_request(weir, origin, method, body):
+    o = origin(closes_what_was_idle(1))
+    with weir("site * { proxy @o@ }\n", o=o).client() as c:
+        length = [] if body is None else [f"Content-Length: {len(body)}"]
+        lines = "\r\n".join([f"{method} / HTTP/1.1", "Host: a.test", *length]).encode()
+        for pause in (0, 0.1, 1.2):
+            c.send(pause, lines + b"\r\n\r\n" + (body or b""))
+            assert c.response().status == 200
+    assert o.connections == 2  # a young connection serves all methods
+
+
 @pytest.mark.parametrize("end", [CLOSE, RESET])
 def test_get_is_repeated_when_the_connection_breaks(weir, origin, end):
     a, b = origin(end), origin(answer("b"))
