@@ -357,7 +357,10 @@ static void check_node(struct checker *c, struct conf_node *n, unsigned where)
 static void check_children(struct checker *c, struct conf_node *block, unsigned where)
 {
     CONF_NODE_EACH(n, block)
-    check_node(c, n, where);
+    {
+        if (!n->unclosed)
+            check_node(c, n, where);
+    }
 }
 
 void conf_check_block(const struct conf_schema *s, struct conf_tree *t, struct conf_node *block,

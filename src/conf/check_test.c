@@ -136,6 +136,22 @@ static void leaves_a_broken_tree_alone(void **state)
     (void)state;
     static const struct check_case cases[] = {
         {"sit a {\n", "1:7 this '{' is not closed (the file ends before its '}')"},
+        {"sit a {\n workers many\n", "1:7 this '{' is not closed (the file ends before its '}')"},
+        {"workers many\n}\n", "2:1 this '}' closes nothing (no block is open here)"},
+    };
+    check_cases(cases, COUNT_OF(cases));
+}
+
+static void an_open_block_hides_only_itself(void **state)
+{
+    (void)state;
+    static const struct check_case cases[] = {
+        {"siet b { }\nsite a {\n zzz\n",
+         "2:8 this '{' is not closed (the file ends before its '}'); "
+         "1:1 unknown directive 'siet' (did you mean 'site'?)"},
+        {"site b { zzzzzz }\nsite a {\n route /x {\n }\nsite c { zzzzzz }\n",
+         "2:8 this '{' is not closed (by the indentation its '}' is missing before line 5); "
+         "1:10 unknown directive 'zzzzzz'"},
     };
     check_cases(cases, COUNT_OF(cases));
 }
@@ -190,5 +206,7 @@ UNIT_SUITE(conf_check, cmocka_unit_test(accepts_what_the_rows_allow),
            cmocka_unit_test(refuses_unknown_words), cmocka_unit_test(says_where_a_word_may_stand),
            cmocka_unit_test(counts_words), cmocka_unit_test(looks_at_blocks),
            cmocka_unit_test(refuses_repetition), cmocka_unit_test(parses_values_where_they_stand),
-           cmocka_unit_test(leaves_a_broken_tree_alone), cmocka_unit_test(collects_many_errors),
-           cmocka_unit_test(splits_args_and_options), cmocka_unit_test(finds_rows));
+           cmocka_unit_test(leaves_a_broken_tree_alone),
+           cmocka_unit_test(an_open_block_hides_only_itself),
+           cmocka_unit_test(collects_many_errors), cmocka_unit_test(splits_args_and_options),
+           cmocka_unit_test(finds_rows));

@@ -179,6 +179,8 @@ static void print_entry(const struct diag_entry *e, struct text *out, bool color
         add_clean(out, e->hint);
         text_add(out, SLICE("\n"));
     }
+    for (const struct conf_pos *u = e->pos.used; u; u = u->used)
+        text_addf(out, "      = used here: %s:%u:%u\n", u->file->path, u->line, u->col);
 }
 
 void diag_print(const struct diag *d, struct text *out, bool color)

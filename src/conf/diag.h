@@ -21,6 +21,7 @@ struct conf_pos {
     const struct conf_file *file; /* NULL: no place, e.g. an option of the command line */
     uint32_t line, col;           /* from 1; col counts bytes */
     uint32_t len;                 /* bytes to underline; 0: just a caret */
+    const struct conf_pos *used;  /* in a snippet: the `use` that put it here; else NULL */
 };
 
 struct diag_entry {
@@ -46,6 +47,7 @@ void diag_hint(struct diag *d, const char *fmt, ...) /* to the entry that was ad
     __attribute__((format(printf, 2, 3)));
 /* Adds the hint "did you mean 'x'?" when a candidate is near enough. */
 void diag_nearest(struct diag *d, struct slice word, const struct slice *candidates, size_t count);
-/* Each entry as "file:line:col: error: text", the source line, a marker under it, and the hint. */
+/* Each entry as "file:line:col: error: text", the source line, a marker under it, the hint, and for
+ * what came from a snippet where that was used. */
 void diag_print(const struct diag *d, struct text *out, bool color);
 bool diag_failed(const struct diag *d);

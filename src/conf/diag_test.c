@@ -1,7 +1,7 @@
 /* diag_test.c - how errors look, how many are kept, and which words are near. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
-#include "conf/diag.h"
+#include "conf/tree.h"
 #include "tests/unit.h"
 #include <stdio.h>
 
@@ -39,6 +39,39 @@ static void shows_the_line_and_a_marker(void **state)
     assert_int_equal(d.error_count, 2);
     assert_true(diag_failed(&d));
     diag_release(&d);
+}
+
+static void tells_where_a_snippet_is_used(void **state)
+{
+    (void)state;
+    struct diag d;
+    struct arena a;
+    struct conf_tree *t;
+    diag_init(&d);
+    arena_init(&a, 1 << 20);
+    t = conf_read(&a, &d, "weir.conf",
+                  SLICE("define in X { a ${X} }\ndefine out { b; use in 1 }\nuse out\nb\n"));
+    CONF_NODE_EACH(n, &t->root)
+    diag_error(&d, n->pos, "no");
+    diag_error(&d, t->root.children->next->words[1].pos, "bad value");
+    check_print(&d, "weir.conf:2:14: error: no\n"
+                    "    2 | define out { b; use in 1 }\n"
+                    "      |              ^\n"
+                    "      = used here: weir.conf:3:1\n"
+                    "weir.conf:1:15: error: no\n"
+                    "    1 | define in X { a ${X} }\n"
+                    "      |               ^\n"
+                    "      = used here: weir.conf:2:17\n"
+                    "      = used here: weir.conf:3:1\n"
+                    "weir.conf:4:1: error: no\n"
+                    "    4 | b\n"
+                    "      | ^\n"
+                    "weir.conf:2:24: error: bad value\n"
+                    "    2 | define out { b; use in 1 }\n"
+                    "      |                        ^\n"
+                    "      = used here: weir.conf:3:1\n");
+    diag_release(&d);
+    arena_release(&a);
 }
 
 static void colours_when_asked(void **state)
@@ -140,7 +173,7 @@ static void offers_near_words_only(void **state)
 }
 
 UNIT_SUITE(conf_diag, cmocka_unit_test(shows_the_line_and_a_marker),
-           cmocka_unit_test(colours_when_asked),
+           cmocka_unit_test(tells_where_a_snippet_is_used), cmocka_unit_test(colours_when_asked),
            cmocka_unit_test(hides_control_bytes_and_cuts_long_lines),
            cmocka_unit_test(keeps_twenty_and_counts_the_rest), cmocka_unit_test(long_texts_are_cut),
            cmocka_unit_test(offers_near_words_only));

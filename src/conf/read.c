@@ -210,8 +210,10 @@ static void expand_define(struct reader *r, struct conf_node *parent, struct con
         hash_map_put(&r->snippets, name, s);
 }
 
-/* A copy of a snippet's body, words raw. NULL when snippets have made too much. */
-static struct conf_node *copy_node(struct reader *r, const struct conf_node *from)
+/* A copy of a snippet's body, words raw, that knows where it is used. NULL when snippets have made
+ * too much. */
+static struct conf_node *copy_node(struct reader *r, const struct conf_node *from,
+                                   const struct conf_pos *used)
 {
     if (r->unfolded_nodes == CONF_UNFOLDED_NODES_MAX)
         return NULL;
@@ -223,9 +225,12 @@ static struct conf_node *copy_node(struct reader *r, const struct conf_node *fro
                             .block_pos = from->block_pos};
     n->words = conf_alloc(r->subst.arena, n->word_count * sizeof(*n->words));
     memcpy(n->words, from->words, n->word_count * sizeof(*n->words));
+    n->pos.used = n->block_pos.used = used;
+    for (uint32_t i = 0; i < n->word_count; i++)
+        n->words[i].pos.used = used;
     CONF_NODE_EACH(child, from)
     {
-        struct conf_node *copy = copy_node(r, child);
+        struct conf_node *copy = copy_node(r, child, used);
         if (!copy)
             return NULL;
         conf_node_append(n, copy);
@@ -271,7 +276,7 @@ static void expand_use(struct reader *r, struct conf_node *parent, struct conf_n
     struct snippet *s = snippet_find(r, n);
     if (!s || too_deep(r, n))
         return;
-    struct conf_node *body = copy_node(r, s->node);
+    struct conf_node *body = copy_node(r, s->node, &n->pos);
     if (!body) {
         diag_error(r->subst.diag, n->pos, "snippets make more than %d directives",
                    CONF_UNFOLDED_NODES_MAX);

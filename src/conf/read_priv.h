@@ -13,7 +13,8 @@ enum {
     CONF_UNFOLDED_BYTES_MAX = 64 << 20, /* of words with something filled in */
 };
 
-/* Blocks of one file, words raw: text is the source. False when braces or quotes do not match. */
+/* Blocks of one file, words raw: text is the source. False when braces or quotes do not match;
+ * with nothing but a '}' missing the rest can be checked. */
 bool conf_parse(struct arena *a, struct diag *d, const struct conf_file *file,
                 struct conf_node *root);
 void conf_node_append(struct conf_node *parent, struct conf_node *n);

@@ -179,7 +179,7 @@ static void refuse_unclosed(struct parser *p)
         diag_hint(p->diag, "by the indentation its '}' is missing before line %u", p->suspect_line);
     else
         diag_hint(p->diag, "the file ends before its '}'");
-    p->broken = true;
+    p->open[0].node->unclosed = true; /* what stands before it, and around an include, is sound */
 }
 
 bool conf_parse(struct arena *a, struct diag *d, const struct conf_file *file,

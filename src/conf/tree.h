@@ -28,6 +28,7 @@ struct conf_node {
     struct conf_word *words; /* words[0] is the directive's name */
     uint32_t word_count;
     bool has_block;
+    bool unclosed; /* its '}' is missing: what stands in it is unknown, so not checked */
     struct conf_pos pos, block_pos;
     /* filled in by conf_check() */
     const struct directive *row;
@@ -42,7 +43,7 @@ struct conf_tree {
     struct conf_node root; /* children: the top level */
     struct conf_file **files;
     uint32_t file_count;
-    bool broken; /* braces or quotes do not match: what stands where is unknown, so not checked */
+    bool broken; /* braces or quotes do not match: nothing is checked */
 };
 
 #define CONF_NODE_EACH(it, parent_node) \
