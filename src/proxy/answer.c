@@ -51,9 +51,9 @@ enum err exchange_respond(struct exchange *x, uint16_t status, struct slice cont
     }
     if (content_type.len)
         TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_CONTENT_TYPE, content_type));
+    x->local_rest = status_has_body(status) ? body : SLICE_NONE;
     if (x->dry)
         return ERR_OK;
-    x->local_rest = status_has_body(status) ? body : SLICE_NONE;
     x->res_body.producer = x;
     x->res_body.want = local_fill;
     local_fill(&x->res_body);

@@ -465,11 +465,12 @@ const struct directive proxy_rows[] = {
      .args_min = 2,
      .args_max = 3,
      .usage = "status N | upstream NAME | path PATH | [no] request NAME [VALUE] | [no] response "
-              "NAME [VALUE]",
+              "NAME [VALUE] | body TEXT",
      .text =
          "What is to come out: the status of the response, the upstream that is chosen, path and "
-         "header fields as the server gets them, header fields of the response. Servers are not "
-         "asked: their response counts as an empty 200.",
+         "header fields as the server gets them, header fields of the response, a text in the "
+         "body of what weir answers itself. Servers are not asked: their response counts as an "
+         "empty 200.",
      .example = "expect status 200"},
     {0},
 };

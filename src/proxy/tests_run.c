@@ -9,7 +9,7 @@
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
 
-enum { SCRATCH_BYTES = 64 * 1024 };
+enum { SCRATCH_BYTES = 64 * 1024, BODY_SHOWN_BYTES = 200 };
 
 struct test_run {
     struct worker *worker;
@@ -155,6 +155,24 @@ static void expect_path(struct test_run *t, const struct conf_node *n)
     expect_text(t, n, "path", got);
 }
 
+/* "expect body TEXT": somewhere in it. Nobody asks a server, so there is none of its. */
+static void expect_body(struct test_run *t, const struct conf_node *n)
+{
+    struct slice want = n->args[1].text;
+    struct slice got = t->x->req.method == METHOD_HEAD ? SLICE_NONE : t->x->local_rest;
+    if (!t->x->local) {
+        diag_error(t->diag, n->pos, "test '%.*s' can not know the body: a server sends it",
+                   SLICE_ARG(test_name(t)));
+        diag_hint(t->diag, "'expect body' is for what weir answers itself, by 'respond' or an "
+                           "error page");
+        return;
+    }
+    if (want.len > 0 && (got.len == 0 || !memmem(got.at, got.len, want.at, want.len)))
+        diag_error(t->diag, n->pos, "test '%.*s' fails: body is '%.*s', without '%.*s'",
+                   SLICE_ARG(test_name(t)), SLICE_ARG(slice_head(got, BODY_SHOWN_BYTES)),
+                   SLICE_ARG(want));
+}
+
 /* "expect request NAME [VALUE]": any line of the field counts. */
 static void expect_field(struct test_run *t, const struct conf_node *n, const struct headers *h)
 {
@@ -216,6 +234,7 @@ static const struct {
     {"status", expect_status, 2, 2},     {"upstream", expect_upstream, 2, 2},
     {"path", expect_path, 2, 2},         {"request", expect_request, 2, 3},
     {"response", expect_response, 2, 3}, {"no", expect_no, 2, 3},
+    {"body", expect_body, 2, 2},
 };
 enum { EXPECTATIONS = sizeof(expectations) / sizeof(*expectations) };
 

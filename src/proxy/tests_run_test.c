@@ -12,8 +12,9 @@
     " response set X-R yes\n"                      \
     " route /api/ strip { request set X-Api 1 }\n" \
     " route /no { respond 403 }\n"                 \
+    " route /hi { respond \"hello $path\" }\n"     \
     " when ip == 10.9.9.9 { respond 429 }\n"
-enum { SITE_LINES = 11 };
+enum { SITE_LINES = 12 };
 
 static const char *const PASS_CASES[] = {
     "GET /\n expect status 200\n expect upstream app\n expect path /",
@@ -29,6 +30,9 @@ static const char *const PASS_CASES[] = {
     "GET /\n header Host other.example\n expect status 421",
     "POST /\n header Content-Type: text/plain\n expect status 200",
     "HEAD /\n expect status 200",
+    "GET /hi/you\n expect body \"hello /hi/you\"\n expect body lo\n expect body \"\"",
+    "HEAD /hi\n expect body \"\"",
+    "GET http://other.example/\n expect body \"no site\"",
     "GET /",
 };
 
@@ -69,6 +73,11 @@ static const struct {
     {"GET /\n PUT /x", 2, 2, "one request"},
     {"GET x", 1, 6, "a path or a URL"},
     {"GET / from=nowhere", 1, 13, "IP address"},
+    {"GET /hi\n expect body Hello", 2, 2, "body is 'hello /hi', without 'Hello'"},
+    {"GET /hi\n expect body \"hello /hi!\"", 2, 2, "without 'hello /hi!'"},
+    {"HEAD /hi\n expect body hello", 2, 2, "body is '', without 'hello'"},
+    {"GET /\n expect body x", 2, 2, "test 't' can not know the body: a server sends it"},
+    {"GET /\n expect body x y", 2, 16, "nothing is due"},
     {"GET /\n expect state 200", 2, 9, "can not be expected"},
     {"GET /\n expect status 20x", 2, 16, "a status from 100"},
     {"GET /\n expect status 200 x", 2, 20, "nothing is due"},
