@@ -33,7 +33,8 @@ struct access_log {
     uint32_t field_count;
     uint32_t line_bytes; /* most that a line can take */
     enum log_target target;
-    struct slice path; /* LOG_TO_FILE; NUL-terminated */
+    struct slice path;   /* LOG_TO_FILE; NUL-terminated */
+    struct slice format; /* as configured */
     struct conf_pos pos;
     int sink; /* -1: not open */
 };
@@ -163,7 +164,8 @@ static bool own_compile(struct conf_build *b, struct access_log *l, const struct
 
 static bool format_compile(struct conf_build *b, struct access_log *l, const struct conf_word *w)
 {
-    if (!w || slice_eq(w->text, SLICE("json"))) {
+    l->format = w ? w->text : SLICE("json");
+    if (slice_eq(l->format, SLICE("json"))) {
         json_compile(b, l);
         return true;
     }
@@ -235,8 +237,19 @@ const struct access_log *access_log_build(struct conf_build *b, const struct con
 const struct access_log *access_log_default(struct conf_build *b)
 {
     struct access_log *l = log_new(b);
-    json_compile(b, l);
-    return l;
+    return format_compile(b, l, NULL) ? l : NULL;
+}
+
+struct conf_pos access_log_describe(const struct access_log *l, struct text *out)
+{
+    static const char *const targets[] = {
+        [LOG_TO_STDERR] = "stderr", [LOG_TO_STDOUT] = "stdout", [LOG_TO_SYSLOG] = "syslog"};
+    if (l == &access_log_off)
+        text_add(out, SLICE("off"));
+    else
+        text_addf(out, "%.*s to %s", SLICE_ARG(l->format),
+                  l->target == LOG_TO_FILE ? l->path.at : targets[l->target]);
+    return l->pos;
 }
 
 bool access_logs_open(struct conf *c, struct diag *d)

@@ -4,6 +4,7 @@
  * with file and line at the right. Filters add their own lines by explain_line(). */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
+#include "proxy/access_log.h"
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
@@ -196,6 +197,37 @@ static const char *time_text(char *to, size_t cap, int64_t ms)
     return to;
 }
 
+static const char *size_text(char *to, size_t cap, int64_t bytes)
+{
+    static const char units[] = "BKMG";
+    int unit = 0;
+    if (bytes < 0)
+        return "off";
+    for (; unit < 3 && bytes > 0 && bytes % 1024 == 0; unit++)
+        bytes /= 1024;
+    snprintf(to, cap, "%lld%c", (long long)bytes, units[unit]);
+    return to;
+}
+
+static void explain_body(struct explain *e, const struct exchange *x)
+{
+    char max[32], memory[32];
+    const struct settings *s = x->settings;
+    size_text(memory, sizeof(memory), s->buffer_memory_bytes);
+    explain_line(e, "body", NOWHERE, "max=%s%s%s", size_text(max, sizeof(max), s->body_max_bytes),
+                 s->buffer_request == 1 ? ", buffered, memory=" : "",
+                 s->buffer_request == 1 ? memory : "");
+}
+
+static void explain_log(struct explain *e, const struct exchange *x)
+{
+    struct text line;
+    text_init(&line);
+    struct conf_pos pos = access_log_describe(x->settings->log, &line);
+    explain_line(e, "log", pos, "%.*s", (int)line.len, line.at);
+    text_release(&line);
+}
+
 static void explain_timeouts(struct explain *e, const struct exchange *x)
 {
     char connect[32], first[32], read[32];
@@ -259,8 +291,10 @@ static void explain_exchange(struct explain *e, const struct exchange *x)
         explain_whens(e, x);
         explain_filters(e, x, HOOK_REQUEST);
         explain_path(e, x);
+        explain_body(e, x);
         explain_target(e, x);
         explain_filters(e, x, HOOK_RESPONSE);
+        explain_log(e, x);
     }
     explain_outcome(e, x);
 }

@@ -3,26 +3,28 @@
 #include "base/text.h"
 #include "proxy/config_test_priv.h"
 
-static const char CONFIG[] = "listen 127.0.0.1:8080\n"
-                             "upstream app {\n"
-                             " server 10.0.0.1:80\n"
-                             " server 10.0.0.2:80\n"
-                             " balance round_robin\n"
-                             "}\n"
-                             "site a.example *.b.example {\n"
-                             " proxy app\n"
-                             " request set X-A one\n"
-                             " response del X-Powered-By\n"
-                             " when method == POST { timeout read=10m }\n"
-                             " route /api/ strip {\n"
-                             "  proxy 10.0.0.3:9000 10.0.0.4:9000\n"
-                             "  request set X-Tenant acme\n"
-                             " }\n"
-                             " route /api/v1 { proxy 10.0.0.5:9000 }\n"
-                             " route = /no { respond 403 \"go away\" }\n"
-                             " route ~ ^/r { redirect 301 https://$host$uri }\n"
-                             " route /empty { no proxy }\n"
-                             "}\n";
+static const char CONFIG[] =
+    "listen 127.0.0.1:8080\n"
+    "upstream app {\n"
+    " server 10.0.0.1:80\n"
+    " server 10.0.0.2:80\n"
+    " balance round_robin\n"
+    "}\n"
+    "site a.example *.b.example {\n"
+    " proxy app\n"
+    " request set X-A one\n"
+    " response del X-Powered-By\n"
+    " when method == POST { timeout read=10m }\n"
+    " route /api/ strip {\n"
+    "  proxy 10.0.0.3:9000 10.0.0.4:9000\n"
+    "  request set X-Tenant acme\n"
+    " }\n"
+    " route /api/v1 { proxy 10.0.0.5:9000; body max=off;"
+    " request buffer on; log access combined to=/tmp/a.log }\n"
+    " route = /no { respond 403 \"go away\"; log access off; body max=3k }\n"
+    " route ~ ^/r { redirect 301 https://$host$uri }\n"
+    " route /empty { no proxy }\n"
+    "}\n";
 
 static void check(const struct explain_request *r, bool ok, const char *want)
 {
@@ -52,9 +54,11 @@ static void a_stripped_prefix(void **state)
               "request    set X-A one                               test.conf:9\n"
               "request    set X-Tenant acme                         test.conf:14\n"
               "path       /api/x -> /x\n"
+              "body       max=100M\n"
               "timeout    connect=5s first_byte=1m read=1m\n"
               "upstream   10.0.0.3:9000 10.0.0.4:9000, two_choices  test.conf:13\n"
-              "response   del X-Powered-By                          test.conf:10\n");
+              "response   del X-Powered-By                          test.conf:10\n"
+              "log        json to stdout\n");
 }
 
 static void a_longer_prefix_and_a_shorter_one(void **state)
@@ -67,9 +71,11 @@ static void a_longer_prefix_and_a_shorter_one(void **state)
               "when       method == POST: does not hold                  test.conf:11\n"
               "request    set X-A one                                    test.conf:9\n"
               "path       /api/v1/z\n"
+              "body       max=off, buffered, memory=1M\n"
               "timeout    connect=5s first_byte=1m read=1m\n"
               "upstream   10.0.0.5:9000                                  test.conf:16\n"
-              "response   del X-Powered-By                               test.conf:10\n");
+              "response   del X-Powered-By                               test.conf:10\n"
+              "log        combined to /tmp/a.log                         test.conf:16\n");
 }
 
 static void the_site_itself_by_wildcard(void **state)
@@ -82,9 +88,11 @@ static void the_site_itself_by_wildcard(void **state)
               "when       method == POST: does not hold              test.conf:11\n"
               "request    set X-A one                                test.conf:9\n"
               "path       /\n"
+              "body       max=100M\n"
               "timeout    connect=5s first_byte=1m read=1m\n"
               "upstream   app: 10.0.0.1:80 10.0.0.2:80, round_robin  test.conf:8\n"
-              "response   del X-Powered-By                           test.conf:10\n");
+              "response   del X-Powered-By                           test.conf:10\n"
+              "log        json to stdout\n");
 }
 
 static void an_exact_route(void **state)
@@ -96,22 +104,25 @@ static void an_exact_route(void **state)
                                      "when       method == POST: does not hold  test.conf:11\n"
                                      "request    set X-A one                    test.conf:9\n"
                                      "path       /no\n"
+                                     "body       max=3K\n"
                                      "respond    403 go away                    test.conf:17\n"
-                                     "response   del X-Powered-By               test.conf:10\n");
+                                     "response   del X-Powered-By               test.conf:10\n"
+                                     "log        off\n");
 }
 
 static void a_pattern(void **state)
 {
     (void)state;
-    check_get("http://a.example/rr",
-              "listen     127.0.0.1:8080                      test.conf:1\n"
-              "site       a.example (exact)                   test.conf:7\n"
-              "route      ~ ^/r (first pattern that matches)  test.conf:18\n"
-              "when       method == POST: does not hold       test.conf:11\n"
-              "request    set X-A one                         test.conf:9\n"
-              "path       /rr\n"
-              "redirect   301 https://$host$uri               test.conf:18\n"
-              "response   del X-Powered-By                    test.conf:10\n");
+    check_get("http://a.example/rr", "listen     127.0.0.1:8080                      test.conf:1\n"
+                                     "site       a.example (exact)                   test.conf:7\n"
+                                     "route      ~ ^/r (first pattern that matches)  test.conf:18\n"
+                                     "when       method == POST: does not hold       test.conf:11\n"
+                                     "request    set X-A one                         test.conf:9\n"
+                                     "path       /rr\n"
+                                     "body       max=100M\n"
+                                     "redirect   301 https://$host$uri               test.conf:18\n"
+                                     "response   del X-Powered-By                    test.conf:10\n"
+                                     "log        json to stdout\n");
 }
 
 static void a_dead_end(void **state)
@@ -124,7 +135,9 @@ static void a_dead_end(void **state)
               "when       method == POST: does not hold  test.conf:11\n"
               "request    set X-A one                    test.conf:9\n"
               "path       /empty\n"
+              "body       max=100M\n"
               "response   del X-Powered-By               test.conf:10\n"
+              "log        json to stdout\n"
               "answer     404: no route or proxy for this path (step pick)\n");
 }
 
@@ -152,9 +165,11 @@ static void a_when_that_holds(void **state)
           "when       method == POST: holds                      test.conf:11\n"
           "request    set X-A one                                test.conf:9\n"
           "path       /\n"
+          "body       max=100M\n"
           "timeout    connect=5s first_byte=1m read=10m\n"
           "upstream   app: 10.0.0.1:80 10.0.0.2:80, round_robin  test.conf:8\n"
-          "response   del X-Powered-By                           test.conf:10\n");
+          "response   del X-Powered-By                           test.conf:10\n"
+          "log        json to stdout\n");
 }
 
 static void requests_that_are_none(void **state)
