@@ -10,11 +10,13 @@
 
 enum { TAB_COLUMNS = 4 };
 
+static const struct slice order_mark = SLICE_INIT("\xef\xbb\xbf"); /* of some editors */
+
 void conf_lex_init(struct conf_lexer *l, const struct conf_file *file, struct diag *d)
 {
     *l = (struct conf_lexer){.file = file, .diag = d, .line = 1, .fresh_line = true};
-    if (slice_starts(file->text, SLICE("\xef\xbb\xbf"))) /* the byte order mark of some editors */
-        l->at = 3;
+    if (slice_starts(file->text, order_mark))
+        l->at = order_mark.len;
 }
 
 static bool at_end(const struct conf_lexer *l)
@@ -180,6 +182,15 @@ static void refuse_glued_comment(struct conf_lexer *l)
     l->at++;
 }
 
+/* It can not be seen, and `weir fmt` may move such a word to the front, where the mark is none. */
+static void refuse_order_mark(struct conf_lexer *l, size_t start)
+{
+    if (!slice_starts(raw_from(l, start), order_mark))
+        return;
+    diag_error(l->diag, pos_at(l, start, order_mark.len), "a byte order mark inside the file");
+    diag_hint(l->diag, "delete the three bytes EF BB BF before this word");
+}
+
 static void lex_bare(struct conf_lexer *l, struct conf_token *t)
 {
     size_t start = l->at;
@@ -198,6 +209,7 @@ static void lex_bare(struct conf_lexer *l, struct conf_token *t)
             l->at++;
         }
     }
+    refuse_order_mark(l, start);
     if (t->value_quote == CONF_BARE && slice_ends(raw_from(l, start), SLICE("\\"))) {
         diag_error(l->diag, pos_at(l, l->at - 1, 1),
                    "a '\\' continues a line only at its very end");

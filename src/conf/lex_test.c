@@ -38,6 +38,11 @@ static void cuts_words_and_braces(void **state)
     check_tokens("a", "1:1w<a>");
     check_tokens("a b\n", "1:1w<a> 1:3w<b> 1:4;");
     check_tokens("a{b;c}", "1:1w<a> 1:2{ 1:3w<b> 1:4; 1:5w<c> 1:6}");
+    check_tokens("\n\xef\xbb\xbf"
+                 "a",
+                 "1:1; 2:1w<\xef\xbb\xbf"
+                 "a> 2:1 a byte order mark "
+                 "inside the file (delete the three bytes EF BB BF before this word)");
     check_tokens("\xef\xbb\xbf"
                  "a",
                  "1:4w<a>");
