@@ -27,6 +27,8 @@ enum option {
     OPTION_WRITE,
     OPTION_CHECK,
     OPTION_JSON,
+    OPTION_DIR,
+    OPTION_REMOVE,
     OPTION_HELP,
     OPTION_COUNT
 };
@@ -92,7 +94,8 @@ int cmd_reload(const struct args *a); /* cmd_control.c */
 int cmd_stop(const struct args *a);
 int cmd_upgrade(const struct args *a);
 int cmd_status(const struct args *a);
-int cmd_docs(const struct args *a); /* cmd_docs.c */
+int cmd_trust(const struct args *a); /* cmd_trust.c */
+int cmd_docs(const struct args *a);  /* cmd_docs.c */
 int cmd_completion(const struct args *a);
 int cmd_version(const struct args *a);
 

@@ -41,6 +41,11 @@ const struct command commands_all[] = {
      OPTION_BIT(LISTEN), 1, ARGS_WORDS_MAX, cmd_proxy},
     {"demo", "", "runs a demonstration with servers of its own",
      "Four requests to try are printed.", OPTION_BIT(LISTEN), 0, 0, cmd_demo},
+    {"trust", "", "lets this machine trust weir's local CA",
+     "Sites that have no certificate get one from an authority that weir makes and keeps for "
+     "itself. This adds it to the system's store (which needs root) and, where certutil is "
+     "installed, to those of Chromium and Firefox, and says what is left to do by hand.",
+     OPTION_BIT(DIR) | OPTION_BIT(REMOVE), 0, 0, cmd_trust},
     {"docs", "[reference|man|words]", "prints the reference manual of the configuration",
      "`reference` (Markdown) is what is printed without a word; `man` is the manual page weir(8), "
      "`words` every word of the language, one a line.",

@@ -23,6 +23,17 @@ struct local_ca;
  * *why when the environment tells neither. */
 bool local_ca_default_dir(struct text *dir, struct text *why);
 
+/* What others may know of an authority: enough to trust it. */
+struct local_ca_card {
+    char id[LOCAL_CA_ID_CHARS + 1];
+    char fingerprint[2 * TLS_FINGERPRINT_BYTES + 1]; /* SHA-256, hexadecimal */
+    struct text cert_pem;                            /* to be released */
+};
+
+/* Reads the card of an authority that may belong to another user (root trusts a user's). False
+ * with *why, also when there is none yet. */
+bool local_ca_read_card(const char *dir, struct local_ca_card *out, struct text *why);
+
 /* Loads it, or makes directory and authority. False with *why: not to be written, open to others
  * (who could put their own authority there), damaged, expired. */
 bool local_ca_open(const char *dir, int64_t now_unix_s, struct local_ca **out, struct text *why);

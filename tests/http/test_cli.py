@@ -10,8 +10,8 @@ import pytest
 from kit import BINARY, Weir, answer, free_port, get, wait_until, weir_cli
 from kit.tools import run, stop
 
-COMMANDS = ["run", "check", "reload", "stop", "upgrade", "status", "explain", "fmt", "proxy", "demo", "docs",
-            "completion", "version"]
+COMMANDS = ["run", "check", "reload", "stop", "upgrade", "status", "explain", "fmt", "proxy", "demo", "trust",
+            "docs", "completion", "version"]
 
 
 def write(tmp_path, text, name="weir.conf"):
