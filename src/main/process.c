@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -323,6 +324,7 @@ static int run(struct process *p)
 int process_run(void)
 {
     struct process p = {0};
+    prctl(PR_SET_NAME, "weir worker"); /* exec() of /proc/self/exe called it "exe" */
     signals_block();
     if (!supervised_begin(&p.supervised))
         return EXIT_USAGE;

@@ -240,6 +240,26 @@ def test_no_worker_survives_its_supervisor(weir):
     w.done = True
 
 
+def test_processes_and_threads_have_names(weir):
+    w = weir("site * { respond 200 }\n")
+    w.generation()
+    tasks = f"/proc/{w.worker_pid}/task"
+    names = {open(f"{tasks}/{t}/comm").read().strip() for t in os.listdir(tasks)}
+    assert open(f"/proc/{w.pid}/comm").read() == "weir\n"
+    assert {"weir worker", "weir-log", "weir-0"} <= names and "exe" not in names
+
+
+def test_no_weir_runs_after_a_kill(weir):
+    """The control socket that is left behind is no obscure error."""
+    w = weir("site * { respond 200 }\n")
+    w.generation()
+    os.kill(w.pid, signal.SIGKILL)
+    w.process.wait(3)
+    w.done = True
+    done = weir_cli("status", "-c", w.config)
+    assert done.returncode != 0 and "no weir runs" in done.stderr
+
+
 def test_worker_word_is_not_for_people():
     done = run(BINARY, "(worker)", "weir.conf")
     assert done.returncode == 2 and "weir run" in done.stderr
