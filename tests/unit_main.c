@@ -9,6 +9,7 @@ int main(int argc, char **argv)
 {
     int failed = 0;
     size_t count = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a crash is to leave the lines before it in a pipe, too */
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     for (const struct unit_suite *const *s = unit_suites; *s; s++) {
@@ -16,5 +17,6 @@ int main(int argc, char **argv)
         count += (*s)->count;
     }
     printf("%zu passed, %d failed\n", count - (size_t)failed, failed);
+    fflush(stdout); /* a leak that is found at exit ends the process at once */
     return failed != 0;
 }

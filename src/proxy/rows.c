@@ -417,7 +417,8 @@ const struct directive proxy_rows[] = {
      .text =
          "`log access`: one line per request, in JSON unless told otherwise; FORMAT is a text "
          "with variables, whose values are escaped. `log error` (top level only): messages from "
-         "LEVEL on: `debug info notice warn error`.",
+         "LEVEL on: `debug info notice warn error`. What the supervisor says (deaths of the worker "
+         "process, upgrades) goes to stderr whatever is configured.",
      .example =
          "log access \"$client_ip $method $uri $status $duration_ms\" to=/var/log/weir/access"},
     {.name = "trust",
