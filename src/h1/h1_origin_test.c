@@ -446,14 +446,14 @@ static void early_answers(void **state)
 /* The server refuses the rest of the request while a part of its answer is not read yet. */
 static void an_early_answer_outlives_the_reset(void **state)
 {
-    static char block[40000];
+    static char block[100000];
     (void)state;
     memset(block, 'n', sizeof block);
     peer.deaf = true;
     user_begin("POST", "/", LENGTH_KNOWN, 10 << 20);
     user.manual = true;
     user_send();
-    peer_say("HTTP/1.1 413 x\r\nContent-Length: 40000\r\n\r\n");
+    peer_say("HTTP/1.1 413 x\r\nContent-Length: 100000\r\n\r\n");
     peer_say_bytes(block, sizeof block);
     run_ms(20);
     conn_reset(peer.conn);

@@ -203,6 +203,11 @@ bool loop_busy(struct loop *l)
            timers_wait_ms(&l->timers, l->now_ms, 1) == 0;
 }
 
+void loop_look(struct loop *l)
+{
+    l->busy_ticks = LOOP_BUSY_TICKS;
+}
+
 void loop_run(struct loop *l)
 {
     while (!l->stopping)

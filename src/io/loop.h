@@ -70,6 +70,7 @@ void loop_release(struct loop *l);
 
 bool loop_busy(struct loop *l); /* something can be done without waiting, due timers included */
 void loop_tick(struct loop *l); /* waits for something to do, then does it */
+void loop_look(struct loop *l); /* the next tick looks for events, busy as it may be */
 void loop_run(struct loop *l);  /* ticks until loop_stop() */
 void loop_stop(struct loop *l);
 

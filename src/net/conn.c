@@ -198,11 +198,13 @@ static void fail(struct conn *c, enum err e)
 /* What the peer sent before it refused more, an early answer, is still to be had. */
 static void send_fail(struct conn *c, int res)
 {
+    c->send_failed = true;
+    if (c->state == CONN_CONNECTING)
+        return; /* a layer's handshake: what is received tells why */
     if (c->state == CONN_CLOSING || c->eof_seen || !c->user_ops->on_send_error) {
         fail(c, ERR_CLIENT_RESET);
         return;
     }
-    c->send_failed = true;
     c->fin_first = res == -EPIPE; /* tcp(7): else the kernel says ECONNRESET */
     flush_cancel(&c->flush);
     give_out_back(c);
@@ -398,6 +400,8 @@ void conn_want_room(struct conn *c)
 /* The output is out: what waited for that? */
 static void settle(struct conn *c)
 {
+    if (c->state == CONN_CONNECTING)
+        return;
     if (c->layer && (c->shutdown_wanted || c->closing) && !c->ops->end_output(c)) {
         flush_later(c->loop, &c->flush);
         return;

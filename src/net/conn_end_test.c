@@ -211,6 +211,7 @@ static void answer_early(void)
     TURN_UNTIL(world.b.data_count == 1);
     write_text(world.b.conn, "413");
     TURN_UNTIL(!world.b.conn->out);
+    some_turns(); /* it has arrived: what is on its way at a reset may be lost */
     conn_reset(world.b.conn);
     world.b.conn = NULL;
     write_until_refused();

@@ -86,13 +86,21 @@ bool tls_origin_seal(struct tls_origin *o, struct text *why); /* checks it and s
 /* Keys that seal session tickets: made in memory, rotated by time, never written to a disk. They
  * survive reloads, and worker processes by way of the supervisor (tls_tickets_export()). */
 struct tls_tickets;
+enum { TLS_TICKETS_BYTES = 1 + 3 * 88 };
 struct tls_tickets *tls_tickets_new(void);
 void tls_tickets_free(struct tls_tickets *t);
+/* The keys as bytes that the next worker process imports: secret, wipe them. */
+void tls_tickets_export(struct tls_tickets *t, uint8_t to[TLS_TICKETS_BYTES]);
+/* Takes them in place of its own. False: they are no such bytes; nothing has changed. */
+bool tls_tickets_import(struct tls_tickets *t, const uint8_t *from, size_t len);
 
 /* ---- a worker's side ---- */
 
 struct tls_worker;
 struct tls_worker *tls_worker_new(struct loop *l, struct tls_tickets *t); /* NULL: no memory */
+/* Ends the handshakes that clients have begun, done() with ERR_SHUTTING_DOWN. When the worker is
+ * through with its sessions; loop_release() and tls_worker_free() follow in this order. */
+void tls_worker_stop(struct tls_worker *w);
 void tls_worker_free(struct tls_worker *w); /* after its last connection */
 
 /* How a handshake went. Called once, from the loop; never from inside tls_accept(). On ERR_OK the
