@@ -39,6 +39,7 @@ struct h1_client {
     bool open;            /* the stream has a user */
     bool lost;            /* the connection broke: nothing can be sent */
     bool last;            /* no request after this one */
+    bool last_said;       /* by the client: it sends nothing more */
     bool head_sent;       /* the final one */
     bool tunnel;
     bool waiting; /* for room in the connection before the next request */

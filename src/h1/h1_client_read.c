@@ -71,7 +71,7 @@ static void stream_reset(struct h1_client *h)
                                 .peer_ended = h->conn->eof_seen};
     h->stream.began_ms = began_ms;
     h->out.sent_bytes = h->in.consumed_bytes = 0;
-    h->last = h->head_sent = h->tunnel = false;
+    h->last = h->last_said = h->head_sent = h->tunnel = false;
 }
 
 /* No exchange could be made for it: the one answer that a session gives by itself. */
@@ -132,6 +132,7 @@ static void request_begin(struct h1_client *h, size_t head_len)
         return;
     }
     h->stream.head->scheme = SLICE("http");
+    h->last_said = !h->stream.head->keep_alive;
     h->stream.closing = h->last = is_last(h);
     h->stream.head_state = STREAM_HEAD_FINAL;
     body_begin(h);

@@ -154,6 +154,16 @@ static void break_off(struct h1_client *h)
     h1_client_end(h);
 }
 
+/* Lingering is for clients that may still be sending, whose answer a reset would destroy. One that
+ * said "close" with a request that is whole sends nothing more (RFC 9112 9.6). */
+static void end_after_last(struct h1_client *h)
+{
+    if (h->last_said && h->reading == READ_DONE && h->in.bytes.len == 0)
+        h1_client_close(h);
+    else
+        h1_client_linger(h);
+}
+
 static void client_detach(struct stream *s)
 {
     struct h1_client *h = of_stream(s);
@@ -169,7 +179,7 @@ static void client_detach(struct stream *s)
     } else if (!s->sent_all) {
         break_off(h);
     } else if (h->last || h->reading == READ_FAILED) {
-        h1_client_linger(h);
+        end_after_last(h);
     } else if (h->reading == READ_BODY) {
         h1_client_begin_drain(h);
     } else {

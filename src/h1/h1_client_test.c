@@ -251,6 +251,29 @@ static void a_pipeline_ends_at_close(void **state)
     assert_int_equal(scene.count, 2);
 }
 
+/* A client that said it is the last request sends nothing that a reset could answer. */
+static void a_client_that_closes_is_not_waited_for(void **state)
+{
+    (void)state;
+    peer_say("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    peer_expect(REPLY_LAST);
+    assert_true(peer.eof && !peer.failed);
+    assert_int_equal(sim_open_count(rig.net), 2); /* the listener and the peer's end */
+}
+
+static void a_close_of_ours_lingers(void **state)
+{
+    (void)state;
+    rig.limits.requests_max = 1;
+    peer_say(GET);
+    peer_expect(REPLY_LAST);
+    assert_true(peer.eof);
+    assert_int_equal(sim_open_count(rig.net), 3);
+    peer_say(GET); /* was on its way: dropped, not reset */
+    run_ms(100);
+    assert_false(peer.failed);
+}
+
 static void malformed_heads_are_answered_and_end_it(void **state)
 {
     (void)state;
@@ -961,6 +984,7 @@ static void resets_at_any_moment_end_cleanly(void **state)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 UNIT_SUITE(h1_h1_client, CASE(requests_follow_each_other), CASE(heads_may_come_byte_by_byte),
            CASE(pipelined_requests_are_answered_in_order), CASE(a_pipeline_ends_at_close),
+           CASE(a_client_that_closes_is_not_waited_for), CASE(a_close_of_ours_lingers),
            CASE(malformed_heads_are_answered_and_end_it), CASE(a_head_that_never_ends_is_refused),
            CASE(a_slow_head_times_out), CASE(an_idle_connection_is_closed_silently),
            CASE(bodies_arrive), CASE(broken_bodies_end_it), CASE(forbidden_trailers_are_dropped),
