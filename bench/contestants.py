@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The field of a benchmark: an origin (nginx with files) and the proxies, with equal configurations,
-each pinned to its core and stopped by its own pid."""
+each pinned to its core and stopped by its own pid. Equal means equal duties, too: all of them tell
+the origin who the client is, in the five fields that weir adds by default."""
 import os
 import pathlib
 import re
@@ -31,6 +32,11 @@ NGINX_PROXY = """
     upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
     server {{ listen 127.0.0.1:{port} backlog=4096;
         location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header X-Forwarded-Port $server_port;
             proxy_buffer_size 16k; proxy_buffers 16 64k; proxy_busy_buffers_size 256k; }} }}
 """
 HAPROXY = """
@@ -45,6 +51,11 @@ defaults
     http-reuse always
 frontend f
     bind 127.0.0.1:{port} backlog 4096
+    option forwardfor
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Port %[dst_port]
+    http-request add-header Via "1.1 haproxy"
     default_backend b
 backend b
     server o 127.0.0.1:{origin} pool-max-conn 2000
