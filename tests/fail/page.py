@@ -31,7 +31,7 @@ class _Page(ctypes.Structure):
 
 # Errors worth a run of their own beside the shim's choice.
 MORE_ERRORS = {"accept4": ("ECONNABORTED", "ENOBUFS"), "connect": ("ECONNREFUSED", "ENETUNREACH"),
-               "sendmsg": ("ENOBUFS",), "recv": ("ETIMEDOUT",), "open": ("ENOENT",),
+               "sendmsg": ("ECONNRESET", "ETIMEDOUT"), "recv": ("ETIMEDOUT",), "open": ("ENOENT",),
                "write": ("EINTR",), "socket": ("ENOBUFS",), "epoll_ctl": ("ENOSPC",)}
 
 Site = collections.namedtuple("Site", "id call group count first frames")

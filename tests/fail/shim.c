@@ -424,10 +424,23 @@ static enum call send_kind(int fd)
     return domain == AF_UNIX ? CALL_sendmsg_local : CALL_sendmsg;
 }
 
+/* TCP refuses to send only when the connection is dead: then nothing is to be received either. */
+static void end_connection(int fd)
+{
+    int error = errno;
+    syscall(SYS_shutdown, fd, SHUT_RDWR);
+    errno = error;
+}
+
 ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     NEXT(sendmsg);
-    return fails(send_kind(fd)) ? -1 : next(fd, m, flags);
+    enum call kind = send_kind(fd);
+    if (!fails(kind))
+        return next(fd, m, flags);
+    if (kind == CALL_sendmsg)
+        end_connection(fd);
+    return -1;
 }
 
 /* eventfd and its like have no file type, and their reads and writes cannot fail. */
