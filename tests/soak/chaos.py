@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to weir and its servers while clients are at work: reloads good and bad, logs that are rotated,
-servers that die and come back, and, when weir has a worker process, its death."""
+servers that die and come back, an upgrade, and deaths of the worker process."""
 import os
 import random
 import signal
@@ -11,7 +11,7 @@ from kit import get, weir_cli, wait_until
 from kit.client import Closed
 
 RELOAD_EACH_S, DEATH_EACH_S, KILL_EACH_S = 0.5, 9.0, 4.0
-KILLS_FROM = 0.75  # of the run
+UPGRADE_AT, KILLS_FROM = 0.75, 0.8  # of the run
 
 
 class Chaos:
@@ -19,8 +19,8 @@ class Chaos:
         self.weir, self.app, self.seed = weir, app, seed
         self.rand = random.Random(seed)
         self.generation = 0
-        self.done = {"reloads": 0, "refused": 0, "deaths": 0, "kills": 0}
-        self.events = []      # (time, "death" or "kill")
+        self.done = {"reloads": 0, "refused": 0, "deaths": 0, "kills": 0, "upgrades": 0}
+        self.events = []      # (time, "death", "kill" or "upgrade")
         self.broken = []      # promises
         self.backs = []       # (time of a kill)
         self.returns = []     # (when, server) that is down
@@ -95,6 +95,29 @@ class Chaos:
         except AssertionError as e:
             self.broken.append(f"after a kill: {e}")
 
+    # -- the whole program
+
+    def upgrade(self):
+        """Another supervisor, with a worker process of its own; the old ones finish what they have."""
+        before = self.weir.pid
+        self.events.append((time.monotonic(), "upgrade"))
+        self.weir.send_signal(signal.SIGUSR2)
+        try:
+            wait_until(lambda: self.supervisor() not in (None, before), 10, "another supervisor")
+        except AssertionError as e:
+            self.broken.append(f"after SIGUSR2: {e}")
+            return
+        self.weir.heir = self.supervisor()
+        self.done["upgrades"] += 1
+        if self.serving() != str(self.generation):
+            self.broken.append(f"after the upgrade {self.serving()} is served")
+
+    def supervisor(self):
+        try:
+            return self.weir.status()["supervisor"]["pid"]
+        except (OSError, Closed):
+            return None
+
     # -- the run
 
     def one(self):
@@ -109,10 +132,13 @@ class Chaos:
     def run(self, seconds):
         began = time.monotonic()
         next_reload, next_death = began + 3, began + 6
-        next_kill = began + seconds * KILLS_FROM
+        next_kill, upgrade_at = began + seconds * KILLS_FROM, began + seconds * UPGRADE_AT
         while (now := time.monotonic()) < began + seconds:
             self.resurrect()
-            if now >= next_kill:
+            if now >= upgrade_at:
+                self.upgrade()
+                upgrade_at = began + 2 * seconds
+            elif now >= next_kill:
                 self.kill()
                 next_kill = time.monotonic() + KILL_EACH_S
             elif now >= next_death and not self.returns:

@@ -133,12 +133,18 @@ class Talker(threading.Thread):
         self.count("answers")
         self.count("bytes", len(r.body))
         self.alive_at = time.monotonic()
+        if r.get("Connection", "").lower() == "close":  # an upgrade: all is well, go on elsewhere
+            self.count("told")
+            self.is_last = True
 
     def attempt(self, request_id, method, talk):
         """talk(connection) raises when something is wrong. True: all is well."""
         began = time.monotonic()
+        self.is_last = False
         try:
             talk(self.connect())
+            if self.is_last:
+                self.drop()
             return True
         except Wrong as e:
             self.trouble(request_id, str(e), began, method=method, is_wrong=True)
@@ -233,6 +239,8 @@ class KeepAlive(Talker):
             c.send(b"".join(self.head("GET", f"/e/{i}/{size}") for i, size in wanted))
             for request_id, size in wanted:
                 self.check(c.response(), request_id, due(request_id, size))
+                if self.is_last:
+                    return
         if not self.attempt(wanted[0][0], "GET", talk):
             self.drop()  # answers that nobody read
 

@@ -3,6 +3,7 @@
 import random
 
 TEXT = """workers 2
+stop_timeout 10m
 listen @listen@
 {second}admin @admin@
 {logs}{limits}

@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "http")]
 os.environ["WEIR_BIN"] = str(pathlib.Path(sys.argv[1]).resolve())
 import config  # noqa: E402
 import verdict  # noqa: E402
-from chaos import KILLS_FROM, Chaos  # noqa: E402
+from chaos import UPGRADE_AT, Chaos  # noqa: E402
 from clients import KINDS, run_kind  # noqa: E402
 from kit import Weir, free_port, memory, wait_until  # noqa: E402
 from programs import PROGRAMS  # noqa: E402
@@ -169,7 +169,7 @@ class Soak:
             if self.first[word] != self.last[word]:
                 self.broken.append(f"{word}: {self.first[word]} before, {self.last[word]} after")
         self.warm = self.sampler.median_kb(SECONDS * 0.15, SECONDS * 0.35)
-        self.late = self.sampler.median_kb(SECONDS * (KILLS_FROM - 0.2), SECONDS * KILLS_FROM)
+        self.late = self.sampler.median_kb(SECONDS * (UPGRADE_AT - 0.2), SECONDS * UPGRADE_AT)
         if self.late > self.warm * (1 + GROWTH) + memory(GROWTH_KB):
             self.broken.append(f"memory grew from {self.warm} KB to {self.late} KB")
 
@@ -189,8 +189,8 @@ class Soak:
         return sum(t.counts[word] for t in self.tallies if not kinds or t.kind in kinds)
 
     def long_lived(self):
-        kills = [at for at, what in self.chaos.events if what == "kill"]
-        begin, end = self.began + SECONDS * 0.1, min(kills, default=self.began + SECONDS)
+        ends = [at for at, what in self.chaos.events if what in ("kill", "upgrade")]
+        begin, end = self.began + SECONDS * 0.1, min(ends, default=self.began + SECONDS)
         return sum(opened < begin and closed >= end for t in self.tallies
                    if t.kind in ("keep", "tunnel") for opened, closed in t.lives)
 
@@ -216,12 +216,14 @@ class Soak:
         yield "reloads", f"{done['reloads']}, and {done['refused']} that had to be refused"
         yield "servers that died", f"{done['deaths']}; requests sent to another one: " \
             f"{self.books.retried()}"
+        yield "upgrades (SIGUSR2)", f"{done['upgrades']}; connections and load generators that it " \
+            f"ended: {self.sum('told')} told so, {self.excused['upgrade']} not"
         yield "worker processes killed", f"{done['kills']}" + (
             f"; a new one served {self.own_gap_ms()} ms later at most, as weir counts it, and "
             f"{self.gap_ms():.0f} ms, as clients do" if done["kills"] else "")
         yield "requests and tunnels lost with a killed process, requests with a dead server", \
             f"{self.excused['kill']}, {self.excused['death']}"
-        yield "keep-alive connections and tunnels open all the time (until the first kill)", \
+        yield "keep-alive connections and tunnels open all the time (until the upgrade)", \
             f"{self.long_lived()}"
         yield "descriptors, threads before and after", \
             f"{self.first['fds']} and {self.last['fds']}, " \

@@ -2,10 +2,11 @@
 """Compares what clients and servers saw, and says which troubles are excused by what was done to whom.
 
 A killed worker process takes the requests in it along, nothing else. A server that dies takes along what may
-not be sent twice (POST) and answers that had begun. A reload takes nothing along."""
+not be sent twice (POST) and answers that had begun. An upgrade may close a kept connection that is idle;
+h2load takes that ill. A reload takes nothing along."""
 import collections
 
-BEFORE_S, KILL_S, DEATH_S = 0.1, 1.0, 1.0
+BEFORE_S, KILL_S, DEATH_S, UPGRADE_S = 0.1, 1.0, 1.0, 7.0
 ACCEPT_S = 0.1  # so long after the signal connections may still have gone to the old process
 ON_DYING_SERVERS = ("keep", "post", "shot", "curl")  # the others talk to servers that stay
 
@@ -15,11 +16,15 @@ def overlaps(trouble, at, span):
 
 
 def excuse(trouble, events):
-    """'kill', 'death' or None."""
+    """'kill', 'death', 'upgrade' or None."""
     if trouble.is_wrong or trouble.method == "CONNECT":
         return None
     for at, what in events:
         if what == "kill" and overlaps(trouble, at, KILL_S) and trouble.opened < at + ACCEPT_S:
+            return what
+        if what == "upgrade" and overlaps(trouble, at, UPGRADE_S) and \
+                trouble.opened < at + ACCEPT_S and \
+                (trouble.method == "IDLE" or trouble.kind == "h2load"):
             return what
         if what == "death" and trouble.kind in ON_DYING_SERVERS and \
                 (trouble.method == "POST" or trouble.is_partial) and overlaps(trouble, at, DEATH_S):
@@ -33,7 +38,7 @@ def judge(tallies, events):
     for tally in tallies:
         for t in tally.troubles:
             why = excuse(t, events)
-            if why and t.method != "IDLE" and t.kind not in ("wrk", "h2load"):
+            if why and (t.method != "IDLE" or why == "upgrade") and t.kind not in ("wrk", "h2load"):
                 excused[why] += 1
             if not why:
                 broken.append(f"{t.kind} {t.method} {t.id}: {t.what} (after {t.ended - t.began:.2f} s)")

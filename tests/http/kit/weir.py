@@ -30,6 +30,14 @@ def memory(kb):
     return kb * 8 if sanitized() else kb
 
 
+def has_ended(pid):
+    """Also when nobody has asked for its exit code."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def weir_cli(*args, seconds=30, **kw):
     """Runs `weir ARGS` to its end; a sanitizer report in its output is a failure."""
     done = run(BINARY, *args, seconds=seconds, **kw)
@@ -70,6 +78,7 @@ class Weir:
             env={**os.environ, "NOTIFY_SOCKET": str(notify), **(env or {})})
         self.told = "NOTIFY_SOCKET" not in (env or {})
         self.done = False
+        self.heir = None
         if wait:
             self.wait_ready()
 
@@ -180,7 +189,8 @@ class Weir:
 
     @property
     def pid(self):
-        return self.process.pid
+        """Of the supervisor: the one that we started, or the one that took over in an upgrade."""
+        return self.heir or self.process.pid
 
     @property
     def worker_pid(self):
@@ -226,10 +236,12 @@ class Weir:
         """Graceful stop; checks the exit code and that no sanitizer had anything to say."""
         if self.done:
             return
-        if self.process.poll() is None:
+        if self.heir or self.process.poll() is None:
             self.send_signal(sig)
         try:
             got = self.process.wait(seconds)
+            if self.heir:
+                wait_until(lambda: has_ended(self.heir), seconds, "the end of the heir")
         except subprocess.TimeoutExpired:
             err = self.stderr
             self.kill()
