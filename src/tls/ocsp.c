@@ -150,7 +150,7 @@ static bool check_response(const struct tls_cert *c, OCSP_RESPONSE *r, int64_t n
 enum err ocsp_check(const struct tls_cert *c, struct slice der, int64_t now_unix_s,
                     struct tls_staple **out, struct text *why)
 {
-    struct window w;
+    struct window w = {0};
     if (!issuer_of(c)) {
         text_add(why, SLICE("the chain has no issuer"));
         return ERR_BAD_CONFIG;
