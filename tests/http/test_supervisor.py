@@ -104,7 +104,8 @@ def descriptors(pid):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_death_under_load_refuses_no_connection(weir, origin, number):
-    w = weir(TWO + "site * { proxy @o@ }\n", o=origin(), env={"ASAN_OPTIONS": "handle_segv=0"})
+    env = {f"{kind}_OPTIONS": "handle_segv=0" for kind in ("ASAN", "TSAN")}
+    w = weir(TWO + "site * { proxy @o@ }\n", o=origin(), env=env)
     load = Load(w.port, new=4, kept=2)
     took = []
     for _ in range(3):
