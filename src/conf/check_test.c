@@ -147,10 +147,10 @@ static void an_open_block_hides_only_itself(void **state)
     (void)state;
     static const struct check_case cases[] = {
         {"siet b { }\nsite a {\n zzz\n",
-         "2:8 this '{' is not closed (the file ends before its '}'); "
+         "2:8 this '{' is not closed (the file ends before its '}')\n"
          "1:1 unknown directive 'siet' (did you mean 'site'?)"},
         {"site b { zzzzzz }\nsite a {\n route /x {\n }\nsite c { zzzzzz }\n",
-         "2:8 this '{' is not closed (by the indentation its '}' is missing before line 5); "
+         "2:8 this '{' is not closed (by the indentation its '}' is missing before line 5)\n"
          "1:10 unknown directive 'zzzzzz'"},
     };
     check_cases(cases, COUNT_OF(cases));

@@ -12,7 +12,7 @@
     " response set X-R yes\n"                      \
     " route /api/ strip { request set X-Api 1 }\n" \
     " route /no { respond 403 }\n"                 \
-    " route /hi { respond \"hello $path\" }\n"     \
+    " route /hi { respond 200 \"hello $path\" }\n" \
     " when ip == 10.9.9.9 { respond 429 }\n"
 enum { SITE_LINES = 12 };
 
