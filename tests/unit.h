@@ -4,7 +4,7 @@
  *     UNIT_SUITE(base_num, cmocka_unit_test(parses_zero));
  *
  * The suite's name is FOLDER_FILE; the Makefile generates the list of suites from file names.
- * `build/V/unit [PATTERN]` runs the cases whose name matches (shell pattern). */
+ * `build/V/unit [PATTERN]` runs the suites and cases whose name matches (shell pattern). */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <setjmp.h>
