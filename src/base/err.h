@@ -5,6 +5,7 @@
  * gets when a request ends with it, and the level of its log line. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 enum err {
@@ -24,6 +25,7 @@ struct err_row {
 };
 
 const struct err_row *err_row(enum err e);
+bool err_is_tls(enum err e); /* of a handshake or a TLS connection */
 const char *err_name(enum err e);
 
 #define MUST_CHECK __attribute__((warn_unused_result))

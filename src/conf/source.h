@@ -13,6 +13,10 @@ struct conf_source {
                  void (*found)(void *ctx, const char *path), void *ctx);
     const char *(*env)(const struct conf_source *s, const char *name); /* NULL: not set */
     void *ctx;
+    /* A certificate for these names from the local CA, as PEM texts: added to *cert and *key.
+     * Returns NULL, or why there is none. The function may be missing: there is no local CA. */
+    const char *(*issue)(const struct conf_source *s, const struct slice *names, uint32_t count,
+                         struct text *cert, struct text *key);
 };
 
 extern const struct conf_source conf_source_system;
