@@ -9,6 +9,7 @@
  * lease gives up is closed. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/lease.h"
+#include "tls/tls.h"
 #include "upstream/health_priv.h"
 #include "upstream/pool_priv.h"
 #include "upstream/queue_priv.h"
@@ -21,9 +22,25 @@ void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p
     list_init(&l->link);
 }
 
+/* The connection stands: the handshake is next, whose end is told in the same way. */
+static enum err handshake_begin(struct lease *l, struct conn *c)
+{
+    if (!l->pools->tls)
+        return ERR_NO_MEMORY;
+    enum err e = tls_connect(l->pools->tls, c, l->view->up->tls, l->server->spec.host);
+    return e == ERR_OK ? ERR_HOLD : e;
+}
+
 static void lease_on_open(struct conn *c, enum err e)
 {
     struct lease *l = c->user;
+    bool secure = l->view->up->tls != NULL, begun = secure && conn_is_tls(c);
+    if (secure && !begun && e == ERR_OK)
+        e = handshake_begin(l, c);
+    if (e == ERR_HOLD)
+        return;
+    if (begun && e != ERR_OK)
+        server_tls_error_set(l->server->shared, tls_why(c));
     l->err = e;
     if (e == ERR_OK) {
         l->state = LEASE_READY;
@@ -32,7 +49,8 @@ static void lease_on_open(struct conn *c, enum err e)
     task_wake(&l->pools->loop->tasks, l->waiter);
 }
 
-/* Nothing is received or sent before a session takes the connection over, so nothing else comes. */
+/* Nothing is received or sent before a session takes the connection over, so nothing else comes: a
+ * handshake's bytes are its own. */
 static const struct conn_user_ops connecting_ops = {.on_open = lease_on_open};
 
 static void tried_set(struct lease *l, uint32_t i)

@@ -2,6 +2,7 @@
  *
  * The same rows stand in the block of a `proxy` directive, which is an upstream without a name. */
 // SPDX-License-Identifier: Apache-2.0
+#include "upstream/tls_priv.h"
 #include "upstream/upstream_priv.h"
 
 enum { WHOLE = 10000 /* 100 % */, HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
@@ -371,7 +372,8 @@ const struct directive upstream_rows[] = {
      .apply = apply_server,
      .usage = "ADDRESS [weight=N] [max_conns=N] [backup] [disabled]",
      .text = "One server: `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or "
-             "`unix:/run/app.sock`. Without a port it is 80. A name is looked up in the background "
+             "`unix:/run/app.sock`. Without a port it is 80, with `tls` 443. A name is looked up "
+             "in the background "
              "and again whenever its TTL ends; weir also starts when it does not resolve.",
      .example = "server 10.0.0.2:8080 weight=2 max_conns=100"},
     {.name = "servers",
@@ -470,4 +472,13 @@ const struct directive upstream_rows[] = {
      .usage = "[connect=TIME] [first_byte=TIME] [read=TIME] [send=TIME]",
      .text = "Time limits for these servers, instead of those of the site.",
      .example = "timeout connect=2s first_byte=10s"},
+    {.name = "tls",
+     .where = IN_SERVERS,
+     .options = upstream_tls_options,
+     .apply = upstream_tls_apply,
+     .usage = "[verify=on|off] [ca=FILE] [name=HOST] [cert=FILE key=FILE] [OPTION=VALUE...]",
+     .text = "Speaks TLS with these servers, as `proxy https://HOST` does. Their certificates are "
+             "verified. A request to a server that does not pass is answered with 502; the log "
+             "says what did not verify.",
+     .example = "tls name=app.internal min=1.3"},
     {0}};

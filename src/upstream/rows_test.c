@@ -199,11 +199,11 @@ static void equal_inline_lists_share_one(void **state)
     struct upstreams_conf *u = t.conf->upstreams;
     assert_null(upstream_find(u, SLICE("a")));
     struct conf_word ab[] = {word("a:1"), word("b:2")}, c[] = {word("c:3")};
-    struct upstream *first_ab = upstream_inline(&t.build, u, ab, 2, NULL);
-    struct upstream *only_c = upstream_inline(&t.build, u, c, 1, NULL);
-    assert_ptr_equal(upstream_inline(&t.build, u, ab, 2, NULL), first_ab);
-    assert_ptr_equal(upstream_inline(&t.build, u, c, 1, NULL), only_c);
-    assert_ptr_not_equal(upstream_inline(&t.build, u, ab, 1, NULL), first_ab);
+    struct upstream *first_ab = upstream_inline(&t.build, u, ab, 2, NULL, UPSTREAM_PLAIN);
+    struct upstream *only_c = upstream_inline(&t.build, u, c, 1, NULL, UPSTREAM_PLAIN);
+    assert_ptr_equal(upstream_inline(&t.build, u, ab, 2, NULL, UPSTREAM_PLAIN), first_ab);
+    assert_ptr_equal(upstream_inline(&t.build, u, c, 1, NULL, UPSTREAM_PLAIN), only_c);
+    assert_ptr_not_equal(upstream_inline(&t.build, u, ab, 1, NULL, UPSTREAM_PLAIN), first_ab);
     assert_true(slice_eq(first_ab->name, SLICE("a:1 b:2")));
     assert_int_equal(u->count, 3);
     assert_int_equal(first_ab->index, 0);
@@ -291,13 +291,13 @@ static void ids_are_dense_and_used_again(void **state)
     char name[16];
     for (int i = 0; i < 200; i++) {
         snprintf(name, sizeof name, "s%d", i);
-        s[i] = server_shared_take(SLICE("app"), slice_of(name));
+        s[i] = server_shared_take(SLICE("app"), slice_of(name), 0);
         assert_int_equal(s[i]->id, i);
     }
     server_shared_drop(s[5]);
     server_shared_drop(s[150]);
-    s[150] = server_shared_take(SLICE("app"), SLICE("new1"));
-    s[5] = server_shared_take(SLICE("app"), SLICE("new2"));
+    s[150] = server_shared_take(SLICE("app"), SLICE("new1"), 0);
+    s[5] = server_shared_take(SLICE("app"), SLICE("new2"), 0);
     assert_int_equal(s[150]->id, 5);
     assert_int_equal(s[5]->id, 150);
     for (int i = 0; i < 200; i++)

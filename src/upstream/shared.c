@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "upstream/shared_priv.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Identities to entries, and entries by id. */
@@ -73,12 +74,14 @@ static bool refs_drop(uint32_t *refs)
     return __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL) == 0;
 }
 
-/* The name of a server within the registry: both names, with a byte between that neither has. */
-static char *identity_make(struct slice upstream_name, struct slice name)
+/* The name of a server within the registry: both names, each with a NUL, which neither has, and the
+ * way in which it is spoken to: a connection of another one is never taken for it. */
+static char *identity_make(struct slice upstream_name, struct slice name, uint64_t variant)
 {
-    char *id = mem_new(upstream_name.len + name.len + 2);
+    char *id = mem_new(upstream_name.len + name.len + 2 + sizeof variant);
     memcpy(id, upstream_name.at, upstream_name.len);
     memcpy(id + upstream_name.len + 1, name.at, name.len);
+    memcpy(id + upstream_name.len + name.len + 2, &variant, sizeof variant);
     return id;
 }
 
@@ -89,15 +92,17 @@ static struct server_shared *server_shared_new(char *identity, struct slice key,
     pthread_mutex_init(&s->addrs_lock, NULL);
     s->upstream_name = identity;
     s->name = identity + upstream_len + 1;
+    s->identity_len = key.len;
     s->id = table_id_take(&registry_shared.servers, s);
     hash_map_put(&registry_shared.servers.map, key, s);
     return s;
 }
 
-struct server_shared *server_shared_take(struct slice upstream_name, struct slice name)
+struct server_shared *server_shared_take(struct slice upstream_name, struct slice name,
+                                         uint64_t variant)
 {
-    char *identity = identity_make(upstream_name, name);
-    struct slice key = {identity, upstream_name.len + 1 + name.len};
+    char *identity = identity_make(upstream_name, name, variant);
+    struct slice key = {identity, upstream_name.len + name.len + 2 + sizeof variant};
     registry_lock();
     struct server_shared *s = hash_map_find(&registry_shared.servers.map, key);
     if (s)
@@ -119,10 +124,9 @@ void server_shared_drop(struct server_shared *s)
 {
     registry_lock();
     bool last = refs_drop(&s->refs);
-    if (last) {
-        size_t len = (size_t)(s->name - s->upstream_name) + strlen(s->name);
-        table_remove(&registry_shared.servers, (struct slice){s->upstream_name, len}, s->id);
-    }
+    if (last)
+        table_remove(&registry_shared.servers, (struct slice){s->upstream_name, s->identity_len},
+                     s->id);
     registry_unlock();
     if (!last)
         return;
@@ -183,6 +187,20 @@ void server_addrs_set(struct server_shared *s, const struct addr *addrs, uint32_
     memcpy(s->addrs, addrs, count * sizeof *addrs);
     __atomic_store_n(&s->addr_count, count, __ATOMIC_RELAXED);
     s->resolve_error[0] = '\0';
+    pthread_mutex_unlock(&s->addrs_lock);
+}
+
+void server_tls_error_set(struct server_shared *s, const char *why)
+{
+    pthread_mutex_lock(&s->addrs_lock);
+    snprintf(s->tls_error, sizeof s->tls_error, "%s", why);
+    pthread_mutex_unlock(&s->addrs_lock);
+}
+
+void server_tls_error_get(struct server_shared *s, char to[SERVER_TLS_ERROR_BYTES])
+{
+    pthread_mutex_lock(&s->addrs_lock);
+    memcpy(to, s->tls_error, sizeof s->tls_error);
     pthread_mutex_unlock(&s->addrs_lock);
 }
 

@@ -3,8 +3,10 @@
 #pragma once
 #include "upstream/upstream.h"
 
-/* Finds the state by identity or makes it; one count for the caller. Any thread. */
-struct server_shared *server_shared_take(struct slice upstream_name, struct slice name);
+/* Finds the state by identity or makes it; one count for the caller. Any thread. `variant`: how it
+ * is spoken to, 0 for plain. */
+struct server_shared *server_shared_take(struct slice upstream_name, struct slice name,
+                                         uint64_t variant);
 struct server_shared *server_shared_ref(struct server_shared *s);
 void server_shared_drop(struct server_shared *s);
 struct upstream_shared *upstream_shared_take(struct slice name);
@@ -14,6 +16,8 @@ void upstream_shared_drop(struct upstream_shared *s);
 void server_addrs_set(struct server_shared *s, const struct addr *addrs, uint32_t count);
 /* Copies address `i` of the server; false when there are fewer. */
 bool server_addr_get(struct server_shared *s, uint32_t i, struct addr *out);
+/* Why the last handshake with it failed, for the log and /status; cut when long. */
+void server_tls_error_set(struct server_shared *s, const char *why);
 /* Has it a name that the resolver looks up? Not so literals, unix sockets and localhost. */
 bool server_needs_resolver(const struct server *srv);
 uint32_t server_addr_count(const struct server_shared *s);

@@ -6,10 +6,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
 #include "conf/snapshot.h"
+#include "tls/tls.h"
 #include "upstream/shared_priv.h"
+#include "upstream/tls_priv.h"
 #include "upstream/upstream_priv.h"
 
-enum { DEFAULT_PORT = 80 };
+enum { DEFAULT_PORT = 80, DEFAULT_PORT_TLS = 443 };
 
 static void no_memory(struct conf_build *b, struct conf_pos pos)
 {
@@ -103,8 +105,6 @@ static bool server_spec_parse(struct conf_build *b, const struct conf_word *w,
                            "unix:/run/app.sock");
         return false;
     }
-    if (out->port == 0)
-        out->port = DEFAULT_PORT;
     return true;
 }
 
@@ -178,8 +178,20 @@ static struct slice name_of_word(const void *list, uint32_t i)
     return ((const struct conf_word *)list)[i].text;
 }
 
+/* `tls` may stand below the servers. */
+static void ports_finish(struct upstream *up)
+{
+    for (uint32_t i = 0; i < up->server_count; i++) {
+        struct addr_spec *spec = &up->servers[i].spec;
+        if (spec->port == 0 && !spec->is_unix)
+            spec->port = up->tls ? DEFAULT_PORT_TLS : DEFAULT_PORT;
+    }
+}
+
 void upstream_finish(struct conf_build *b, struct upstream *up)
 {
+    ports_finish(up);
+    upstream_tls_finish(b, up);
     if (up->name.len == 0)
         up->name = joined(b->arena, name_of_server, up->servers, up->server_count);
     if (up->server_count == 0 && !diag_failed(b->diag)) {
@@ -195,7 +207,7 @@ struct upstream *upstream_find(const struct upstreams_conf *u, struct slice name
 
 static struct upstream *inline_build(struct conf_build *b, struct upstreams_conf *u,
                                      const struct conf_word *targets, uint32_t count,
-                                     const struct conf_node *block)
+                                     const struct conf_node *block, enum upstream_scheme scheme)
 {
     struct conf_pos pos = count > 0 ? targets[0].pos : block->pos;
     struct upstream *up = upstream_new(b, u, pos);
@@ -203,6 +215,8 @@ static struct upstream *inline_build(struct conf_build *b, struct upstreams_conf
         return NULL;
     struct server options = {0};
     server_defaults(&options);
+    if (scheme == UPSTREAM_TLS)
+        upstream_tls_begin(b, up);
     for (uint32_t i = 0; i < count; i++)
         upstream_server_add(b, up, &targets[i], &options);
     if (block && block->has_block)
@@ -213,17 +227,19 @@ static struct upstream *inline_build(struct conf_build *b, struct upstreams_conf
 
 struct upstream *upstream_inline(struct conf_build *b, struct upstreams_conf *u,
                                  const struct conf_word *targets, uint32_t count,
-                                 const struct conf_node *block)
+                                 const struct conf_node *block, enum upstream_scheme scheme)
 {
     if (block && block->has_block)
-        return inline_build(b, u, targets, count, block);
+        return inline_build(b, u, targets, count, block, scheme);
     ASSERT(count > 0);
     struct slice key =
         count == 1 ? targets[0].text : joined(b->arena, name_of_word, targets, count);
+    if (scheme == UPSTREAM_TLS)
+        key = arena_printf(b->arena, "https://%.*s", SLICE_ARG(key));
     struct upstream *up = u->inlined.arena ? radix_find(&u->inlined, key) : NULL;
     if (up)
         return up;
-    up = inline_build(b, u, targets, count, NULL);
+    up = inline_build(b, u, targets, count, NULL, scheme);
     void *old;
     if (up && radix_add(&u->inlined, key, up, &old) != ERR_OK)
         no_memory(b, targets[0].pos);
@@ -266,7 +282,7 @@ static void localhost_set(const struct server *srv)
 
 static void server_bind(const struct upstream *up, struct server *srv)
 {
-    srv->shared = server_shared_take(up->name, srv->name);
+    srv->shared = server_shared_take(up->name, srv->name, up->tls ? up->tls->id : 0);
     struct addr a;
     if (is_localhost(srv))
         localhost_set(srv);

@@ -16,8 +16,10 @@ struct balancer_type;
 struct conf;
 struct conf_view;
 struct dns;
+struct tls_origin;
+struct tls_worker;
 
-enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096 };
+enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096, SERVER_TLS_ERROR_BYTES = 160 };
 
 /* State of one server by identity (upstream name and server name), over all workers and reloads.
  * Owner: counted. Atomics, but for the addresses, which are read only to connect. */
@@ -36,9 +38,11 @@ struct server_shared {
     int64_t last_error; /* enum err of the last failure */
     int64_t last_error_unix_ms;
     char *name, *upstream_name;
+    size_t identity_len; /* of upstream_name, name and what else tells it from others */
     pthread_mutex_t addrs_lock;
     struct addr addrs[SERVER_ADDRS_MAX];
-    char resolve_error[96]; /* why the name does not resolve; under addrs_lock */
+    char resolve_error[96];                 /* why the name does not resolve; under addrs_lock */
+    char tls_error[SERVER_TLS_ERROR_BYTES]; /* why the last handshake failed; under addrs_lock */
 };
 
 /* State of one upstream by its name. Owner: counted. Atomics, relaxed. */
@@ -95,6 +99,8 @@ struct upstream {
     int64_t fail_max_ms;
     struct upstream_timeouts timeouts;
     struct retry_conf retry;
+    struct tls_origin *tls; /* NULL: plain */
+    struct conf_pos tls_pos;
     struct upstream_shared *shared; /* counted */
 };
 
@@ -110,11 +116,13 @@ extern const struct directive upstream_rows[];
 
 /* Finds a named upstream of the snapshot being built, or NULL. */
 struct upstream *upstream_find(const struct upstreams_conf *u, struct slice name);
+enum upstream_scheme { UPSTREAM_PLAIN, UPSTREAM_TLS /* `proxy https://...` */ };
+
 /* Makes an unnamed one for the targets of a proxy directive ("10.0.0.3:9000", "unix:/x"); equal
  * lists without a block share one. Errors go to b->diag. `block` may be NULL. */
 struct upstream *upstream_inline(struct conf_build *b, struct upstreams_conf *u,
                                  const struct conf_word *targets, uint32_t count,
-                                 const struct conf_node *block);
+                                 const struct conf_node *block, enum upstream_scheme scheme);
 /* After everything was built: checks, and binds shared state by identity. `c` gets the cleanup. */
 void upstreams_bind(struct conf_build *b, struct conf *c);
 
@@ -130,6 +138,7 @@ struct upstream_view {
  * other workers tell it through its loop's mailbox when a server at its limit has room. */
 struct origin_pools {
     struct loop *loop;
+    struct tls_worker *tls;         /* the worker's; NULL: no upstream with TLS can be reached */
     struct origin_pool **by_id;     /* by server_shared.id */
     struct upstream_queue **queues; /* by upstream_shared.id; NULL when nobody waits */
     uint32_t count, queue_count;    /* slots in the two tables */
@@ -167,6 +176,9 @@ enum server_event {
 typedef void server_observer(const struct server_shared *s, enum server_event e, int64_t ms);
 /* Set once, before there are workers; called by any of them. NULL: nobody. */
 void servers_observe(server_observer *observer);
+
+/* Why the last handshake with the server failed; "" when none did. Any thread. */
+void server_tls_error_get(struct server_shared *s, char to[SERVER_TLS_ERROR_BYTES]);
 
 /* Every shared server there is, for /metrics and /status; under the registry's lock. */
 void servers_shared_each(void (*each)(const struct server_shared *s, void *ctx), void *ctx);
