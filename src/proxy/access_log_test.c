@@ -24,10 +24,10 @@ static void fixture_init(struct log_fixture *f, const char *format)
     int fd = mkstemp(f->path);
     assert_true(fd >= 0);
     close(fd);
-    snprintf(
-        text, sizeof(text),
-        "site a.example {\n log access %s to=%s\n proxy 10.0.0.1:80\n route /x/ { body max=1M }\n}",
-        format, f->path);
+    snprintf(text, sizeof(text),
+             "listen :80\nsite a.example {\n log access %s to=%s\n proxy 10.0.0.1:80\n route /x/ { "
+             "body max=1M }\n}",
+             format, f->path);
     test_config_need(&f->t, text);
     assert_true(access_logs_open(f->t.conf, &f->t.diag));
 }

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/directive.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/tls_build.h"
 
 static enum err method_check(const struct exchange *x)
 {
@@ -184,12 +185,25 @@ static enum err path_strip(struct exchange *x, size_t prefix_len)
     return x->forward_path.at ? ERR_OK : ERR_OVER_BUDGET;
 }
 
+/* Was the handshake one that this site would have made? A connection, or a resumed session, of a
+ * site that asks for no client certificate must not lead to one that does (RFC 9110 7.4, 15.5.20).
+ */
+static bool is_misdirected(const struct exchange *x)
+{
+    if (!x->listen->tls || x->dry)
+        return false;
+    const uint8_t *id = tls_policy_id(x->client->conn);
+    return !id || !x->site->tls || memcmp(id, x->site->tls->policy.id, TLS_POLICY_ID_BYTES) != 0;
+}
+
 static enum err route_bind(struct exchange *x)
 {
     size_t matched = 0;
     x->site = site_lookup(x->listen, x->host, &x->site_match);
     if (!x->site)
         return ERR_NO_SITE;
+    if (is_misdirected(x))
+        return ERR_MISDIRECTED;
     x->route = route_lookup(x->site, x->path, &matched);
     TRY(settings_bind(x));
     TRY(filter_states_make(x)); /* before anything refuses: filters see refusals, too */

@@ -174,21 +174,24 @@ void trust_apply(struct conf_build *b, void *scope, const struct conf_node *n)
 
 /* --- proxy -------------------------------------------------------------------------------------*/
 
-/* Takes "http://" off a word. False after an error. */
-static bool address_of(struct conf_build *b, const struct conf_word *w, struct conf_word *out)
+static void prefix_cut(struct conf_word *w, size_t len)
 {
-    struct slice http = SLICE("http://");
+    w->text = slice_from(w->text, len);
+    w->pos.col += (uint32_t)len;
+    w->pos.len -= w->pos.len > len ? (uint32_t)len : 0;
+}
+
+/* Takes "http://" or "https://" off a word. False after an error. */
+static bool address_of(struct conf_build *b, const struct conf_word *w, struct conf_word *out,
+                       enum upstream_scheme *scheme)
+{
+    struct slice http = SLICE("http://"), https = SLICE("https://");
     *out = *w;
-    if (slice_starts(w->text, http)) {
-        out->text = slice_from(w->text, http.len);
-        out->pos.col += (uint32_t)http.len;
-        out->pos.len -= out->pos.len > http.len ? (uint32_t)http.len : 0;
-    }
-    if (slice_starts(w->text, SLICE("https://"))) {
-        diag_error(b->diag, w->pos, "TLS to servers is not available yet");
-        diag_hint(b->diag, "use an address that serves plain HTTP");
-        return false;
-    }
+    *scheme = slice_starts(w->text, https) ? UPSTREAM_TLS : UPSTREAM_PLAIN;
+    if (*scheme == UPSTREAM_TLS)
+        prefix_cut(out, https.len);
+    else if (slice_starts(w->text, http))
+        prefix_cut(out, http.len);
     if (slice_starts(out->text, SLICE("unix:")) || slice_find(out->text, '/') == out->text.len)
         return true;
     diag_error(b->diag, w->pos, "an address is due, without a path: HOST:PORT");
@@ -241,6 +244,7 @@ static struct upstream *unnamed_upstream(struct conf_build *b, struct upstreams_
                                          const struct conf_node *n)
 {
     struct conf_word *words = BUILD_ARRAY(b, struct conf_word, n->arg_count);
+    enum upstream_scheme scheme = UPSTREAM_PLAIN, first = UPSTREAM_PLAIN;
     for (uint32_t i = 0; i < n->arg_count; i++) {
         if (n->arg_count > 1 && upstream_find(u, n->args[i].text)) {
             diag_error(b->diag, n->args[i].pos,
@@ -249,10 +253,17 @@ static struct upstream *unnamed_upstream(struct conf_build *b, struct upstreams_
                        SLICE_ARG(n->args[i].text));
             return NULL;
         }
-        if (!address_of(b, &n->args[i], &words[i]))
+        if (!address_of(b, &n->args[i], &words[i], &scheme))
             return NULL;
+        if (i == 0)
+            first = scheme;
+        if (scheme == first)
+            continue;
+        diag_error(b->diag, n->args[i].pos, "servers with and without TLS do not share a 'proxy'");
+        diag_hint(b->diag, "write https:// before each of them, or before none");
+        return NULL;
     }
-    return upstream_inline(b, u, words, n->arg_count, n->has_block ? n : NULL);
+    return upstream_inline(b, u, words, n->arg_count, n->has_block ? n : NULL, first);
 }
 
 void proxy_apply(struct conf_build *b, void *scope, const struct conf_node *n)

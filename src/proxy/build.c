@@ -8,6 +8,7 @@
 #include "proxy/access_log.h"
 #include "proxy/build_priv.h"
 #include "proxy/pattern.h"
+#include "proxy/tls_build_priv.h"
 
 enum {
     HEAD_BYTES = 32 * 1024,
@@ -18,6 +19,8 @@ enum {
     LINGER_MS = 2000,
     ORIGIN_HEAD_BYTES = 64 * 1024,
     ORIGIN_HEADER_COUNT = 200,
+    HTTP_PORT = 80,
+    HTTPS_PORT = 443,
 };
 
 static const char *path_of(struct conf_pos pos)
@@ -147,31 +150,30 @@ static void route_build(struct builder *bu, struct site *s, const struct policy 
 
 /* --- sites -------------------------------------------------------------------------------------*/
 
-static bool site_name_scheme(struct builder *bu, const struct conf_word *w, struct slice *name)
+static uint8_t site_name_scheme(struct slice text, struct slice *name)
 {
-    struct slice http = SLICE("http://");
-    *name = w->text;
-    if (slice_starts(w->text, SLICE("https://"))) {
-        diag_error(bu->b->diag, w->pos, "TLS is not available yet");
-        diag_hint(bu->b->diag, "write the name alone, or with http://");
-        return false;
+    struct slice http = SLICE("http://"), https = SLICE("https://");
+    *name = text;
+    if (slice_starts(text, https)) {
+        *name = slice_from(text, https.len);
+        return SITE_HTTPS;
     }
-    if (slice_starts(w->text, http))
-        *name = slice_from(w->text, http.len);
-    return true;
+    if (!slice_starts(text, http))
+        return SITE_ANY_SCHEME;
+    *name = slice_from(text, http.len);
+    return SITE_HTTP;
 }
 
 /* In lower case, checked; "*" and "*.name" as they are. */
-static bool site_name_parse(struct builder *bu, const struct conf_word *w, struct slice *out)
+static bool site_name_parse(struct builder *bu, const struct conf_word *w, struct site_name *to)
 {
     struct slice name, host;
     uint16_t port = 0;
-    if (!site_name_scheme(bu, w, &name))
-        return false;
-    if (slice_eq(name, SLICE("*"))) {
-        *out = name;
+    to->scheme = site_name_scheme(w->text, &name);
+    to->pos = w->pos;
+    to->text = name;
+    if (slice_eq(name, SLICE("*")))
         return true;
-    }
     bool wild = slice_starts(name, SLICE("*."));
     struct slice rest = slice_from(name, wild ? 2 : 0);
     bool valid = slice_find(rest, '*') == rest.len &&
@@ -182,21 +184,17 @@ static bool site_name_parse(struct builder *bu, const struct conf_word *w, struc
                                     : "app.example.com, *.example.com or * is due");
         return false;
     }
-    *out = wild ? arena_printf(bu->b->arena, "*.%.*s", SLICE_ARG(host)) : host;
-    return out->at != NULL;
+    to->text = wild ? arena_printf(bu->b->arena, "*.%.*s", SLICE_ARG(host)) : host;
+    return to->text.at != NULL;
 }
 
 static void site_names(struct builder *bu, struct site *s, const struct conf_node *n)
 {
     struct site_name *names = BUILD_ARRAY(bu->b, struct site_name, n->arg_count);
     s->names = names;
-    for (uint32_t i = 0; i < n->arg_count; i++) {
-        struct site_name *name = &names[s->name_count];
-        if (!site_name_parse(bu, &n->args[i], &name->text))
-            continue;
-        name->pos = n->args[i].pos;
-        s->name_count++;
-    }
+    for (uint32_t i = 0; i < n->arg_count; i++)
+        if (site_name_parse(bu, &n->args[i], &names[s->name_count]))
+            s->name_count++;
 }
 
 static uint32_t children_named(const struct conf_node *block, const char *name)
@@ -261,13 +259,15 @@ static bool listen_spec(struct builder *bu, const struct conf_word *w, struct ad
     return false;
 }
 
-static struct listen_conf *listen_add(struct builder *bu, const struct addr *a, struct conf_pos pos)
+static struct listen_conf *listen_add(struct builder *bu, const struct addr *a, bool tls,
+                                      struct conf_pos pos)
 {
     char text[ADDR_TEXT_BYTES];
     struct proxy_conf *p = bu->proxy;
     struct listen_conf *l = BUILD_NEW(bu->b, struct listen_conf);
     l->key = arena_dup(bu->b->arena, (struct slice){text, addr_write(text, a)});
     l->addr = *a;
+    l->tls = tls;
     l->pos = pos;
     hash_map_init(&l->exact);
     hash_map_init(&l->wildcards);
@@ -284,27 +284,30 @@ static struct listen_conf *listen_build(struct builder *bu, const struct conf_no
 {
     struct addr a;
     char text[ADDR_TEXT_BYTES];
-    if (n->option_count > 0) {
-        diag_error(bu->b->diag, n->options[0].value.pos, "TLS is not available yet");
-        return NULL;
-    }
+    bool tls = n->option_count > 0;
     if (!listen_spec(bu, &n->args[0], &a))
         return NULL;
     struct slice key = {text, addr_write(text, &a)};
     struct listen_conf *l = listen_find(bu->proxy, key);
     *found = l != NULL;
-    return l ? l : listen_add(bu, &a, n->pos);
+    if (l && l->tls != tls) {
+        diag_error(bu->b->diag, n->pos, "'%.*s' is listened on %s TLS already",
+                   SLICE_ARG(n->args[0].text), l->tls ? "with" : "without");
+        first_hint(bu, l->pos);
+        return NULL;
+    }
+    return l ? l : listen_add(bu, &a, tls, n->pos);
 }
 
 /* What sites stand on when there is no `listen`. */
-static struct listen_conf *listen_default(struct builder *bu)
+static struct listen_conf *listen_default(struct builder *bu, uint16_t port)
 {
     struct addr any;
     char text[ADDR_TEXT_BYTES];
-    enum err e = addr_from_spec(&(struct addr_spec){.port = 80}, &any);
+    enum err e = addr_from_spec(&(struct addr_spec){.port = port}, &any);
     ASSERT(e == ERR_OK);
     struct listen_conf *l = listen_find(bu->proxy, (struct slice){text, addr_write(text, &any)});
-    return l ? l : listen_add(bu, &any, (struct conf_pos){0});
+    return l ? l : listen_add(bu, &any, port == HTTPS_PORT, (struct conf_pos){0});
 }
 
 static void listens_top(struct builder *bu)
@@ -339,16 +342,40 @@ static struct site *name_put(struct listen_conf *l, struct slice name, struct si
     return old;
 }
 
-static void site_on(struct builder *bu, struct listen_conf *l, struct site *s)
+/* The listeners that a site stands on. */
+struct places {
+    struct listen_conf **all;
+    uint32_t count;
+};
+
+static bool name_stands(const struct site_name *n, const struct listen_conf *l)
+{
+    return n->scheme == SITE_ANY_SCHEME || (n->scheme == SITE_HTTPS) == l->tls;
+}
+
+static void site_name_on(struct builder *bu, struct listen_conf *l, struct site *s,
+                         const struct site_name *name)
+{
+    const struct site *old = name_put(l, name->text, s);
+    if (old) {
+        diag_error(bu->b->diag, name->pos, "'%.*s' is claimed twice on %.*s", SLICE_ARG(name->text),
+                   SLICE_ARG(l->key));
+        first_hint(bu, old->pos);
+    } else if (l->tls) {
+        site_tls_need(bu, s);
+        listen_tls_name(bu, l, s, name->text);
+    }
+}
+
+/* `twin` stands for the site where it sends its clients to `https`; NULL: it does not. */
+static void site_on(struct builder *bu, struct listen_conf *l, struct site *s, struct site *twin)
 {
     const struct settings *set = &s->own->settings;
     for (uint32_t i = 0; i < s->name_count; i++) {
-        const struct site *old = name_put(l, s->names[i].text, s);
-        if (!old)
-            continue;
-        diag_error(bu->b->diag, s->names[i].pos, "'%.*s' is claimed twice on %.*s",
-                   SLICE_ARG(s->names[i].text), SLICE_ARG(l->key));
-        first_hint(bu, old->pos);
+        const struct site_name *name = &s->names[i];
+        bool sent_on = twin && !l->tls && name->scheme == SITE_ANY_SCHEME;
+        if (name_stands(name, l))
+            site_name_on(bu, l, sent_on ? twin : s, name);
     }
     if (l->limits.header_ms < set->client_header_ms)
         l->limits.header_ms = set->client_header_ms;
@@ -356,33 +383,107 @@ static void site_on(struct builder *bu, struct listen_conf *l, struct site *s)
         l->limits.keepalive_ms = set->keepalive_ms;
 }
 
-static void site_on_own(struct builder *bu, struct site *s)
+static bool has_scheme(const struct site *s, enum site_scheme scheme)
 {
+    for (uint32_t i = 0; i < s->name_count; i++)
+        if (s->names[i].scheme == scheme)
+            return true;
+    return false;
+}
+
+static bool is_listened(const struct places *p, bool tls)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->all[i]->tls == tls)
+            return true;
+    return false;
+}
+
+static void schemes_check(struct builder *bu, const struct site *s, const struct places *p)
+{
+    for (uint32_t i = 0; i < s->name_count; i++) {
+        const struct site_name *n = &s->names[i];
+        bool tls = n->scheme == SITE_HTTPS;
+        if (n->scheme == SITE_ANY_SCHEME || is_listened(p, tls))
+            continue;
+        diag_error(bu->b->diag, n->pos, "no listener of this site is %s TLS",
+                   tls ? "with" : "without");
+        diag_hint(bu->b->diag, tls ? "listen :443 tls" : "listen :80");
+    }
+}
+
+/* Listeners with TLS come first: with them the site's `tls` lines are read. */
+static void site_place(struct builder *bu, struct site *s, const struct places *p)
+{
+    struct site *twin = NULL;
+    const struct listen_conf *secure = NULL;
+    schemes_check(bu, s, p);
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (!p->all[i]->tls)
+            continue;
+        site_on(bu, p->all[i], s, NULL);
+        secure = secure ? secure : p->all[i];
+    }
+    if (secure && s->tls && s->tls_redirect && is_listened(p, false))
+        twin = redirect_twin(bu, s, secure);
+    for (uint32_t i = 0; i < p->count; i++)
+        if (!p->all[i]->tls)
+            site_on(bu, p->all[i], s, twin);
+}
+
+static void site_place_own(struct builder *bu, struct site *s)
+{
+    struct places p = {0};
+    p.all = BUILD_ARRAY(bu->b, struct listen_conf *, children_named(s->node, "listen"));
     CONF_NODE_EACH(n, s->node)
     {
         bool found;
         struct listen_conf *l = n->row && node_is(n, "listen") ? listen_build(bu, n, &found) : NULL;
         if (l)
-            site_on(bu, l, s);
+            p.all[p.count++] = l;
     }
+    site_place(bu, s, &p);
 }
 
-/* Sites without a `listen` of their own, on the top-level ones, or on :80. */
+/* No name, no certificate: `site *` stands on :80 alone. */
+static bool wants_https(const struct site *s)
+{
+    for (uint32_t i = 0; i < s->name_count; i++)
+        if (s->names[i].scheme == SITE_HTTPS ||
+            (s->names[i].scheme == SITE_ANY_SCHEME && !slice_eq(s->names[i].text, SLICE("*"))))
+            return true;
+    return false;
+}
+
+static void site_place_default(struct builder *bu, struct site *s)
+{
+    struct listen_conf *all[2];
+    struct places p = {.all = all};
+    if (has_scheme(s, SITE_ANY_SCHEME) || has_scheme(s, SITE_HTTP))
+        all[p.count++] = listen_default(bu, HTTP_PORT);
+    if (wants_https(s))
+        all[p.count++] = listen_default(bu, HTTPS_PORT);
+    site_place(bu, s, &p);
+}
+
+/* Sites without a `listen` of their own stand on the top-level ones, or on :80 and :443. */
 static void sites_place(struct builder *bu)
 {
     struct proxy_conf *p = bu->proxy;
-    uint32_t top_count = p->listen_count;
+    struct places top = {.all = p->listens, .count = p->listen_count};
+    tls_terms_defaults(&bu->tls_top);
+    tls_terms_read(bu, &bu->conf->tree->root, &bu->tls_top);
     for (uint32_t i = 0; i < p->site_count; i++) {
         struct site *s = p->sites[i];
-        if (children_named(s->node, "listen") > 0) {
-            site_on_own(bu, s);
-            continue;
-        }
-        if (top_count == 0)
-            site_on(bu, listen_default(bu), s);
-        for (uint32_t l = 0; l < top_count; l++)
-            site_on(bu, p->listens[l], s);
+        if (children_named(s->node, "listen") > 0)
+            site_place_own(bu, s);
+        else if (top.count == 0)
+            site_place_default(bu, s);
+        else
+            site_place(bu, s, &top);
     }
+    for (uint32_t i = 0; i < p->listen_count; i++)
+        listen_tls_finish(p->listens[i]);
 }
 
 static struct stream_limits limits_of(uint32_t head_bytes, uint32_t header_count)
@@ -472,6 +573,7 @@ static void proxy_release(void *ctx)
     }
     for (uint32_t i = 0; i < p->site_count; i++)
         hash_map_release(&p->sites[i]->exact);
+    proxy_tls_release(p);
 }
 
 void proxy_build(struct conf_build *b, struct conf *c)

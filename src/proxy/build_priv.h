@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "proxy/build.h"
 #include "proxy/condition.h"
+#include "proxy/tls_terms_priv.h"
 
 enum { FILTERS_MAX = 64 };
 
@@ -16,6 +17,8 @@ struct builder {
     struct proxy_conf *proxy;
     const struct filter_type *filters[FILTERS_MAX]; /* by stage, then by name */
     uint32_t filter_count;
+    struct tls_terms tls_top;   /* what the `tls` lines of the top level say */
+    struct tls_line *tls_lines; /* read so far: tls_build.c */
 };
 
 /* The directives of one filter that are in force in a block, and the conf made of them. */

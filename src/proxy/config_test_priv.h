@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "proxy/build.h"
+#include "proxy/cert_test_priv.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/filter.h"
 #include "tests/unit.h"
@@ -15,6 +16,7 @@ struct test_config {
     struct conf_table tables[TEST_TABLES_MAX];
     struct conf_schema schema;
     struct conf_build build;
+    struct conf_source source;
     struct worker *worker; /* made with the first request */
     struct exchange *x;    /* the last request */
 };
@@ -50,7 +52,8 @@ static inline bool test_config_load(struct test_config *t, const char *text)
     test_schema(t);
     diag_init(&t->diag);
     t->conf = conf_new(1);
-    t->build = (struct conf_build){&t->conf->arena, &t->diag, &t->schema, t->conf};
+    t->source = test_source();
+    t->build = (struct conf_build){&t->conf->arena, &t->diag, &t->schema, t->conf, &t->source};
     t->conf->tree = conf_read(&t->conf->arena, &t->diag, "test.conf", slice_of(text));
     if (t->conf->tree)
         conf_check(&t->schema, t->conf->tree, &t->diag);
@@ -93,6 +96,20 @@ static inline void test_config_release(struct test_config *t)
     conf_drop(t->conf);
 }
 
+/* The listener on which the host is served. */
+static inline const struct listen_conf *test_listen(struct test_config *t, struct slice authority)
+{
+    struct slice host;
+    uint16_t port;
+    struct arena a;
+    arena_init(&a, 65536);
+    if (uri_host_parse(&a, authority, &host, &port) != ERR_OK)
+        host = SLICE("");
+    const struct listen_conf *l = dry_listen_find(t->conf->proxy, host, 0, LISTEN_ANY);
+    arena_release(&a);
+    return l ? l : t->conf->proxy->listens[0];
+}
+
 /* "GET http://host/path from=10.0.0.1 | Name: value | Name: value" through the steps, up to the
  * relay. The exchange lives until the next request. */
 static inline struct exchange *test_request(struct test_config *t, const char *request)
@@ -111,7 +128,7 @@ static inline struct exchange *test_request(struct test_config *t, const char *r
     if (slice_cut(&words, ' ', &word) && slice_starts(word, SLICE("from=")))
         from = slice_from(word, 5);
     assert_int_equal(addr_parse_ip(from, &r.from), ERR_OK);
-    t->x = exchange_dry_new(t->worker, t->conf->proxy->listens[0]);
+    t->x = exchange_dry_new(t->worker, test_listen(t, r.authority));
     assert_int_equal(dry_request_put(t->x, &r), ERR_OK);
     while (slice_cut(&rest, '|', &line)) {
         size_t colon = slice_find(line, ':');

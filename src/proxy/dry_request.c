@@ -41,27 +41,49 @@ bool dry_url_parse(struct slice url, struct dry_request *r)
     if (scheme == 0)
         return false;
     struct slice rest = slice_from(url, scheme);
+    r->secure = scheme == 8;
     size_t end = slice_find(rest, '/');
     r->authority = slice_head(rest, end);
     r->target = end < rest.len ? slice_from(rest, end) : SLICE("/");
     return r->authority.len > 0;
 }
 
-const struct listen_conf *dry_listen_find(const struct proxy_conf *p, struct slice host,
-                                          uint16_t port)
+static bool may_be(const struct listen_conf *l, uint16_t port, enum listen_kind kind)
 {
-    const struct listen_conf *first = NULL;
+    bool right_kind = kind == LISTEN_ANY || l->tls == (kind == LISTEN_TLS);
+    return !l->internal && right_kind && (port == 0 || addr_port(&l->addr) == port);
+}
+
+/* How much a listener is what was asked for: it serves the host, or sends it on, or neither. */
+static int rank_of(const struct listen_conf *l, struct slice host)
+{
     enum site_match how;
+    const struct site *s = site_lookup(l, host, &how);
+    return !s ? 1 : s->redirects ? 2 : 3;
+}
+
+const struct listen_conf *dry_listen_find(const struct proxy_conf *p, struct slice host,
+                                          uint16_t port, enum listen_kind kind)
+{
+    const struct listen_conf *best = NULL;
+    int best_rank = 0;
     for (uint32_t i = 0; i < p->listen_count; i++) {
         const struct listen_conf *l = p->listens[i];
-        if (l->internal || (port != 0 && addr_port(&l->addr) != port))
+        int rank = may_be(l, port, kind) ? rank_of(l, host) : 0;
+        if (rank <= best_rank)
             continue;
-        if (site_lookup(l, host, &how))
-            return l;
-        if (!first)
-            first = l;
+        best = l;
+        best_rank = rank;
     }
-    return first;
+    return best;
+}
+
+const struct listen_conf *dry_listen_of_url(const struct proxy_conf *p, const struct dry_request *r,
+                                            struct slice host, uint16_t port)
+{
+    const struct listen_conf *l =
+        dry_listen_find(p, host, port, r->secure ? LISTEN_TLS : LISTEN_PLAIN);
+    return l ? l : dry_listen_find(p, host, port, LISTEN_ANY);
 }
 
 enum err dry_request_put(struct exchange *x, const struct dry_request *r)

@@ -14,15 +14,23 @@ struct dry_request {
     struct slice authority; /* "host[:port]" */
     struct slice target;    /* "/path?query" */
     struct addr from;
+    bool is_url; /* of a test: not a path alone */
+    bool secure; /* the URL began with https:// */
 };
 
 /* "http://host:port/path" into authority and target; false when it is none. */
 bool dry_url_parse(struct slice url, struct dry_request *r);
 
-/* The listener that a request for `host` comes in on: of those on `port` (0: any) the first where a
- * site answers to it, else the first. NULL: nothing listens on that port. */
+enum listen_kind { LISTEN_ANY, LISTEN_PLAIN, LISTEN_TLS };
+
+/* The listener that a request for `host` comes in on: of those of the kind and on `port` (0: any)
+ * the first where a site serves it, or at least sends it on, else the first. NULL: there is none.
+ */
 const struct listen_conf *dry_listen_find(const struct proxy_conf *p, struct slice host,
-                                          uint16_t port);
+                                          uint16_t port, enum listen_kind kind);
+/* By the scheme of the request's URL; of the other kind when there is none. */
+const struct listen_conf *dry_listen_of_url(const struct proxy_conf *p, const struct dry_request *r,
+                                            struct slice host, uint16_t port);
 
 /* Fills in x->req; slices must live as long as x. */
 enum err dry_request_put(struct exchange *x, const struct dry_request *r) MUST_CHECK;

@@ -333,9 +333,10 @@ static void log_finish(struct exchange *x)
         return;
     char peer[ADDR_TEXT_BYTES] = "";
     size_t len = addr_write(peer, &x->client_addr);
-    log_write(row->level, "%s: %s (%s) client=%.*s host=%.*s upstream=%.*s server=%.*s id=%s",
-              step_name(x->err_step), row->text, row->name, (int)len, peer, SLICE_ARG(x->host),
-              SLICE_ARG(x->upstream_name), SLICE_ARG(x->server_name), x->id);
+    log_write(row->level, "%s: %s%s%.*s (%s) client=%.*s host=%.*s upstream=%.*s server=%.*s id=%s",
+              step_name(x->err_step), row->text, x->why.len ? ": " : "", SLICE_ARG(x->why),
+              row->name, (int)len, peer, SLICE_ARG(x->host), SLICE_ARG(x->upstream_name),
+              SLICE_ARG(x->server_name), x->id);
 }
 
 /* What the exchange says about the server that it still has. */

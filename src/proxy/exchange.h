@@ -55,6 +55,7 @@ struct exchange {
     uint32_t at;        /* position in the filter chain of the current step */
     enum err err;       /* why it failed; row gives status, log word and metric */
     uint8_t err_step;   /* where */
+    struct slice why;   /* what its row cannot tell; empty: nothing */
     enum err deadline_err;
     const struct listen_conf *listen;
     const struct site *site;

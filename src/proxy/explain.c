@@ -9,6 +9,7 @@
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/target.h"
+#include "proxy/tls_build_priv.h"
 #include "upstream/balancer.h"
 #include <stdio.h>
 
@@ -75,7 +76,24 @@ static const struct conf_pos NOWHERE = {0};
 
 static void explain_listen(struct explain *e, const struct listen_conf *l)
 {
-    explain_line(e, "listen", l->pos, "%.*s%s", SLICE_ARG(l->key), l->tls ? " tls" : "");
+    explain_line(e, "listen", l->pos, "%.*s%s", SLICE_ARG(l->key), l->tls ? " tls h1" : "");
+}
+
+/* Which certificate a client gets that asks for this host, and what is asked of it. */
+static void explain_tls(struct explain *e, const struct exchange *x)
+{
+    static const char *const client[] = {"", ", client certificate optional",
+                                         ", client certificate required"};
+    const struct tls_identity *id =
+        x->listen->server ? tls_server_find(x->listen->server, x->host) : NULL;
+    for (const struct proxy_cert *c = x->view->conf->proxy->certs; id && c; c = c->next) {
+        if (c->cert != id->certs[c->cert->kind])
+            continue;
+        int64_t left_s = c->cert->not_after - x->view->conf->loaded_unix_ms / 1000;
+        explain_line(e, "tls", c->pos, "%s, %.*s, %lld days left%s",
+                     c->cert->kind == TLS_KEY_RSA ? "RSA" : "ECDSA", SLICE_ARG(c->label),
+                     (long long)left_s / 86400, client[id->policy.client_cert]);
+    }
 }
 
 static const struct site_name *site_name_of(const struct exchange *x)
@@ -285,6 +303,7 @@ static void explain_outcome(struct explain *e, const struct exchange *x)
 static void explain_exchange(struct explain *e, const struct exchange *x)
 {
     explain_listen(e, x->listen);
+    explain_tls(e, x);
     explain_site(e, x);
     if (x->route) {
         explain_route(e, x);
@@ -340,7 +359,7 @@ static bool request_read(struct conf *c, const struct explain_request *r, struct
         text_addf(out, "'%.*s' is not an IP address", SLICE_ARG(from));
         return false;
     }
-    *l = dry_listen_find(c->proxy, host, port);
+    *l = dry_listen_of_url(c->proxy, to, host, port);
     if (!*l)
         no_listener(c->proxy, port, out);
     return *l != NULL;

@@ -158,7 +158,17 @@ static enum outcome serve_local(struct exchange *x, const struct target *t)
 static bool is_connect_error(enum err e)
 {
     return e == ERR_CONNECT_FAILED || e == ERR_CONNECT_REFUSED || e == ERR_CONNECT_TIMEOUT ||
-           e == ERR_NO_DESCRIPTORS;
+           e == ERR_NO_DESCRIPTORS || err_is_tls(e);
+}
+
+/* The log tells what the server's certificate lacks: the error's row cannot. */
+static void tls_error_keep(struct exchange *x, enum err e)
+{
+    char why[SERVER_TLS_ERROR_BYTES];
+    if (!err_is_tls(e) || !x->lease.server)
+        return;
+    server_tls_error_get(x->lease.server->shared, why);
+    x->why = arena_dup(&x->arena, slice_of(why));
 }
 
 /* No server is left: the failure of the last one tried says more than "no servers". A connection
@@ -166,6 +176,7 @@ static bool is_connect_error(enum err e)
 static enum outcome pick_failed(struct exchange *x, enum err e)
 {
     if (is_connect_error(e)) {
+        tls_error_keep(x, e);
         x->tries++;
         x->server_name = lease_server_name(&x->lease);
         if (retry_allowed(x)) {

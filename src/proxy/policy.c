@@ -40,7 +40,7 @@ static int filter_of(const struct builder *bu, const struct directive *row)
 static bool is_block_word(const struct conf_node *n)
 {
     return node_is(n, "route") || node_is(n, "when") || node_is(n, "no") || node_is(n, "test") ||
-           node_is(n, "listen");
+           node_is(n, "listen") || node_is(n, "tls");
 }
 
 /* Policies only: neither options written in the block nor blocks of their own. */

@@ -15,6 +15,11 @@
 
 struct condition;
 struct exchange;
+struct proxy_cert;
+struct proxy_folder;
+struct site_tls;
+struct tls_identity;
+struct tls_server;
 
 enum { WHENS_MAX = 64 };
 
@@ -43,9 +48,13 @@ struct route {
     uint32_t when_count;
 };
 
+/* On which listeners a name stands: `site http://a` on plain ones only. */
+enum site_scheme { SITE_ANY_SCHEME, SITE_HTTP, SITE_HTTPS };
+
 struct site_name {
     struct slice text; /* "app.example.com", "*.example.com", "*" */
     struct conf_pos pos;
+    uint8_t scheme; /* enum site_scheme */
 };
 
 struct site {
@@ -60,6 +69,9 @@ struct site {
     struct route **routes; /* all, own included, in file order */
     uint32_t route_count;
     const struct conf_node *node; /* for its tests */
+    struct site_tls *tls;         /* NULL: on no listener with TLS */
+    bool tls_redirect;            /* plain listeners send to it */
+    bool redirects;               /* it is what they have in its place */
 };
 
 /* One address to listen on. Identity over reloads: `key`. */
@@ -67,12 +79,15 @@ struct listen_conf {
     struct slice key; /* canonical text of the address */
     struct addr addr;
     struct conf_pos pos;
-    bool tls;                    /* due with TLS: refused for now with a clear error */
+    bool tls;
     bool internal;               /* the admin listener: run by the main thread */
     struct stream_limits limits; /* before the host is known: the most generous of its sites' */
     struct hash_map exact;       /* host -> struct site */
     struct hash_map wildcards;   /* "example.com" of "*.example.com" -> struct site */
     struct site *fallback;       /* site *; NULL: unknown hosts get 421 */
+    struct tls_server *server;   /* with `tls`, once a site stands here */
+    struct tls_identity *first_identity; /* while building: for clients that name no site */
+    bool first_is_open;                  /* it asks for no client certificate */
 };
 
 struct trust_conf {
@@ -96,6 +111,8 @@ struct proxy_conf {
     struct stream_limits limits; /* of origin-side heads */
     struct trust_conf trust;
     struct error_log_conf error_log;
+    struct proxy_cert *certs; /* of all sites */
+    struct proxy_folder *cert_folders;
     struct access_log *logs; /* every access log of the configuration: access_logs_open() */
 };
 

@@ -8,6 +8,7 @@
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
 #include "proxy/respond.h"
+#include "proxy/tls_terms_priv.h"
 
 #define SETTING(field) offsetof(struct settings, field)
 #define YEAR_MS        (365LL * 24 * 3600 * 1000)
@@ -215,7 +216,7 @@ static const struct directive listen_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_MARK,
      .usage = "",
-     .text = "TLS; not available yet."},
+     .text = "Clients have to speak TLS."},
     {0},
 };
 
@@ -263,12 +264,15 @@ const struct directive proxy_rows[] = {
      .args_min = 1,
      .args_max = 1,
      .options = listen_options,
-     .usage = "ADDRESS",
+     .usage = "ADDRESS [tls]",
      .text = "An address to accept connections on: `:8080` (every address of the machine), "
-             "`127.0.0.1:8080`, `[::1]:8080`, `unix:/run/weir.sock`. Sites without a `listen` of "
-             "their own answer on every top-level one; a `listen` in a site is for that site. "
-             "Without any, sites stand on `:80`.",
-     .example = "listen 127.0.0.1:8080"},
+             "`127.0.0.1:8080`, `[::1]:8080`, `unix:/run/weir.sock`. With `tls` clients have to "
+             "speak TLS there. Sites without a `listen` of their own answer on every top-level "
+             "one; a `listen` in a site is for that site. A site that stands on addresses with "
+             "and without TLS sends clients of the latter to the former (see `tls redirect`). "
+             "Without any `listen`, a named site stands on `:443` with TLS and on `:80`, "
+             "`site *` on `:80`.",
+     .example = "listen 127.0.0.1:8443 tls"},
     {.name = "site",
      .where = IN_TOP,
      .apply = walked,
@@ -281,7 +285,8 @@ const struct directive proxy_rows[] = {
      .text =
          "A virtual host: what is asked of one of these names. `*.example.com` takes every name "
          "below example.com that has no site of its own, `*` takes the rest. A host that no "
-         "site takes is answered with 421.",
+         "site takes is answered with 421. `https://NAME` stands on listeners with TLS only, "
+         "`http://NAME` on plain ones only.",
      .example = "site app.example.com www.example.com {\n    proxy localhost:3000\n}"},
     {.name = "route",
      .where = IN_SITE,
@@ -329,8 +334,9 @@ const struct directive proxy_rows[] = {
      .args_max = 255,
      .opens = IN_PROXY,
      .apply = proxy_apply,
-     .usage = "UPSTREAM | ADDRESS... [{ ... }]",
-     .text = "Sends requests to a named upstream, or to the servers at these addresses. Addresses "
+     .usage = "UPSTREAM | [https://]ADDRESS... [{ ... }]",
+     .text = "Sends requests to a named upstream, or to the servers at these addresses; over TLS "
+             "when `https://` stands before them. Addresses "
              "may have a block with what an upstream's block may hold.",
      .example = "proxy 10.0.0.3:9000 10.0.0.4:9000"},
     {.name = "respond",
@@ -350,6 +356,19 @@ const struct directive proxy_rows[] = {
      .usage = "[STATUS] TO",
      .text = "Sends the client elsewhere, with 302 or the given status. TO may hold variables.",
      .example = "redirect 301 https://$host$uri"},
+    {.name = "tls",
+     .where = IN_TOP | IN_SITE,
+     .apply = walked,
+     .repeat = true,
+     .options = tls_options,
+     .usage = "[cert=FILE key=FILE] [OPTION=VALUE...] | { OPTION VALUE ... }",
+     .text = "What a site shows on listeners with TLS, and whom it lets in. At the top level: for "
+             "all sites that do not say otherwise; certificates given there serve the sites whose "
+             "names they cover. A site without a certificate gets one from the local CA that weir "
+             "makes and keeps. Names of files are relative to the configuration file. Files that "
+             "change are picked up; a pair that does not fit is told in the log, and the old one "
+             "stays.",
+     .example = "tls profile=modern client=off"},
     {.name = "timeout",
      .where = IN_TOP | IN_POLICY,
      .repeat = true,

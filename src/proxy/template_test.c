@@ -5,7 +5,8 @@
 #include "proxy/template.h"
 #include <stdio.h>
 
-static const char CONFIG[] = "site a.example *.b.example {\n"
+static const char CONFIG[] = "listen :80\n"
+                             "site a.example *.b.example {\n"
                              "    proxy 10.0.0.1:80\n"
                              "    route /x/ { response set X-R yes }\n"
                              "}";

@@ -83,7 +83,8 @@ static bool request_read(struct test_run *t, const struct conf_node *n, struct d
     r->method = n->words[0].text;
     r->authority = site_host(t);
     r->target = target->text;
-    if (!slice_starts(target->text, SLICE("/")) && !dry_url_parse(target->text, r)) {
+    r->is_url = !slice_starts(target->text, SLICE("/"));
+    if (r->is_url && !dry_url_parse(target->text, r)) {
         diag_error(t->diag, target->pos, "a path or a URL is due: /x or http://other.example/x");
         return false;
     }
@@ -259,18 +260,20 @@ static void expect(struct test_run *t, const struct conf_node *n)
 
 /* --- one test, all tests -----------------------------------------------------------------------*/
 
-static const struct listen_conf *listen_of(struct test_run *t, struct slice authority)
+/* A path is asked of where the site is served, a URL of where its scheme leads. */
+static const struct listen_conf *listen_of(struct test_run *t, const struct dry_request *r)
 {
     struct slice host;
     uint16_t port;
-    if (uri_host_parse(&t->scratch, authority, &host, &port) != ERR_OK)
+    if (uri_host_parse(&t->scratch, r->authority, &host, &port) != ERR_OK)
         host = SLICE("");
-    return dry_listen_find(t->proxy, host, 0);
+    return r->is_url ? dry_listen_of_url(t->proxy, r, host, 0)
+                     : dry_listen_find(t->proxy, host, 0, LISTEN_ANY);
 }
 
 static void test_exchange(struct test_run *t, const struct dry_request *r)
 {
-    const struct listen_conf *l = listen_of(t, r->authority);
+    const struct listen_conf *l = listen_of(t, r);
     if (!l)
         return; /* sites without listeners there are none */
     t->x = exchange_dry_new(t->worker, l);

@@ -2,7 +2,8 @@
  *
  * A variable either borrows bytes that the exchange holds anyway, or writes a short text (numbers,
  * addresses, times) into memory of the caller: neither allocates, so an access log line costs no
- * memory. Values come from clients: who prints them escapes them. */
+ * memory; facts about TLS are the exception. Values come from clients: who prints them escapes
+ * them. */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/variable.h"
 #include "base/date.h"
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "net/conn.h"
 #include "proxy/exchange.h"
+#include "tls/tls.h"
 
 _Static_assert((int)VARIABLE_WRITE_BYTES >= (int)ADDR_TEXT_BYTES, "addresses must fit");
 
@@ -169,6 +171,80 @@ static size_t write_server_port(struct exchange *x, char *to)
 {
     struct addr a = local_of(x);
     return write_port(to, &a);
+}
+
+/* TLS: what the connection knows is written anew, into the arena because subjects may be long. */
+
+static struct slice tls_fact(struct exchange *x, enum tls_fact which)
+{
+    struct text t;
+    if (!x->listen || !x->listen->tls || !conn_of(x))
+        return SLICE_NONE;
+    text_init(&t);
+    tls_fact_write(conn_of(x), which, &t);
+    struct slice s = t.len > 0 ? arena_dup(&x->arena, text_slice(&t)) : SLICE_NONE;
+    text_release(&t);
+    return s;
+}
+
+static struct slice get_tls_version(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_VERSION);
+}
+
+static struct slice get_tls_cipher(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_CIPHER);
+}
+
+static struct slice get_tls_sni(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_SNI);
+}
+
+static struct slice get_tls_alpn(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_ALPN);
+}
+
+static struct slice get_tls_resumed(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_RESUMED);
+}
+
+static struct slice get_ja4(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_JA4);
+}
+
+static struct slice get_client_cert_subject(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_CLIENT_SUBJECT);
+}
+
+static struct slice get_client_cert_san(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_CLIENT_SAN);
+}
+
+static struct slice get_client_cert_serial(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_CLIENT_SERIAL);
+}
+
+static struct slice get_client_cert_fingerprint(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return tls_fact(x, TLS_FACT_CLIENT_FINGERPRINT);
 }
 
 /* The decision */
@@ -356,6 +432,21 @@ const struct variable variables_all[] = {
      "Address that the client connected to"},
     {"server_port", VARIABLE_NUMBER, false, NULL, write_server_port,
      "Port that the client connected to"},
+    {"tls_version", VARIABLE_TEXT, false, get_tls_version, NULL,
+     "Version of TLS that the client speaks: `TLSv1.3`; empty without TLS, as all below"},
+    {"tls_cipher", VARIABLE_TEXT, false, get_tls_cipher, NULL, "Cipher of its connection"},
+    {"tls_sni", VARIABLE_TEXT, false, get_tls_sni, NULL, "Name that it asked for in its handshake"},
+    {"tls_alpn", VARIABLE_TEXT, false, get_tls_alpn, NULL, "Protocol that was agreed on"},
+    {"tls_resumed", VARIABLE_TEXT, false, get_tls_resumed, NULL,
+     "`yes` when the handshake resumed a session, else `no`"},
+    {"ja4", VARIABLE_TEXT, false, get_ja4, NULL, "JA4 fingerprint of the client's handshake"},
+    {"client_cert_subject", VARIABLE_TEXT, false, get_client_cert_subject, NULL,
+     "Subject of the client's certificate, as in RFC 2253"},
+    {"client_cert_san", VARIABLE_TEXT, false, get_client_cert_san, NULL, "Its other names"},
+    {"client_cert_serial", VARIABLE_TEXT, false, get_client_cert_serial, NULL,
+     "Its serial number, hexadecimal"},
+    {"client_cert_fingerprint", VARIABLE_TEXT, false, get_client_cert_fingerprint, NULL,
+     "SHA-256 of it, hexadecimal"},
     {"site", VARIABLE_TEXT, false, get_site, NULL, "First name of the site"},
     {"route", VARIABLE_TEXT, false, get_route, NULL,
      "Path of the route as configured; empty when none matched"},

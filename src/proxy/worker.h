@@ -12,6 +12,7 @@
 
 struct exchange;
 struct listen_conf;
+struct tls_worker;
 
 /* What a client session was accepted on (the `listener` of h1_client_start()): finds the listener's
  * part of the configuration that is in force. Embedded in main's listener, which outlives its
@@ -28,6 +29,7 @@ struct worker {
     struct stream_acceptor acceptor;
     struct conf_view *view; /* of the newest configuration installed here */
     struct origin_pools pools;
+    struct tls_worker *tls;             /* main's wiring; NULL: dry, or a test */
     const struct origin_engine *engine; /* h1 */
     struct list points;                 /* struct listen_point.link */
     struct list exchanges;              /* running: struct exchange.link */
