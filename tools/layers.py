@@ -25,7 +25,7 @@ MAY = {
     "filter": "base http conf proxy",
     "l4": "base io net conf upstream",
     "acme": "base io net tls http conf proxy",
-    "admin": "base io net http conf upstream proxy cache",
+    "admin": "base io net tls http conf upstream proxy cache",
     "main": "base io net http conf upstream balancer h1 proxy filter admin tls cache l4 acme",
 }
 ALONE = {"filter", "balancer"}

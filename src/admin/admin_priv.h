@@ -22,6 +22,9 @@ int metrics_write(const struct admin_page *p); /* metrics.c */
 int status_write(const struct admin_page *p);  /* status.c */
 int config_write(const struct admin_page *p);  /* config.c */
 
+struct proxy_cert;
+int64_t admin_days_left(const struct admin_page *p, const struct proxy_cert *c); /* metrics.c */
+
 /* Sums over every worker. */
 int64_t admin_metric(const struct admin_source *s, enum metric m);
 int64_t admin_error_count(const struct admin_source *s, enum err e);

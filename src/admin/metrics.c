@@ -4,6 +4,8 @@
 #include "admin/admin_priv.h"
 #include "base/log.h"
 #include "conf/snapshot.h"
+#include "proxy/route.h"
+#include "proxy/tls_build.h"
 #include "upstream/upstream.h"
 #include <stddef.h>
 
@@ -20,17 +22,23 @@ static void add_one(struct text *out, const char *name, const char *kind, const 
 }
 
 /* A label value: backslash, quote and newline are escaped. */
-static void add_label(struct text *out, const char *value)
+static void add_label_slice(struct text *out, struct slice value)
 {
-    for (; *value; value++) {
-        if (*value == '\n') {
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        if (c == '\n') {
             text_add(out, SLICE("\\n"));
             continue;
         }
-        if (*value == '\\' || *value == '"')
+        if (c == '\\' || c == '"')
             text_add(out, SLICE("\\"));
-        text_add(out, (struct slice){value, 1});
+        text_add(out, (struct slice){&value.at[i], 1});
     }
+}
+
+static void add_label(struct text *out, const char *value)
+{
+    add_label_slice(out, slice_of(value));
 }
 
 static void add_metrics(const struct admin_page *p)
@@ -108,6 +116,26 @@ static void add_servers(const struct admin_page *p)
     }
 }
 
+int64_t admin_days_left(const struct admin_page *p, const struct proxy_cert *c)
+{
+    return (c->cert->not_after - p->unix_ms / 1000) / 86400;
+}
+
+/* Labels are file and first name: what a local CA made has no file of its own. */
+static void add_certificates(const struct admin_page *p)
+{
+    struct text *out = p->out;
+    add_help(out, "certificate_expires_days", "gauge", "Days until the certificate expires");
+    for (const struct proxy_cert *c = p->conf->proxy->certs; c; c = c->next) {
+        struct slice name = c->cert->name_count > 0 ? c->cert->names[0] : SLICE("");
+        text_addf(out, "weir_certificate_expires_days{certificate=\"");
+        add_label_slice(out, c->label);
+        text_add(out, SLICE("\",name=\""));
+        add_label_slice(out, name);
+        text_addf(out, "\"} %lld\n", (long long)admin_days_left(p, c));
+    }
+}
+
 static void add_process(const struct admin_page *p)
 {
     add_help(p->out, "build_info", "gauge", "Version of weir");
@@ -131,5 +159,6 @@ int metrics_write(const struct admin_page *p)
     add_metrics(p);
     add_errors(p);
     add_servers(p);
+    add_certificates(p);
     return 200;
 }

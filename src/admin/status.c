@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conf/snapshot.h"
 #include "proxy/route.h"
+#include "proxy/tls_build.h"
 #include "upstream/balancer.h"
 #include "upstream/upstream.h"
 #include <jansson.h>
@@ -163,6 +164,14 @@ static void add_state(const struct admin_page *p, json_t *o, const struct server
     }
 }
 
+static void add_tls_error(json_t *o, struct server_shared *s)
+{
+    char why[SERVER_TLS_ERROR_BYTES];
+    server_tls_error_get(s, why);
+    if (*why)
+        json_object_set_new(o, "last_tls_error", text_json(slice_of(why)));
+}
+
 static json_t *server_json(const struct admin_page *p, const struct server *sv)
 {
     const struct server_shared *s = sv->shared;
@@ -179,6 +188,7 @@ static json_t *server_json(const struct admin_page *p, const struct server *sv)
     set_int(o, "failures", load(&s->failures_total));
     set_int(o, "latency_us", load(&s->latency_ewma_us));
     json_object_set_new(o, "last_error", last_error_json(s));
+    add_tls_error(o, sv->shared);
     return o;
 }
 
@@ -196,6 +206,31 @@ static json_t *upstreams_json(const struct admin_page *p)
         for (uint32_t k = 0; k < up->server_count; k++)
             json_array_append_new(servers, server_json(p, &up->servers[k]));
         json_object_set_new(o, "servers", servers);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+/* ---- certificates ---- */
+
+static json_t *names_json(const struct tls_cert *c)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < c->name_count; i++)
+        json_array_append_new(all, text_json(c->names[i]));
+    return all;
+}
+
+static json_t *certificates_json(const struct admin_page *p)
+{
+    json_t *all = json_array();
+    for (const struct proxy_cert *c = p->conf->proxy->certs; c; c = c->next) {
+        json_t *o = json_object();
+        json_object_set_new(o, "certificate", text_json(c->label));
+        json_object_set_new(o, "names", names_json(c->cert));
+        json_object_set_new(o, "key", json_string(c->cert->kind == TLS_KEY_RSA ? "RSA" : "ECDSA"));
+        json_object_set_new(o, "expires", time_json(c->cert->not_after * 1000));
+        set_int(o, "days_left", admin_days_left(p, c));
         json_array_append_new(all, o);
     }
     return all;
@@ -258,6 +293,7 @@ static json_t *status_json(const struct admin_page *p)
     json_object_set_new(o, "supervisor", supervisor_json(p));
     json_object_set_new(o, "config", config_json(p));
     json_object_set_new(o, "listeners", listeners_json(p));
+    json_object_set_new(o, "certificates", certificates_json(p));
     json_object_set_new(o, "connections", connections_json(s));
     json_object_set_new(o, "requests", requests_json(s));
     json_object_set_new(o, "errors", errors_json(s));
