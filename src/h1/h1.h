@@ -9,8 +9,7 @@
  * with it. False: no memory (the conn was closed). `first` holds bytes that were read already (len
  * 0: none). */
 bool h1_client_start(struct loop *l, int fd, struct stream_acceptor *a, void *listener);
-/* The same on a connection that is open already, whose handshake is done. A draining acceptor's is
- * closed at once. */
+/* The same on a connection that is open already, whose handshake is done. */
 bool h1_client_adopt(struct conn *c, struct stream_acceptor *a, void *listener);
 
 /* Origin side (RFC 9112): at most one stream at a time on a connection. */

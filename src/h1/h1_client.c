@@ -311,7 +311,5 @@ bool h1_client_adopt(struct conn *c, struct stream_acceptor *a, void *listener)
     }
     conn_set_user(c, &conn_ops, s);
     session_begin(s, c, a, listener);
-    if (a->draining)
-        session_close(s);
     return true;
 }

@@ -2,6 +2,7 @@
  * and body, each with a NUL so that they can be used in place. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/bundle.h"
+#include "main/authority.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -68,8 +69,33 @@ static const char *system_env(const struct conf_source *s, const char *name)
     return conf_source_system.env(&conf_source_system, name);
 }
 
+/* Names have no blanks. */
+static void names_join(struct text *to, const struct slice *names, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        text_addf(to, "%s%.*s", i > 0 ? " " : "", SLICE_ARG(names[i]));
+}
+
+static const char *recorder_issue(const struct conf_source *s, const struct slice *names,
+                                  uint32_t count, struct text *cert, struct text *key)
+{
+    struct text id;
+    size_t cert_at = cert->len, key_at = key->len;
+    text_init(&id);
+    names_join(&id, names, count);
+    const char *why = authority_issue(s, names, count, cert, key);
+    if (why) {
+        record(s, BUNDLE_UNISSUED, id.at, slice_of(why));
+    } else {
+        record(s, BUNDLE_ISSUED, id.at, slice_from(text_slice(cert), cert_at));
+        record(s, BUNDLE_ISSUED_KEY, id.at, slice_from(text_slice(key), key_at));
+    }
+    text_release(&id);
+    return why;
+}
+
 const struct conf_source bundle_recorder = {
-    .load = recorder_load, .glob = recorder_glob, .env = system_env};
+    .load = recorder_load, .glob = recorder_glob, .env = system_env, .issue = recorder_issue};
 
 /* ---- the memory file ---- */
 
@@ -200,8 +226,50 @@ static void replay_glob(const struct conf_source *s, const char *pattern,
     }
 }
 
+/* As files are, certificates are asked for in the order in which they were recorded; the key stands
+ * right after. */
+static bool issued_find(struct bundle *b, struct slice id, struct bundle_entry *out)
+{
+    size_t begin = b->next;
+    for (int round = 0; round < 2; round++) {
+        for (size_t at = round == 0 ? begin : 0; bundle_next(b, &at, out);) {
+            bool is_it = out->kind == BUNDLE_ISSUED || out->kind == BUNDLE_UNISSUED;
+            if (!is_it || !slice_eq(out->name, id))
+                continue;
+            b->next = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *replay_issue(const struct conf_source *s, const struct slice *names,
+                                uint32_t count, struct text *cert, struct text *key)
+{
+    struct bundle *b = s->ctx;
+    struct bundle_entry e;
+    struct text id;
+    text_init(&id);
+    names_join(&id, names, count);
+    bool found = issued_find(b, text_slice(&id), &e);
+    text_release(&id);
+    if (!found)
+        return "the supervisor did not make one";
+    if (e.kind == BUNDLE_UNISSUED)
+        return e.body.at;
+    text_add(cert, e.body);
+    size_t at = b->next;
+    if (!bundle_next(b, &at, &e) || e.kind != BUNDLE_ISSUED_KEY)
+        return "its key is missing";
+    text_add(key, e.body);
+    return NULL;
+}
+
 struct conf_source bundle_source(struct bundle *b)
 {
-    return (struct conf_source){
-        .load = replay_load, .glob = replay_glob, .env = system_env, .ctx = b};
+    return (struct conf_source){.load = replay_load,
+                                .glob = replay_glob,
+                                .env = system_env,
+                                .issue = replay_issue,
+                                .ctx = b};
 }

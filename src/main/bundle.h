@@ -17,6 +17,10 @@ enum bundle_kind {
     BUNDLE_LISTEN,   /* number: enum bundle_listen_flags, body: struct addr */
     BUNDLE_WORKERS,  /* number: of worker threads */
     BUNDLE_PID_FILE, /* body: path */
+    BUNDLE_ISSUED,   /* name: names of a certificate, body: it and its key, from the local CA */
+    BUNDLE_ISSUED_KEY,
+    BUNDLE_UNISSUED, /* name: names, body: why there is none */
+    BUNDLE_WATCH,    /* name: a path whose change is a reason to reload, body: struct watch_mark */
 };
 
 enum bundle_listen_flags { BUNDLE_INTERNAL = 1 };

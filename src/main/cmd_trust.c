@@ -1,5 +1,6 @@
 /* cmd_trust.c - trust: lets this machine believe in the local authority, or no longer. */
 // SPDX-License-Identifier: Apache-2.0
+#include "main/authority.h"
 #include "main/command.h"
 #include "main/trust.h"
 #include "tls/local_ca.h"
@@ -56,7 +57,7 @@ int cmd_trust(const struct args *a)
     int code = EXIT_FAILED;
     if (a->values[OPTION_DIR])
         text_add(&dir, slice_of(a->values[OPTION_DIR]));
-    if (dir.len > 0 || local_ca_default_dir(&dir, &why))
+    if (dir.len > 0 || authority_dir(&dir, &why))
         code = trust_dir(a, dir.at, &why);
     if (why.len > 0)
         fprintf(stderr, "weir: trust: %s\n", why.at);

@@ -14,13 +14,16 @@
  *     LISTENER   an address with sockets that the worker has not got yet, or why there are none
  *     ORDER      stop, reload, ... (enum handover_order)
  *     NEWS       how an upgrade went wrong
+ *     TICKETS    keys of TLS session tickets that the last worker had, as bytes in the text
  *   worker to supervisor
  *     PREPARE    read the configuration anew, bind what it wants
  *     IN_FORCE   every thread has the configuration: what it does not want is closed
  *     REFUSED    the one prepared is not wanted: the old one stays
  *     REPORT     what is wrong with it, for people
  *     STOP, UPGRADE  somebody asked the worker for it
- *   old supervisor to new: HELLO, LISTENERs, later ORDER_STOP; new to old: REPORT, IN_FORCE */
+ *     TICKETS    the keys that the next worker is to have
+ *   old supervisor to new: HELLO with those keys as text, LISTENERs, later ORDER_STOP; new to old:
+ * REPORT, IN_FORCE */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/slice.h"
@@ -39,6 +42,7 @@ enum handover_kind {
     HANDOVER_REPORT,
     HANDOVER_STOP,
     HANDOVER_UPGRADE,
+    HANDOVER_TICKETS,
     HANDOVER_KIND_END,
 };
 

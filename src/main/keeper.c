@@ -113,6 +113,12 @@ static bool send_hello(struct supervisor *s)
     return handover_send(s->worker.channel, &m);
 }
 
+static bool send_tickets(struct supervisor *s)
+{
+    return s->tickets.len == 0 ||
+           handover_say(s->worker.channel, HANDOVER_TICKETS, 0, text_slice(&s->tickets));
+}
+
 static bool send_config(struct supervisor *s, int bundle)
 {
     struct handover m = {.kind = HANDOVER_CONFIG, .fds = {bundle}, .fd_count = 1};
@@ -157,7 +163,7 @@ void keeper_start(struct supervisor *s)
     text_release(&s->report);
     sockets_taken_back(&s->sockets);
     bool ok = apply_bundle(s, bundle) && spawn_worker(s);
-    if (ok && !(send_hello(s) && send_config(s, bundle)))
+    if (ok && !(send_hello(s) && send_tickets(s) && send_config(s, bundle)))
         give_up(s);
     if (ok)
         return;
@@ -264,10 +270,12 @@ static void now_in_force(struct supervisor *s, int64_t generation)
     }
     s->generation = generation;
     sockets_accept(&s->sockets);
-    if (s->stage == SUPERVISOR_STARTING && bundle_open(&b, s->bundle)) {
+    if (!bundle_open(&b, s->bundle))
+        return;
+    watch_set(&s->watch, &b, supervisor_now_ms());
+    if (s->stage == SUPERVISOR_STARTING)
         first_time(s, &b);
-        bundle_release(&b);
-    }
+    bundle_release(&b);
 }
 
 static void on_in_force(struct supervisor *s, int64_t generation)
@@ -304,6 +312,7 @@ static void on_message(struct supervisor *s, const struct handover *m)
         notify_ready();
         break;
     case HANDOVER_REPORT: on_report(s, m->text); break;
+    case HANDOVER_TICKETS: supervisor_keep_tickets(s, m->text); break;
     case HANDOVER_STOP: supervisor_stop(s); break;
     case HANDOVER_UPGRADE: upgrade_begin(s); break;
     default: give_up(s); break;

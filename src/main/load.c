@@ -7,6 +7,7 @@
 #include "main/load.h"
 #include "admin/admin.h"
 #include "conf/source.h"
+#include "main/authority.h"
 #include "main/main_conf.h"
 #include "main/schema.h"
 #include "proxy/build.h"
@@ -55,7 +56,9 @@ bool load_run(struct load *l, const struct load_request *r)
     c->unused = conf_free;
     c->loaded_unix_ms = unix_ms();
     diag_init(&l->diag);
-    const struct conf_source *source = r->source ? r->source : &conf_source_system;
+    struct conf_source system = conf_source_system;
+    system.issue = authority_pretend;
+    const struct conf_source *source = r->source ? r->source : &system;
     c->tree = conf_read_from(source, &c->arena, &l->diag, r->path, r->text);
     if (c->tree)
         conf_check(schema_all(), c->tree, &l->diag);

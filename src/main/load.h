@@ -16,7 +16,7 @@ struct load_request {
     uint64_t generation;
     bool run_tests;
     const struct admin_source *admin; /* adds the admin listeners; NULL: none (check, explain) */
-    const struct conf_source *source; /* of the files; NULL: the system */
+    const struct conf_source *source; /* of the files; NULL: the system, without a local CA */
 };
 
 struct load {

@@ -14,6 +14,7 @@
 #include "main/server_log.h"
 #include "main/snapshots.h"
 #include "proxy/route.h"
+#include "tls/tls.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -272,11 +273,13 @@ static void announce(struct process *p)
 static bool serve_begin(struct process *p, struct load *l)
 {
     struct conf *c = l->conf;
-    if (!workers_init(&p->workers, p->listeners.worker_count, (size_t)c->main->buffers_bytes))
+    if (!process_tickets_init(p) || !workers_init(&p->workers, p->listeners.worker_count,
+                                                  (size_t)c->main->buffers_bytes, p->tickets))
         return system_failed("workers");
     admin_set_pages(p);
     process_stop_init(p);
     process_reload_init(p);
+    process_tickets_begin(p);
     snapshots_begin(process_loop(p)->mailbox);
     if (!threads_start(p))
         return false;
@@ -289,12 +292,14 @@ static void serve_end(struct process *p)
     log_write(LOG_NOTICE_, "stopped");
     logs_to_stderr();
     timer_stop(&process_loop(p)->timers, &p->deadline);
+    process_tickets_end(p);
     signals_free(p->signals);
     supervised_unwatch(&p->supervised);
     listeners_release(&p->listeners);
     conf_drop(p->conf);
     snapshots_end();
     workers_release(&p->workers);
+    tls_tickets_free(p->tickets);
     log_thread_end();
     log_stop();
     arena_cache_release();

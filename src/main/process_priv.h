@@ -23,6 +23,8 @@ struct process {
     char *path; /* of the configuration */
     struct supervised supervised;
     struct workers workers;
+    struct tls_tickets *tickets; /* shared by the workers */
+    struct timer tickets_renew;
     struct listeners listeners;
     struct admin_source admin;
     struct conf *conf; /* in force; main's count */
@@ -48,6 +50,11 @@ bool process_load(struct process *p, struct load *l, int bundle, uint64_t genera
 /* Reads the configuration again. False: the old one stays, the errors are in *report. */
 bool process_reload(struct process *p, struct text *report);
 void process_dns_free(struct process *p);
+
+/* tickets.c */
+bool process_tickets_init(struct process *p); /* before there are workers */
+void process_tickets_begin(struct process *p);
+void process_tickets_end(struct process *p); /* before the loop is given back */
 
 /* stop.c */
 void process_stop_init(struct process *p);

@@ -6,7 +6,9 @@
 #include "main/bundle.h"
 #include "main/load.h"
 #include "main/main_conf.h"
+#include "main/watch.h"
 #include "proxy/route.h"
+#include "proxy/tls_build.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -23,6 +25,39 @@ static void add_listens(const struct conf *c, struct text *to)
     }
 }
 
+static bool is_config_file(const struct conf *c, struct slice path)
+{
+    for (uint32_t i = 0; i < c->tree->file_count; i++)
+        if (slice_eq(slice_of(c->tree->files[i]->path), path))
+            return true;
+    return false;
+}
+
+static void add_watch(struct text *to, const char *path)
+{
+    struct watch_mark mark = watch_mark_of(path);
+    bundle_add(to, &(struct bundle_entry){.kind = BUNDLE_WATCH,
+                                          .name = slice_of(path),
+                                          .body = {(const char *)&mark, sizeof mark}});
+}
+
+/* What directives name, and folders of certificates; the configuration itself is read again when
+ * somebody says so. */
+static void add_watches(const struct conf *c, struct text *to)
+{
+    struct bundle b = {.bytes = text_slice(to)};
+    struct bundle_entry e;
+    struct text found; /* `to` may move while it grows */
+    text_init(&found);
+    for (size_t at = 0; bundle_next(&b, &at, &e);)
+        if (e.kind == BUNDLE_FILE && !is_config_file(c, e.name))
+            add_watch(&found, e.name.at);
+    for (const struct proxy_folder *f = c->proxy->cert_folders; f; f = f->next)
+        add_watch(&found, f->path);
+    text_add(to, text_slice(&found));
+    text_release(&found);
+}
+
 static void add_settings(const struct conf *c, struct text *to)
 {
     bundle_add(
@@ -30,6 +65,7 @@ static void add_settings(const struct conf *c, struct text *to)
     if (c->main->pid_file.len)
         bundle_add(to, &(struct bundle_entry){.kind = BUNDLE_PID_FILE, .body = c->main->pid_file});
     add_listens(c, to);
+    add_watches(c, to);
 }
 
 static int read_all(const struct process_options *o, const struct addr *control)

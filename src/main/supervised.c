@@ -24,6 +24,9 @@ static void on_message(struct supervised *s, const struct handover *m)
         int64_t order = m->numbers[ORDER_NUMBER];
         if (order > 0 && order < ORDER_END)
             s->orders |= 1u << order;
+    } else if (m->kind == HANDOVER_TICKETS) {
+        text_clear(&s->tickets);
+        text_add(&s->tickets, m->text);
     } else if (m->kind == HANDOVER_NEWS) {
         text_release(&s->news);
         text_add(&s->news, m->text);
@@ -141,6 +144,11 @@ void supervised_report(struct supervised *s, struct slice text)
     say(s, HANDOVER_REPORT, 0, text);
 }
 
+void supervised_give_tickets(struct supervised *s, struct slice bytes)
+{
+    say(s, HANDOVER_TICKETS, 0, bytes);
+}
+
 void supervised_ask_stop(struct supervised *s)
 {
     say(s, HANDOVER_STOP, 0, SLICE_NONE);
@@ -207,4 +215,5 @@ void supervised_release(struct supervised *s)
     forget_sockets(s);
     text_release(&s->reason);
     text_release(&s->news);
+    text_release(&s->tickets);
 }

@@ -48,6 +48,14 @@ void supervisor_add_status(struct text *to, int status)
         text_addf(to, "exit code %d", WEXITSTATUS(status));
 }
 
+void supervisor_keep_tickets(struct supervisor *s, struct slice bytes)
+{
+    if (s->tickets.at)
+        explicit_bzero(s->tickets.at, s->tickets.cap);
+    text_clear(&s->tickets);
+    text_add(&s->tickets, bytes);
+}
+
 void supervisor_end(struct supervisor *s, int exit_code)
 {
     s->stage = SUPERVISOR_ENDED;
@@ -161,6 +169,7 @@ static int wait_ms(const struct supervisor *s)
     int64_t at = INT64_MAX, now = supervisor_now_ms();
     at = sooner(at, s->start_at_ms);
     at = sooner(at, s->kill_at_ms);
+    at = sooner(at, s->watch.at_ms);
     at = sooner(at, s->reader.pid ? s->reader.by_ms : 0);
     at = sooner(at, s->next.pid ? s->next_by_ms : 0);
     if (at == INT64_MAX)
@@ -183,6 +192,10 @@ static void clocks_run(struct supervisor *s)
     }
     if (s->start_at_ms && now >= s->start_at_ms)
         keeper_start(s);
+    if (s->stage == SUPERVISOR_RUNNING && watch_run(&s->watch, now)) {
+        log_write(LOG_NOTICE_, "certificate files have changed: the configuration is read again");
+        keeper_reload(s);
+    }
 }
 
 /* ---- the loop ---- */
@@ -255,8 +268,11 @@ static void end(struct supervisor *s)
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    watch_release(&s->watch);
     free(s->pid_file);
     free(s->own_path);
+    supervisor_keep_tickets(s, SLICE_NONE);
+    text_release(&s->tickets);
     text_release(&s->reason);
     text_release(&s->report);
     text_release(&s->next_report);

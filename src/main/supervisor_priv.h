@@ -8,6 +8,7 @@
 #include "main/process.h"
 #include "main/reader.h"
 #include "main/sockets.h"
+#include "main/watch.h"
 
 enum supervisor_stage {
     SUPERVISOR_STARTING, /* no configuration has been in force yet: any failure is the end */
@@ -39,6 +40,7 @@ struct supervisor {
     int bundle;         /* in force; -1: none yet */
     int bundle_next;    /* being installed by the worker; -1 */
     int64_t generation; /* of the one in force */
+    struct watch watch; /* files of the one in force */
     char *pid_file;     /* written by us; NULL */
     /* the worker process */
     struct child worker;
@@ -51,8 +53,9 @@ struct supervisor {
     uint32_t restarts;
     int64_t restarted_unix_ms;
     int64_t died_ms;
-    struct text reason; /* of its last death */
-    struct text report; /* what it said about its configuration */
+    struct text reason;  /* of its last death */
+    struct text tickets; /* keys of TLS session tickets, for the next one; secret */
+    struct text report;  /* what it said about its configuration */
     /* upgrades */
     struct child next; /* the new supervisor */
     int64_t next_by_ms;
@@ -64,6 +67,8 @@ int64_t supervisor_now_ms(void);
 int64_t supervisor_unix_ms(void);
 /* The wait status of a child as words: "killed by signal 9 (Killed)". */
 void supervisor_add_status(struct text *to, int status);
+/* Instead of those that are kept; empty: none. */
+void supervisor_keep_tickets(struct supervisor *s, struct slice bytes);
 void supervisor_stop(struct supervisor *s);
 void supervisor_end(struct supervisor *s, int exit_code);
 

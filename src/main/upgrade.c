@@ -46,7 +46,7 @@ static void failed(struct supervisor *s, const char *why)
 /* One that does not take them will end or be too slow: that is the reason to tell. */
 static void send_sockets(struct supervisor *s)
 {
-    struct handover m = {.kind = HANDOVER_HELLO};
+    struct handover m = {.kind = HANDOVER_HELLO, .text = text_slice(&s->tickets)};
     m.numbers[HELLO_PID] = getpid();
     m.numbers[HELLO_LISTENERS] = sockets_message_count(&s->sockets, true);
     if (handover_send(s->next.channel, &m))
@@ -149,6 +149,7 @@ static bool receive_sockets(struct supervisor *s)
     struct handover m;
     if (handover_receive(s->elder, &m, INHERIT_MS) != HANDOVER_GOT || m.kind != HANDOVER_HELLO)
         return false;
+    supervisor_keep_tickets(s, m.text);
     for (int64_t left = m.numbers[HELLO_LISTENERS]; left > 0; left--) {
         if (handover_receive(s->elder, &m, INHERIT_MS) != HANDOVER_GOT ||
             m.kind != HANDOVER_LISTENER)

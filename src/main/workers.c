@@ -8,8 +8,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "h1/h1.h"
+#include "main/handshakes.h"
 #include "main/main_conf.h"
 #include "net/listener.h"
+#include "proxy/route.h"
+#include "tls/tls.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +40,10 @@ static void on_accept(struct listener *ln, int fd)
     struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
     struct worker *w = &wl->thread->worker;
     counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
-    (void)h1_client_start(&w->loop, fd, &w->acceptor, &wl->point);
+    if (wl->point.conf->tls)
+        handshake_begin(w, &wl->point, fd);
+    else
+        (void)h1_client_start(&w->loop, fd, &w->acceptor, &wl->point);
 }
 
 static void on_closed(struct listener *ln)
@@ -408,7 +414,18 @@ struct worker_thread *workers_main(const struct workers *w)
     return w->all[w->count];
 }
 
-static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes)
+/* An OpenSSL library context is not cheap, so the main thread, which only serves the admin API and
+ * resolves names, has none. */
+static bool tls_init(struct worker_thread *t, struct tls_tickets *tickets)
+{
+    if (t->is_main)
+        return true;
+    t->worker.tls = t->worker.pools.tls = tls_worker_new(&t->worker.loop, tickets);
+    return t->worker.tls != NULL;
+}
+
+static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes,
+                        struct tls_tickets *tickets)
 {
     struct worker_thread *t = MEM_NEW(struct worker_thread);
     w->all[i] = t;
@@ -423,16 +440,18 @@ static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes)
     timer_init(&t->drain_by, on_drain_by);
     timer_init(&t->settle_by, on_settle_by);
     return worker_init(&t->worker, i, &io_backend_epoll, NULL, &h1_origin_engine, w->pages[i],
-                       buffer_cap_bytes);
+                       buffer_cap_bytes) &&
+           tls_init(t, tickets);
 }
 
-bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes)
+bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes,
+                  struct tls_tickets *tickets)
 {
     *w = (struct workers){.count = count};
     w->all = mem_new((count + 1) * sizeof *w->all);
     w->pages = mem_new((count + 1) * sizeof *w->pages);
     for (uint32_t i = 0; i <= count; i++)
-        if (!thread_init(w, i, buffer_cap_bytes))
+        if (!thread_init(w, i, buffer_cap_bytes, tickets))
             return false;
     return true;
 }
@@ -458,6 +477,8 @@ static void thread_release(struct worker_thread *t)
     if (!list_empty(&t->listens) || l->timers.count > 0)
         return;
     mailbox_run(l->mailbox, l); /* what came after its end frees itself */
+    if (t->worker.tls)
+        tls_worker_free(t->worker.tls);
     worker_release(&t->worker);
     free(t);
 }

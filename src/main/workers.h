@@ -10,6 +10,7 @@
 #include "proxy/worker.h"
 #include <pthread.h>
 
+struct tls_tickets;
 struct workers;
 
 struct worker_thread {
@@ -46,8 +47,10 @@ struct workers {
     void *ctx;
 };
 
-/* Makes every worker; no thread runs yet. False: the kernel refused (errno). */
-bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes);
+/* Makes every worker; no thread runs yet. `tickets` are shared by them and outlive them. False: the
+ * kernel refused (errno). */
+bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes,
+                  struct tls_tickets *tickets);
 bool workers_start(struct workers *w); /* starts the threads; errno */
 
 struct worker_thread *workers_main(const struct workers *w);
