@@ -4,6 +4,7 @@ strictly. It knows nothing that would repair a request or an answer."""
 import dataclasses
 import select
 import socket
+import ssl
 import time
 
 
@@ -221,6 +222,25 @@ class Client:
     def quiet(self, seconds=0.2):
         """True when nothing comes, not even a close, for that long."""
         return not self.buf and not select.select([self.sock], [], [], seconds)[0]
+
+
+class TlsClient(Client):
+    """A connection over TLS. `context` as certs.client_context() makes it; `sni` None: no name."""
+
+    def __init__(self, to, context, sni="a.test", session=None, **kw):
+        super().__init__(to, **kw)
+        try:
+            self.sock = context.wrap_socket(self.sock, server_hostname=sni, session=session)
+        except BaseException:
+            self.sock.close()
+            raise
+
+    def fill(self):
+        try:
+            return super().fill()
+        except ssl.SSLEOFError:
+            self.eof = self.reset = True
+            return False
 
 
 def get(to, path="/", host="a.test", headers=(), **kw):

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -73,13 +74,16 @@ class Origin:
     a step does."""
 
     def __init__(self, script=None, port=None, path=None, host="127.0.0.1", early=False,
-                 on_connect=None, start=True, backlog=256, rcvbuf=None):
+                 on_connect=None, start=True, backlog=256, rcvbuf=None, tls=None):
         self.script = script if script is not None else answer()
         self.early = early
         self.on_connect = on_connect
         self.path = path
         self.host = host
         self.backlog = backlog
+        self.tls = tls  # an ssl.SSLContext: it speaks TLS
+        self.tls_errors = []
+        self.handshakes = []  # (SNI, resumed, subject of the client's certificate)
         self.rcvbuf = rcvbuf
         self.port = None if path else (port or free_port(host))
         self.requests = []
@@ -166,6 +170,10 @@ class Origin:
         try:
             if s.family != socket.AF_UNIX:
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls:
+                s = self._handshake(s)
+                if s is None:
+                    return
             if self.on_connect and self._play(s, self.on_connect) is False:
                 return
             reader = _Reader(s, lambda data: self._record(number, data))
@@ -181,6 +189,24 @@ class Origin:
                 self.open -= 1
                 self.socks.discard(s)
             s.close()
+
+    def _handshake(self, s):
+        names = []
+        self.tls.sni_callback = lambda sock, name, ctx: names.append(name)
+        with self.lock:
+            self.socks.discard(s)
+        try:
+            s.settimeout(10)
+            t = self.tls.wrap_socket(s, server_side=True)
+            t.settimeout(None)
+        except (OSError, ssl.SSLError) as e:
+            with self.lock:
+                self.tls_errors.append(e)
+            return None
+        with self.lock:
+            self.socks.add(t)
+            self.handshakes.append((names[-1] if names else None, t.session_reused, t.getpeercert()))
+        return t
 
     def _record(self, number, data):
         with self.lock:

@@ -47,7 +47,7 @@ def weir_cli(*args, seconds=30, **kw):
 
 
 class Weir:
-    """A running weir. In the text @listen@ is its client address, @admin@ that of the admin API, @dir@ its
+    """A running weir. In the text @listen@ is its client address, @tls@ another one, @admin@ that of the admin API, @dir@ its
     folder, and every keyword argument `name=value` stands as @name@ (an Origin by its address). A
     text without @listen@ gets the usual lines before it: one worker, both listeners, a JSON access log."""
 
@@ -58,8 +58,9 @@ class Weir:
         self.folder = tempfile.TemporaryDirectory(prefix="weir-test-")
         self.dir = pathlib.Path(self.folder.name)
         self.dir.chmod(0o755)
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port, self.tls_port = free_port(), free_port(), free_port()
         self.names = {"listen": f"127.0.0.1:{self.port}", "dir": str(self.dir),
+                      "tls": f"127.0.0.1:{self.tls_port}",
                       "admin": f"127.0.0.1:{self.admin_port}", **names}
         self.config = self.dir / "weir.conf"
         self.write(text)
@@ -75,7 +76,8 @@ class Weir:
             argv, stdin=subprocess.DEVNULL, stdout=open(self.stdout_path, "wb"),
             stderr=open(self.stderr_path, "wb"), start_new_session=True, cwd=self.dir,
             preexec_fn=die_with_parent,
-            env={**os.environ, "NOTIFY_SOCKET": str(notify), **(env or {})})
+            env={**os.environ, "NOTIFY_SOCKET": str(notify), "WEIR_CA_DIR": str(self.dir / "ca"),
+                 **(env or {})})
         self.told = "NOTIFY_SOCKET" not in (env or {})
         self.done = False
         self.heir = None
