@@ -564,7 +564,7 @@ void conn_reset(struct conn *c)
 
 void conn_layer_set(struct conn *c, const struct conn_ops *ops, void *layer)
 {
-    ASSERT(c->state == CONN_OPEN && !c->layer && !c->recv_op.armed && !c->send_op.armed);
+    ASSERT(c->state == CONN_OPEN && !c->layer && !c->send_op.armed);
     c->ops = ops;
     c->layer = layer;
     c->state = CONN_CONNECTING;

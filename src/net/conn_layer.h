@@ -29,7 +29,7 @@ struct conn_ops {
 };
 
 /* Puts a layer under the user of a connection that is open. It counts as connecting until
- * conn_layer_open(): what the user writes and asks for waits. */
+ * conn_layer_open(): what the user writes and asks for waits. recv_op may be armed already. */
 void conn_layer_set(struct conn *c, const struct conn_ops *ops, void *layer);
 /* The layer is ready or has failed: on_open(). */
 void conn_layer_open(struct conn *c, enum err e);

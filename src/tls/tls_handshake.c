@@ -13,6 +13,8 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
+enum { LAST_WORDS_MS = 500 };
+
 /* ---- whose turn it is ---- */
 
 static void step(struct tls_handshake *h);
@@ -116,6 +118,15 @@ static void report(const struct tls_conn *t, enum err e)
               (int)len, peer, err_row(e)->text, has_words ? ": " : "", has_words ? t->why : "");
 }
 
+/* Whoever is refused is to hear why: bytes that it still sends must not make a reset of that. */
+static void close_kindly(struct conn *c)
+{
+    if (c->layer_unsent)
+        conn_linger(c, c->loop->now_ms + LAST_WORDS_MS);
+    else
+        conn_abort(c);
+}
+
 static void end_server(struct tls_handshake *h, enum err e)
 {
     struct tls_conn *t = h->t;
@@ -128,10 +139,9 @@ static void end_server(struct tls_handshake *h, enum err e)
     if (!e && SSL_session_reused(t->ssl))
         count(t->worker, METRIC_TLS_HANDSHAKES_RESUMED, 1);
     tls_handshake_free(h);
+    conn_layer_open(c, ERR_OK); /* handshake_ops: nobody is told */
     if (e)
-        conn_abort(c);
-    else
-        conn_layer_open(c, ERR_OK);
+        close_kindly(c);
     done(user, e ? NULL : c, e);
 }
 
@@ -158,7 +168,7 @@ static void end(struct tls_handshake *h, enum err e)
 void tls_handshake_fail(struct tls_handshake *h, enum err e)
 {
     h->t->goodbye = true;
-    tls_conn_last_words(h->t);
+    tls_conn_send(h->t); /* the alert */
     end(h, e);
 }
 

@@ -293,7 +293,8 @@ static enum err begin(struct tls_conn *t, const struct tls_origin *o)
     if (SSL_get_error(t->ssl, res) != SSL_ERROR_WANT_READ)
         return ERR_TLS_HANDSHAKE;
     tls_conn_send(t);
-    conn_layer_recv(t->conn);
+    if (!t->conn->recv_op.armed)
+        conn_layer_recv(t->conn);
     return ERR_OK;
 }
 

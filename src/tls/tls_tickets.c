@@ -13,7 +13,6 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { NAME_BYTES = 16, KEY_BYTES = 32, KEYS = 3 };
 
@@ -117,25 +116,26 @@ static int seal(struct tls_worker *w, unsigned char *name, unsigned char *iv, EV
     return ok ? 1 : -1;
 }
 
-/* 2: opened, and the client is to have a new one. TLS 1.3 gives one anyway. */
-static int open_sealed(struct tls_worker *w, const unsigned char *name, const unsigned char *iv,
+/* 2: opened, and the client is to have a new one: for the sake of a newer key, or of TLS 1.3, where
+ * each is used once. */
+static int open_sealed(struct tls_conn *t, const unsigned char *name, const unsigned char *iv,
                        EVP_CIPHER_CTX *c, EVP_MAC_CTX *mac)
 {
     struct key k;
+    struct tls_worker *w = t->worker;
     int at = key_to_open(w->tickets, name, &k);
     if (at < 0)
         return 0;
     bool ok = EVP_DecryptInit_ex2(c, w->ticket_cipher, k.cipher, iv, NULL) && set_mac(mac, &k);
     OPENSSL_cleanse(&k, sizeof k);
-    return ok ? 1 + (at > 0) : -1;
+    return !ok ? -1 : at > 0 || SSL_version(t->ssl) >= TLS1_3_VERSION ? 2 : 1;
 }
 
 int tls_tickets_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                     EVP_MAC_CTX *mac, int enc)
 {
     struct tls_conn *t = SSL_get_app_data(ssl);
-    return enc ? seal(t->worker, name, iv, cipher, mac)
-               : open_sealed(t->worker, name, iv, cipher, mac);
+    return enc ? seal(t->worker, name, iv, cipher, mac) : open_sealed(t, name, iv, cipher, mac);
 }
 
 /* ---- as bytes ---- */
@@ -144,9 +144,6 @@ void tls_tickets_export(struct tls_tickets *t, uint8_t to[TLS_TICKETS_BYTES])
 {
     to[0] = 1; /* the format */
     pthread_mutex_lock(&t->lock);
-    /* Tickets that are given out from now on must be those that the next process knows. */
-    if (!t->keys[0].made_s && !make_key(&t->keys[0], time(NULL)))
-        t->keys[0].made_s = 0;
     memcpy(to + 1, t->keys, sizeof t->keys);
     pthread_mutex_unlock(&t->lock);
 }
