@@ -13,6 +13,7 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { NAME_BYTES = 16, KEY_BYTES = 32, KEYS = 3 };
 
@@ -144,6 +145,9 @@ void tls_tickets_export(struct tls_tickets *t, uint8_t to[TLS_TICKETS_BYTES])
 {
     to[0] = 1; /* the format */
     pthread_mutex_lock(&t->lock);
+    /* Tickets that are given out from now on must be those that the next process knows. */
+    if (!t->keys[0].made_s && !make_key(&t->keys[0], time(NULL)))
+        t->keys[0].made_s = 0;
     memcpy(to + 1, t->keys, sizeof t->keys);
     pthread_mutex_unlock(&t->lock);
 }
