@@ -269,6 +269,14 @@ static void post_order(struct worker_thread *to, struct mail *order,
     mailbox_post(to->worker.loop.mailbox, order);
 }
 
+/* A client that has not even said hello yet has asked for nothing. */
+static void sessions_drain(struct worker_thread *t)
+{
+    if (t->worker.tls)
+        tls_worker_drain(t->worker.tls);
+    worker_drain(&t->worker);
+}
+
 static void drain_run(struct mail *m, struct loop *l)
 {
     struct worker_thread *t = CONTAINER_OF(m, struct worker_thread, drain);
@@ -277,7 +285,7 @@ static void drain_run(struct mail *m, struct loop *l)
         return;
     t->stage = WORKER_DRAINING;
     listen_close_all(t);
-    worker_drain(&t->worker);
+    sessions_drain(t);
 }
 
 static void abort_run(struct mail *m, struct loop *l)
@@ -290,7 +298,7 @@ static void abort_run(struct mail *m, struct loop *l)
 
 static void on_drain_by(struct timer *timer)
 {
-    worker_drain(&CONTAINER_OF(timer, struct worker_thread, drain_by)->worker);
+    sessions_drain(CONTAINER_OF(timer, struct worker_thread, drain_by));
 }
 
 static void leave_run(struct mail *m, struct loop *l)
@@ -477,9 +485,12 @@ static void thread_release(struct worker_thread *t)
     if (!list_empty(&t->listens) || l->timers.count > 0)
         return;
     mailbox_run(l->mailbox, l); /* what came after its end frees itself */
-    if (t->worker.tls)
-        tls_worker_free(t->worker.tls);
+    struct tls_worker *tls = t->worker.tls;
+    if (tls)
+        tls_worker_stop(tls);
     worker_release(&t->worker);
+    if (tls)
+        tls_worker_free(tls);
     free(t);
 }
 

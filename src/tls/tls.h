@@ -98,6 +98,9 @@ bool tls_tickets_import(struct tls_tickets *t, const uint8_t *from, size_t len);
 
 struct tls_worker;
 struct tls_worker *tls_worker_new(struct loop *l, struct tls_tickets *t); /* NULL: no memory */
+/* Drops the handshakes that clients have begun, for a worker that takes on nothing new; those with
+ * servers go on. done() with ERR_SHUTTING_DOWN follows from the loop. */
+void tls_worker_drain(struct tls_worker *w);
 /* Ends the handshakes that clients have begun, done() with ERR_SHUTTING_DOWN. When the worker is
  * through with its sessions; loop_release() and tls_worker_free() follow in this order. */
 void tls_worker_stop(struct tls_worker *w);

@@ -205,11 +205,16 @@ static void on_deadline(struct timer *timer)
         tls_handshake_fail(h, ERR_TLS_TIMEOUT);
 }
 
-void tls_worker_stop(struct tls_worker *w)
+void tls_worker_drain(struct tls_worker *w)
 {
     while (!list_empty(&w->handshakes))
         tls_handshake_drop(LIST_ENTRY(w->handshakes.next, struct tls_handshake, link),
                            ERR_SHUTTING_DOWN);
+}
+
+void tls_worker_stop(struct tls_worker *w)
+{
+    tls_worker_drain(w);
     while (!list_empty(&w->doomed)) {
         struct tls_handshake *h = LIST_ENTRY(w->doomed.next, struct tls_handshake, link);
         timer_stop(&w->loop->timers, &h->deadline);

@@ -87,9 +87,10 @@ bool tls_limits_check(const struct tls_limits_text *l, struct text *why)
 static bool add_item(X509_STORE *store, const X509_INFO *item, STACK_OF(X509_NAME) * names,
                      int *certs, bool *has_crl)
 {
-    if (item->crl) {
+    if (item->crl) { /* OpenSSL puts one that follows a certificate into the same item */
         *has_crl = true;
-        return X509_STORE_add_crl(store, item->crl) == 1;
+        if (X509_STORE_add_crl(store, item->crl) != 1)
+            return false;
     }
     if (!item->x509)
         return true;
