@@ -20,8 +20,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_CHECK] = {0, "check", NULL, "only tells whether the layout is canonical (exit 0 or 1)"},
     [OPTION_JSON] = {0, "json", NULL, "prints the JSON of /status as it is"},
     [OPTION_DIR] = {0, "dir", "DIR",
-                    "the local CA's directory; /var/lib/weir/ca (root) or "
-                    "~/.local/share/weir/ca without it"},
+                    "the local CA's directory; without it $WEIR_CA_DIR, else "
+                    "/var/lib/weir/ca (root) or ~/.local/share/weir/ca"},
     [OPTION_REMOVE] = {0, "remove", NULL, "takes it out again"},
     [OPTION_HELP] = {'h', "help", NULL, "prints help"},
 };

@@ -73,6 +73,15 @@ def test_makes_the_authority_for_its_owner_alone(home):
     assert f"SHA-256 {fingerprint}" in done.stdout
 
 
+def test_the_directory_is_the_one_that_run_uses(home):
+    user = NOBODY if os.getuid() == 0 else None
+    env = {**environment(home), "WEIR_CA_DIR": str(home / "mine")}
+    done = run(BINARY, "trust", env=env, user=user, group=user, cwd="/")
+    assert f"The local CA is {home}/mine/ca.crt" in done.stdout and not (home / "data").exists()
+    done = run(BINARY, "trust", "--dir", home / "other", env=env, user=user, group=user, cwd="/")
+    assert f"The local CA is {home}/other/ca.crt" in done.stdout
+
+
 def test_a_second_time_it_is_the_same(home):
     first, second = as_user(home).stdout, as_user(home).stdout
     assert re.search("SHA-256 (.*)", first).group(1) == re.search("SHA-256 (.*)", second).group(1)
