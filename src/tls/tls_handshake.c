@@ -231,9 +231,17 @@ static enum err verify_err(const struct tls_conn *t)
     return t->is_server ? ERR_TLS_CLIENT_CERT : ERR_TLS_VERIFY;
 }
 
+static bool is_unverified(const struct tls_conn *t)
+{
+    return (SSL_get_verify_mode(t->ssl) & SSL_VERIFY_PEER) &&
+           SSL_get_verify_result(t->ssl) != X509_V_OK;
+}
+
 /* What OpenSSL's queue says went wrong. */
 static enum err classify(const struct tls_conn *t, unsigned long code)
 {
+    if (is_unverified(t))
+        return verify_err(t);
     if (ERR_GET_LIB(code) != ERR_LIB_SSL)
         return ERR_TLS_HANDSHAKE;
     switch (ERR_GET_REASON(code)) {

@@ -105,10 +105,12 @@ int tls_store_add(X509_STORE *store, OSSL_LIB_CTX *lib, struct slice pem,
                   STACK_OF(X509_NAME) * names, bool *has_crl)
 {
     int certs = 0;
+    *has_crl = false;
+    if (pem.len == 0)
+        return 0;
     BIO *b = BIO_new_mem_buf(pem.at, (int)pem.len);
     STACK_OF(X509_INFO) *items =
         b ? PEM_X509_INFO_read_bio_ex(b, NULL, NULL, NULL, lib, NULL) : NULL;
-    *has_crl = false;
     bool ok = items != NULL;
     for (int i = 0; ok && i < sk_X509_INFO_num(items); i++)
         ok = add_item(store, sk_X509_INFO_value(items, i), names, &certs, has_crl);

@@ -179,6 +179,11 @@ static const struct conn_user_ops rig_ops = {.on_open = rig_opened,
                                              .on_room = rig_room,
                                              .on_error = rig_error};
 
+/* Of several connections at once, the server's ends. */
+static bool rig_keep;
+static struct conn *rig_kept[32];
+static size_t rig_kept_count;
+
 static inline void rig_done(void *user, struct conn *c, enum err e)
 {
     struct rig_end *end = user;
@@ -188,11 +193,32 @@ static inline void rig_done(void *user, struct conn *c, enum err e)
     assert_true((c == NULL) == (e != ERR_OK));
     if (c)
         conn_set_user(c, &rig_ops, end);
+    if (c && rig_keep)
+        rig_kept[rig_kept_count++ % COUNT_OF(rig_kept)] = c;
 }
+
+static inline void rig_abort_kept(void)
+{
+    for (size_t i = 0; i < rig_kept_count; i++)
+        conn_abort(rig_kept[i]);
+    rig_kept_count = 0;
+    rig_keep = false;
+    rig.b.conn = NULL;
+}
+
+/* Set by who wants to be the server without TLS. */
+static struct conn **rig_plain_server;
+static struct rig_end rig_nobody;
 
 static inline void rig_accept(struct listener *ln, int fd)
 {
     (void)ln;
+    if (rig_plain_server) {
+        static char seen[RIG_SEEN_MAX];
+        rig_nobody = (struct rig_end){.seen = seen};
+        *rig_plain_server = conn_accept(&rig.loop, fd, &rig_ops, &rig_nobody);
+        return;
+    }
     assert_true(tls_accept(rig.worker, &rig_server, fd, rig_done, &rig.b));
 }
 
