@@ -14,6 +14,7 @@
 enum {
     PEM_BYTES_MAX = 4 << 20, /* a bundle of authorities may be long */
     SITE_CERTS_MAX = 1024,
+    KEY_TEXT_BYTES = 64 * 1024,
     HANDSHAKE_MS = 10 * 1000,
     HANDSHAKES_MAX = 1024, /* of a worker at once; the oldest gives way */
 };
@@ -40,14 +41,6 @@ static bool file_load(struct builder *bu, const struct conf_word *w, const char 
         return true;
     diag_error(bu->b->diag, w->pos, "cannot read %s: %s", path, why);
     return false;
-}
-
-/* Keys pass through here: the text is wiped before its memory goes back. */
-static void secret_release(struct text *t)
-{
-    if (t->at)
-        explicit_bzero(t->at, t->cap);
-    text_release(t);
 }
 
 /* ---- certificates ---- */
@@ -103,14 +96,16 @@ static struct proxy_cert *cert_from_files(struct builder *bu, const struct conf_
     bool same = strcmp(cert_path, key_path) == 0;
     text_init(&cert_pem);
     text_init(&key_pem);
+    text_reserve(&cert_pem, KEY_TEXT_BYTES); /* what grows leaves copies behind */
+    text_reserve(&key_pem, KEY_TEXT_BYTES);
     if (file_load(bu, cert, cert_path, &cert_pem) &&
         (same || file_load(bu, key, key_path, &key_pem)))
         c = cert_from_pem(bu, text_slice(&cert_pem), text_slice(same ? &cert_pem : &key_pem),
                           slice_of(cert_path), cert->pos);
     if (c)
         cert_warn(bu, cert->pos, c->cert);
-    secret_release(&cert_pem);
-    secret_release(&key_pem);
+    tls_text_wipe(&cert_pem);
+    tls_text_wipe(&key_pem);
     return c;
 }
 
@@ -156,7 +151,7 @@ static void folder_found(void *ctx, const char *path)
             .text = {mem_dup(pem.at ? pem.at : "", pem.len), pem.len},
         };
     }
-    secret_release(&pem);
+    tls_text_wipe(&pem);
 }
 
 static void folder_release(struct folder *f)
@@ -347,8 +342,8 @@ static void site_cert_issue(struct builder *bu, struct site *s)
         if (c)
             site_cert_add(s->tls, c);
     }
-    secret_release(&cert);
-    secret_release(&key);
+    tls_text_wipe(&cert);
+    tls_text_wipe(&key);
 }
 
 /* ---- policy ---- */

@@ -103,7 +103,8 @@ static inline void test_conf_build(struct test_conf *t, const char *text)
     t->conf = conf_new(1);
     diag_init(&t->diag);
     t->conf->upstreams = ARENA_NEW(&t->conf->arena, struct upstreams_conf);
-    t->build = (struct conf_build){.arena = &t->conf->arena, .diag = &t->diag, .schema = &schema};
+    t->build = (struct conf_build){
+        .arena = &t->conf->arena, .diag = &t->diag, .schema = &schema, .app = t->conf};
     t->conf->tree = conf_read(&t->conf->arena, &t->diag, "t.conf", slice_of(text));
     conf_check(&schema, t->conf->tree, &t->diag);
     if (!diag_failed(&t->diag))

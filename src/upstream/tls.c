@@ -9,7 +9,7 @@
 #include "conf/source.h"
 #include "upstream/tls_priv.h"
 
-enum { PEM_BYTES_MAX = 4 << 20 };
+enum { PEM_BYTES_MAX = 4 << 20, KEY_TEXT_BYTES = 64 * 1024 };
 
 struct tls_words {
     bool verify;
@@ -131,13 +131,6 @@ static void ca_set(struct conf_build *b, const struct conf_node *n, struct slice
     text_release(&pem);
 }
 
-static void secret_release(struct text *t)
-{
-    if (t->at)
-        explicit_bzero(t->at, t->cap);
-    text_release(t);
-}
-
 static void cert_drop(void *cert)
 {
     tls_cert_drop(cert);
@@ -152,6 +145,7 @@ static void cert_set(struct conf_build *b, const struct conf_node *n, const stru
     struct conf_pos pos = option_pos(n, "cert");
     text_init(&cert);
     text_init(&key);
+    text_reserve(&key, KEY_TEXT_BYTES); /* what grows leaves copies behind */
     text_init(&why);
     if (file_load(b, pos, w->cert, &cert) && file_load(b, option_pos(n, "key"), key_file, &key) &&
         tls_cert_load(&o->cert, text_slice(&cert), text_slice(&key), &why) != ERR_OK)
@@ -159,8 +153,8 @@ static void cert_set(struct conf_build *b, const struct conf_node *n, const stru
                    SLICE_ARG(slice_trim(text_slice(&why))));
     if (o->cert)
         conf_on_free(b->app, cert_drop, o->cert);
-    secret_release(&cert);
-    secret_release(&key);
+    tls_text_wipe(&cert);
+    tls_text_wipe(&key);
     text_release(&why);
 }
 
