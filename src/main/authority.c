@@ -22,10 +22,13 @@ static const char *reason_set(const struct text *why)
 
 bool authority_dir(struct text *dir, struct text *why)
 {
-    const char *set = getenv("WEIR_CA_DIR");
-    if (!set || !*set)
+    const char *set = getenv("WEIR_CA_DIR"), *state = getenv("STATE_DIRECTORY");
+    if (set && *set)
+        text_add(dir, slice_of(set));
+    else if (state && *state)
+        text_addf(dir, "%s/ca", state);
+    else
         return local_ca_default_dir(dir, why);
-    text_add(dir, slice_of(set));
     return true;
 }
 

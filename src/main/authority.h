@@ -3,7 +3,8 @@
 #pragma once
 #include "conf/source.h"
 
-/* Where the local CA is kept: WEIR_CA_DIR, else the account's place (local_ca_default_dir()). False
+/* Where the local CA is kept: WEIR_CA_DIR, else the folder that a service
+ * manager gives (STATE_DIRECTORY), else the account's place (local_ca_default_dir()). False
  * with *why. */
 bool authority_dir(struct text *dir, struct text *why);
 

@@ -97,6 +97,44 @@ static void the_copy_reads_like_the_files(void **state)
     text_release(&again);
 }
 
+/* What the local CA gave the supervisor's reader the worker gets again, and its refusals. */
+static void certificates_are_part_of_the_copy(void **state)
+{
+    const struct folder *f = *state;
+    struct slice one[] = {SLICE("a.test"), SLICE("b.test")}, other[] = {SLICE("c.test")};
+    struct text bytes, cert, key, cert_again, key_again;
+    struct conf_source recorder = bundle_recorder;
+    char dir[128];
+    snprintf(dir, sizeof dir, "%s/ca", f->path);
+    setenv("WEIR_CA_DIR", dir, 1);
+    text_init(&bytes);
+    text_init(&cert);
+    text_init(&key);
+    text_init(&cert_again);
+    text_init(&key_again);
+    recorder.ctx = &bytes;
+    assert_null(recorder.issue(&recorder, other, 1, &cert_again, &key_again));
+    text_clear(&cert_again);
+    text_clear(&key_again);
+    assert_null(recorder.issue(&recorder, one, 2, &cert, &key));
+    struct bundle b = {.bytes = text_slice(&bytes)};
+    struct conf_source copy = bundle_source(&b);
+    assert_null(copy.issue(&copy, one, 2, &cert_again, &key_again));
+    assert_string_equal(cert.at, cert_again.at);
+    assert_string_equal(key.at, key_again.at);
+    assert_null(copy.issue(&copy, other, 1, &cert_again, &key_again)); /* in any order */
+    assert_non_null(copy.issue(&copy, one, 1, &cert_again, &key_again));
+    text_release(&bytes);
+    text_release(&cert);
+    text_release(&key);
+    text_release(&cert_again);
+    text_release(&key_again);
+    unsetenv("WEIR_CA_DIR");
+    char command[160];
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void nobody_changes_a_sealed_one(void **state)
 {
     struct text t;
@@ -145,5 +183,6 @@ static void broken_bytes_end_the_list(void **state)
 
 UNIT_SUITE(main_bundle,
            cmocka_unit_test_setup_teardown(the_copy_reads_like_the_files, setup, teardown),
+           cmocka_unit_test_setup_teardown(certificates_are_part_of_the_copy, setup, teardown),
            cmocka_unit_test(nobody_changes_a_sealed_one),
            cmocka_unit_test(broken_bytes_end_the_list));

@@ -1,8 +1,10 @@
 /* cmd_run.c - run, proxy, demo: what serves. */
 // SPDX-License-Identifier: Apache-2.0
+#include "main/authority.h"
 #include "main/command.h"
 #include "main/demo.h"
 #include "main/supervisor.h"
+#include "tls/cert.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -32,9 +34,25 @@ int cmd_proxy(const struct args *a)
     return code;
 }
 
+/* Can there be a local CA? Without a place for it the demo does without TLS. */
+static bool local_ca_ready(struct text *file)
+{
+    struct slice name = SLICE("localhost");
+    struct text why, cert, key;
+    text_init(&why);
+    text_init(&cert);
+    text_init(&key);
+    bool ok = authority_dir(file, &why) && !authority_issue(NULL, &name, 1, &cert, &key);
+    text_add(file, SLICE("/ca.crt"));
+    text_release(&why);
+    text_release(&cert);
+    tls_text_wipe(&key);
+    return ok;
+}
+
 int cmd_demo(const struct args *a)
 {
-    struct text config, banner;
+    struct text config, banner, ca;
     uint16_t ports[DEMO_PORTS];
     if (!demo_ports(ports)) {
         fprintf(stderr, "weir: demo: no free ports: %s\n", strerror(errno));
@@ -42,8 +60,10 @@ int cmd_demo(const struct args *a)
     }
     text_init(&config);
     text_init(&banner);
-    demo_config(&config, args_listen(a), ports);
-    demo_banner(&banner, args_listen(a));
+    text_init(&ca);
+    uint16_t tls_port = local_ca_ready(&ca) ? demo_tls_port() : 0;
+    demo_config(&config, args_listen(a), tls_port, ports);
+    demo_banner(&banner, args_listen(a), tls_port, ca.at);
     int code = supervisor_run(&(struct process_options){.path = "(demo)",
                                                         .text = text_slice(&config),
                                                         .hint = LISTEN_HINT,
@@ -51,5 +71,6 @@ int cmd_demo(const struct args *a)
                                                         .argv = a->argv});
     text_release(&config);
     text_release(&banner);
+    text_release(&ca);
     return code;
 }

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { TLS_PORT = 8443 };
+
 static void add_server_site(struct text *out, uint16_t port, const char *name, const char *text)
 {
     text_addf(out,
@@ -24,7 +26,17 @@ static void add_server_site(struct text *out, uint16_t port, const char *name, c
               name, port, text, name);
 }
 
-void demo_config(struct text *out, const char *listen, const uint16_t ports[DEMO_PORTS])
+static void add_tls(struct text *out, uint16_t port)
+{
+    if (port)
+        text_addf(out,
+                  "    listen 127.0.0.1:%u tls # the certificate comes from the local CA\n"
+                  "    tls redirect=off\n",
+                  port);
+}
+
+void demo_config(struct text *out, const char *listen, uint16_t tls_port,
+                 const uint16_t ports[DEMO_PORTS])
 {
     text_addf(
         out,
@@ -37,19 +49,22 @@ void demo_config(struct text *out, const char *listen, const uint16_t ports[DEMO
         "    balance round_robin\n"
         "}\n\n"
         "site * {\n"
-        "    listen %s\n"
-        "    proxy app\n"
-        "    route /api/ strip {\n"
-        "        proxy 127.0.0.1:%u\n"
-        "        request set X-Tenant acme\n"
-        "        response del X-Demo-Server\n"
-        "        response set X-Served-By weir\n"
-        "    }\n"
-        "    route /broken/ {\n"
-        "        proxy 127.0.0.1:%u\n"
-        "    }\n"
-        "}\n\n",
-        ports[0], ports[1], ports[3], listen, ports[2], ports[3]);
+        "    listen %s\n",
+        ports[0], ports[1], ports[3], listen);
+    add_tls(out, tls_port);
+    text_addf(out,
+              "    proxy app\n"
+              "    route /api/ strip {\n"
+              "        proxy 127.0.0.1:%u\n"
+              "        request set X-Tenant acme\n"
+              "        response del X-Demo-Server\n"
+              "        response set X-Served-By weir\n"
+              "    }\n"
+              "    route /broken/ {\n"
+              "        proxy 127.0.0.1:%u\n"
+              "    }\n"
+              "}\n\n",
+              ports[2], ports[3]);
     add_server_site(out, ports[0], "one", "Hello from server one.");
     add_server_site(out, ports[1], "two", "Hello from server two.");
     add_server_site(out, ports[2], "api",
@@ -72,21 +87,51 @@ static void add_url(struct text *out, const char *listen)
     text_addf(out, "http://%.*s", SLICE_ARG(l));
 }
 
-void demo_banner(struct text *out, const char *listen)
+static void add_tls_try(struct text *out, uint16_t port, const char *ca)
+{
+    if (port)
+        text_addf(out,
+                  "  curl --cacert %s https://localhost:%u/  # TLS; 'weir trust' for browsers\n",
+                  ca, port);
+}
+
+void demo_banner(struct text *out, const char *listen, uint16_t tls_port, const char *ca)
 {
     struct text url;
     text_init(&url);
     add_url(&url, listen);
     text_addf(
         out,
-        "\nThe demo runs on %s - four things to try in another terminal:\n\n"
+        "\nThe demo runs on %s - %s things to try in another terminal:\n\n"
         "  curl %s/  # again and again: two servers take turns, a third, dead one is skipped\n"
         "  curl -i %s/api/users  # prefix stripped, header added, answer edited\n"
-        "  curl -i %s/broken/  # only the dead server: a 502 that says why\n"
-        "  curl http://%s/status  # what weir knows; look for the dead server\n\n"
-        "Ctrl-C ends it. The log follows.\n\n",
-        url.at, url.at, url.at, url.at, ADMIN_ADDRESS_DEFAULT);
+        "  curl -i %s/broken/  # only the dead server: a 502 that says why\n",
+        url.at, tls_port ? "five" : "four", url.at, url.at, url.at);
+    add_tls_try(out, tls_port, ca);
+    text_addf(out,
+              "  curl http://%s/status  # what weir knows; look for the dead server\n\n"
+              "Ctrl-C ends it. The log follows.\n\n",
+              ADMIN_ADDRESS_DEFAULT);
     text_release(&url);
+}
+
+static bool port_is_free(uint16_t port)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_free = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_free;
+}
+
+uint16_t demo_tls_port(void)
+{
+    uint16_t ports[DEMO_PORTS];
+    if (port_is_free(TLS_PORT))
+        return TLS_PORT;
+    return demo_ports(ports) ? ports[0] : 0;
 }
 
 /* All sockets are open until every port is known, so that no port comes twice. */

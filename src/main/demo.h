@@ -7,10 +7,14 @@
 
 enum { DEMO_PORTS = 4 };
 
-/* The demo's configuration: its site on `listen`, three servers and one dead one on `ports`. */
-void demo_config(struct text *out, const char *listen, const uint16_t ports[DEMO_PORTS]);
-/* Four things to try. */
-void demo_banner(struct text *out, const char *listen);
+/* The demo's configuration: its site on `listen` and, over TLS, on a loopback port (0: not at all),
+ * three servers and one dead one on `ports`. */
+void demo_config(struct text *out, const char *listen, uint16_t tls_port,
+                 const uint16_t ports[DEMO_PORTS]);
+/* Things to try. `ca`: the file of the local CA. */
+void demo_banner(struct text *out, const char *listen, uint16_t tls_port, const char *ca);
+/* 8443 when it is free, else another one; 0: none. */
+uint16_t demo_tls_port(void);
 /* Free loopback ports. False: errno. */
 bool demo_ports(uint16_t ports[DEMO_PORTS]);
 

@@ -131,7 +131,7 @@ static void demo_is_valid(void **state)
     struct text config;
     (void)state;
     text_init(&config);
-    demo_config(&config, "127.0.0.1:8080", (uint16_t[]){40001, 40002, 40003, 40004});
+    demo_config(&config, "127.0.0.1:8080", 8443, (uint16_t[]){40001, 40002, 40003, 40004});
     check_loads(text_slice(&config));
     text_release(&config);
 }

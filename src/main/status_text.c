@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "main/status_text.h"
 #include <jansson.h>
+#include <limits.h>
 #include <string.h>
 
 static long long num(const json_t *o, const char *key)
@@ -74,10 +75,38 @@ static void add_listeners(struct text *out, const json_t *j)
     text_add(out, SLICE("listens on    "));
     json_array_foreach(json_object_get(j, "listeners"), i, l)
     {
-        text_addf(out, "%s %s%s", i ? "," : "", str(l, "address"),
+        text_addf(out, "%s %s%s%s", i ? "," : "", str(l, "address"),
+                  json_is_true(json_object_get(l, "tls")) ? " (tls)" : "",
                   json_is_true(json_object_get(l, "admin")) ? " (admin)" : "");
     }
     text_add(out, SLICE("\n"));
+}
+
+enum { CERTIFICATES_SHOWN = 10 };
+
+/* Those that expire first stand for the others when there are many. */
+static void add_certificates(struct text *out, const json_t *j)
+{
+    const json_t *all = json_object_get(j, "certificates"), *c;
+    size_t i, count = json_array_size(all);
+    if (count == 0)
+        return;
+    if (count > CERTIFICATES_SHOWN) {
+        long long least = LLONG_MAX;
+        json_array_foreach(all, i, c)
+        {
+            least = num(c, "days_left") < least ? num(c, "days_left") : least;
+        }
+        text_addf(out, "certificates   %zu, the first expires in %lld days\n", count, least);
+        return;
+    }
+    json_array_foreach(all, i, c)
+    {
+        const char *name = json_string_value(json_array_get(json_object_get(c, "names"), 0));
+        text_addf(out, "%s%s (%s, %s) expires in %lld days\n",
+                  i ? "               " : "certificates   ", name ? name : "(no name)",
+                  str(c, "key"), str(c, "certificate"), num(c, "days_left"));
+    }
 }
 
 static void add_traffic(struct text *out, const json_t *j)
@@ -112,6 +141,8 @@ static void add_server(struct text *out, const json_t *s)
               num(s, "in_flight"), (double)num(s, "latency_us") / 1000);
     const char *reason = str(s, "reason"), *until = str(s, "until");
     const json_t *last = json_object_get(s, "last_error");
+    if (json_object_get(s, "last_tls_error"))
+        text_addf(out, "  %-24s last handshake that failed: %s\n", "", str(s, "last_tls_error"));
     if (*reason)
         text_addf(out, "  %-24s %s%s%s\n", "", reason, *until ? "; until " : "", until);
     else if (json_is_object(last))
@@ -141,6 +172,7 @@ bool status_text_write(struct slice json, struct text *out)
     }
     add_head(out, j);
     add_listeners(out, j);
+    add_certificates(out, j);
     add_traffic(out, j);
     add_errors(out, j);
     add_upstreams(out, j);
