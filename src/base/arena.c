@@ -7,9 +7,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/prefetch.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { FIRST_BYTES = 512 }; /* of a block, which its first allocations take */
 
 struct arena_block {
     struct arena_block *next;
@@ -27,6 +30,8 @@ static struct arena_block *block_take(size_t bytes)
     if (bytes == ARENA_BLOCK_BYTES && cache.head) {
         struct arena_block *b = cache.head;
         cache.head = b->next;
+        if (b->next)
+            prefetch_for_write(b->next, FIRST_BYTES);
         cache.count--;
         return b;
     }

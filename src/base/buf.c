@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/asan.h"
 #include "base/assert.h"
+#include "base/prefetch.h"
 #include <stdlib.h>
 
 static const uint32_t caps[] = {[BUF_SMALL] = BUF_SMALL_BYTES, [BUF_LARGE] = BUF_LARGE_BYTES};
@@ -56,6 +57,8 @@ static struct buf *pop_free(struct buf_pool *p, enum buf_size size)
 {
     struct buf *b = p->free[size];
     p->free[size] = b->next;
+    if (b->next)
+        prefetch_for_write(b->next, sizeof(*b));
     p->cached_bytes -= b->cap;
     return b;
 }

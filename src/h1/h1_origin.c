@@ -6,6 +6,7 @@
  * Nothing is guessed: a response with broken framing is an error, never a shorter body. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
+#include "base/prefetch.h"
 #include "h1/h1.h"
 #include "h1/h1_io_priv.h"
 
@@ -178,6 +179,10 @@ static void body_bind(struct h1_origin *o)
 static void on_data(struct conn *c, struct span s)
 {
     struct h1_origin *o = c->user;
+    /* The exchange's, which waited for this: needed once the head is found. */
+    prefetch_for_write(o->stream.head, sizeof(*o->stream.head));
+    prefetch_for_write(o->stream.body, CACHE_LINE_BYTES);
+    prefetch_for_write(o->stream.arena, sizeof(*o->stream.arena));
     o->stream.first_byte = true;
     enum err e = h1_in_add(&o->in, &c->loop->bufs, s);
     if (e)

@@ -8,6 +8,7 @@
  * there, so a waiting recv holds none. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
+#include "base/prefetch.h"
 #include "io/backend.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_PER_WAIT = 64, EDGES = (int)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) };
+enum {
+    EVENTS_PER_WAIT = 64,
+    OWNER_BYTES = 256, /* of a socket: a connection */
+    EDGES = (int)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+};
 
 struct epoll_priv {
     int fd;
@@ -347,9 +352,12 @@ static void wait_events(struct loop *l, int timeout_ms)
 {
     struct epoll_event e[EVENTS_PER_WAIT];
     int n = epoll_wait(epoll_fd(l), e, EVENTS_PER_WAIT, timeout_ms);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        if (i + 1 < n)
+            prefetch_for_write(e[i + 1].data.ptr, OWNER_BYTES);
         if (e[i].data.ptr) /* NULL: the mailbox, which is looked at every tick */
             on_edge(l, e[i].data.ptr, e[i].events);
+    }
 }
 
 const struct io_backend io_backend_epoll = {

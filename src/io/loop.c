@@ -15,6 +15,7 @@
 #include "base/asan.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "io/backend.h"
 #include <stdlib.h>
 
@@ -241,12 +242,16 @@ void dead_add(struct loop *l, struct dead *d)
     list_push(&l->dead, &d->link);
 }
 
+enum { FIRST_BYTES = 384 }; /* of a block */
+
 void *loop_block_take(struct loop *l, enum loop_block_size size)
 {
     struct loop_block *b = l->blocks[size];
     if (!b)
         return malloc(size == LOOP_BLOCK_SMALL ? LOOP_BLOCK_SMALL_BYTES : LOOP_BLOCK_LARGE_BYTES);
     l->blocks[size] = b->next;
+    if (b->next)
+        prefetch_for_write(b->next, FIRST_BYTES);
     l->block_count[size]--;
     return b;
 }

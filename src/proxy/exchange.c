@@ -8,12 +8,18 @@
 #include "base/log.h"
 
 #include "base/num.h"
+#include "base/prefetch.h"
 #include "base/rand.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange_priv.h"
 #include <stdlib.h>
 
-enum { EXCHANGE_ARENA_BYTES = 512 * 1024, EXCHANGES_CACHED = 1024, BODY_QUEUE_BYTES = 256 * 1024 };
+enum {
+    EXCHANGE_ARENA_BYTES = 512 * 1024,
+    EXCHANGES_CACHED = 1024,
+    BODY_QUEUE_BYTES = 256 * 1024,
+    SESSION_BYTES = 384 /* of a stream */
+};
 
 static step_fn step_request_filters, step_response_filters, step_finish;
 
@@ -195,7 +201,10 @@ void exchange_steps_run(struct exchange *x, enum exchange_step until)
 
 static void exchange_run(struct task *t)
 {
-    exchange_steps_run(CONTAINER_OF(t, struct exchange, task), STEP_DONE);
+    struct exchange *x = CONTAINER_OF(t, struct exchange, task);
+    if (x->client)
+        prefetch_for_write(x->client, SESSION_BYTES);
+    exchange_steps_run(x, STEP_DONE);
 }
 
 void exchange_wake(struct exchange *x)
@@ -476,6 +485,8 @@ static struct exchange *exchange_alloc(struct worker *w)
     if (!x)
         return malloc(sizeof *x);
     w->free_exchanges = x->next_free;
+    if (x->next_free) /* the next request's, which is likely to be in this batch, too */
+        prefetch_for_write(x->next_free, sizeof(*x));
     w->free_count--;
     return x;
 }
