@@ -210,9 +210,15 @@ void admin_build(struct conf_build *b, struct conf *c, const struct admin_source
     p->listens = listens;
 }
 
+/* Of the main thread's numbers only these count: asking for numbers must not change them. */
+static bool is_of_main(enum metric m)
+{
+    return m == METRIC_OCSP_FETCHES || m == METRIC_OCSP_ERRORS || m == METRIC_OCSP_MISSING;
+}
+
 int64_t admin_metric(const struct admin_source *s, enum metric m)
 {
-    int64_t sum = 0;
+    int64_t sum = is_of_main(m) && s->main_page ? counter_get(s->main_page, m) : 0;
     for (uint32_t i = 0; i < s->page_count; i++)
         sum += counter_get(s->pages[i], m);
     return sum;

@@ -30,6 +30,7 @@ struct admin_source {
     int64_t started_unix_ms;
     const struct counters_shared *const *pages; /* one per worker thread */
     uint32_t page_count;
+    const struct counters_shared *main_page; /* the main thread's: its background work */
     uint32_t worker_count;
     const struct addr *control; /* of the control socket; NULL: none */
     uint32_t (*snapshots_alive)(void *ctx);

@@ -98,6 +98,7 @@ static void admin_set_pages(struct process *p)
 {
     p->admin.pages = (const struct counters_shared *const *)p->workers.pages;
     p->admin.page_count = p->workers.count; /* asking for numbers does not change them */
+    p->admin.main_page = p->workers.pages[p->workers.count];
     p->admin.worker_count = p->workers.count;
 }
 

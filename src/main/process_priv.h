@@ -30,6 +30,7 @@ struct process {
     struct conf *conf; /* in force; main's count */
     struct signals *signals;
     struct dns *dns;
+    struct ocsp_stapler *stapler; /* NULL: no DNS */
     struct upstream_resolver *resolver;
     struct timer deadline;  /* of the current stage of stopping */
     struct slice resolvers; /* that `dns` was made with; in conf's arena */
@@ -55,6 +56,10 @@ void process_dns_free(struct process *p);
 bool process_tickets_init(struct process *p); /* before there are workers */
 void process_tickets_begin(struct process *p);
 void process_tickets_end(struct process *p); /* before the loop is given back */
+
+/* staples.c: they need p->dns */
+void process_staples_sync(struct process *p, const struct conf *c);
+void process_staples_free(struct process *p);
 
 /* stop.c */
 void process_stop_init(struct process *p);

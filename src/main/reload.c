@@ -25,6 +25,7 @@ static void on_resolved(const struct server_shared *s, enum err e)
 
 void process_dns_free(struct process *p)
 {
+    process_staples_free(p);
     if (p->resolver)
         upstream_resolver_free(p->resolver);
     if (p->dns)
@@ -47,6 +48,7 @@ static void dns_sync(struct process *p, const struct conf *c)
     p->resolvers = servers;
     if (p->resolver)
         upstream_resolver_sync(p->resolver, c);
+    process_staples_sync(p, c);
 }
 
 /* ---- install ---- */

@@ -172,9 +172,14 @@ static int64_t spread(int64_t wait_s, uint32_t random) /* up to an eighth longer
     return wait_s + (int64_t)((uint64_t)(wait_s / 8) * random >> 32);
 }
 
+int64_t ocsp_half_s(const struct tls_staple *s)
+{
+    return s->this_update + (s->next_update - s->this_update) / 2;
+}
+
 int64_t ocsp_refresh_s(const struct tls_staple *s, int64_t now_unix_s, uint32_t random)
 {
-    int64_t half = s->this_update + (s->next_update - s->this_update) / 2 - now_unix_s;
+    int64_t half = ocsp_half_s(s) - now_unix_s;
     int64_t wait = half > OCSP_REFRESH_MIN_S ? half : OCSP_REFRESH_MIN_S;
     return now_unix_s + spread(wait, random);
 }

@@ -22,6 +22,7 @@ bool ocsp_request(const struct tls_cert *c, struct text *der, struct text *why);
 enum err ocsp_check(const struct tls_cert *c, struct slice der, int64_t now_unix_s,
                     struct tls_staple **out, struct text *why) MUST_CHECK;
 
+int64_t ocsp_half_s(const struct tls_staple *s); /* when half of its life is over */
 /* When to ask again: after half of the answer's life; spread by `random` so that many certificates
  * do not ask at once. */
 int64_t ocsp_refresh_s(const struct tls_staple *s, int64_t now_unix_s, uint32_t random);

@@ -180,6 +180,17 @@ static void on_timer(struct timer *t)
 
 /* ---- the set ---- */
 
+/* A certificate that has an answer already (another stapler got it) waits for its half, too. */
+static int64_t first_due_s(struct ocsp_stapler *s, struct tls_cert *c)
+{
+    if (c->ocsp_url.len == 0)
+        return INT64_MAX;
+    struct tls_staple *staple = tls_cert_take_staple(c, now_s(s));
+    int64_t due = staple ? ocsp_half_s(staple) : 0;
+    tls_staple_drop(staple);
+    return due;
+}
+
 static void take_over(struct entry *to, struct entry *old)
 {
     to->due_s = old->due_s;
@@ -217,7 +228,7 @@ void ocsp_stapler_set(struct ocsp_stapler *s, struct tls_cert *const *certs, siz
         if (!asks)
             tell(s, certs[i], "it names no responder");
         struct entry *e = &fresh[n++], *old = find(s, certs[i]);
-        *e = (struct entry){tls_cert_take(certs[i]), asks ? 0 : INT64_MAX, 0};
+        *e = (struct entry){tls_cert_take(certs[i]), first_due_s(s, certs[i]), 0};
         if (old)
             take_over(e, old);
     }

@@ -126,12 +126,22 @@ static void a_revoked_one_gets_none(void **state)
 static void a_failure_keeps_the_last_one(void **state)
 {
     (void)state;
-    tls_cert_set_staple(cert, tls_staple_new(SLICE("x"), time(NULL) - 10, time(NULL) + 1000));
+    tls_cert_set_staple(cert, tls_staple_new(SLICE("x"), time(NULL) - 1000, time(NULL) + 990));
     responder_is(RESPONDER_CLOSES, 0);
     ocsp_stapler_set(stapler, &cert, 1);
     LOOP_UNTIL(fail_count);
     assert_non_null(strstr(line.at, "the last one is still shown"));
     assert_true(has_staple(cert));
+}
+
+static void a_fresh_one_is_not_asked_for(void **state)
+{
+    (void)state;
+    tls_cert_set_staple(cert, tls_staple_new(SLICE("x"), time(NULL) - 10, time(NULL) + 1000));
+    ocsp_stapler_set(stapler, &cert, 1);
+    for (int i = 0; i < 50; i++)
+        loop_turn();
+    assert_int_equal(counter_get(&counters, METRIC_OCSP_FETCHES), 0);
 }
 
 static void a_reload_may_come_while_asking(void **state)
@@ -191,6 +201,7 @@ UNIT_SUITE(tls_ocsp_stapler,
            cmocka_unit_test_setup_teardown(a_staple_comes_and_stays, set_up, tear_down),
            cmocka_unit_test_setup_teardown(a_revoked_one_gets_none, set_up, tear_down),
            cmocka_unit_test_setup_teardown(a_failure_keeps_the_last_one, set_up, tear_down),
+           cmocka_unit_test_setup_teardown(a_fresh_one_is_not_asked_for, set_up, tear_down),
            cmocka_unit_test_setup_teardown(a_reload_may_come_while_asking, set_up, tear_down),
            cmocka_unit_test_setup_teardown(it_may_end_while_asking, set_up, tear_down),
            cmocka_unit_test_setup_teardown(a_url_that_cannot_be_asked, set_up, tear_down),

@@ -17,7 +17,7 @@ class Cert:
     authority). `days` may be negative: it has expired."""
 
     def __init__(self, folder, name, *, issuer=None, names=(), cn=None, days=90, rsa=False,
-                 must_staple=False):
+                 must_staple=False, ocsp=None):
         self.folder = pathlib.Path(folder)
         self.name, self.issuer = name, issuer
         self.crt, self.key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
@@ -34,6 +34,8 @@ class Cert:
                 ("IP:" if n.replace(".", "").isdigit() or ":" in n else "DNS:") + n for n in names))
         if must_staple:
             lines.append("tlsfeature=status_request")
+        if ocsp:
+            lines.append(f"authorityInfoAccess=OCSP;URI:{ocsp}")
         ext.write_text("\n".join(lines) + "\n")
         signer = ["-CA", issuer.crt, "-CAkey", issuer.key, "-CAcreateserial"] if issuer else [
             "-signkey", self.key]
