@@ -177,6 +177,17 @@ static int wait_ms(const struct supervisor *s)
     return at <= now ? 0 : (int)(at - now);
 }
 
+static void reload_for_certificates(struct supervisor *s, enum watch_news news)
+{
+    if (news == WATCH_NOTHING)
+        return;
+    log_write(LOG_NOTICE_, news == WATCH_CHANGED
+                               ? "certificate files have changed: the configuration is read again"
+                               : "certificates of the local CA are looked at again: the "
+                                 "configuration is read again");
+    keeper_reload(s);
+}
+
 static void clocks_run(struct supervisor *s)
 {
     int64_t now = supervisor_now_ms();
@@ -192,10 +203,8 @@ static void clocks_run(struct supervisor *s)
     }
     if (s->start_at_ms && now >= s->start_at_ms)
         keeper_start(s);
-    if (s->stage == SUPERVISOR_RUNNING && watch_run(&s->watch, now)) {
-        log_write(LOG_NOTICE_, "certificate files have changed: the configuration is read again");
-        keeper_reload(s);
-    }
+    if (s->stage == SUPERVISOR_RUNNING)
+        reload_for_certificates(s, watch_run(&s->watch, now));
 }
 
 /* ---- the loop ---- */

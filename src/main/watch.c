@@ -31,14 +31,24 @@ static void file_add(struct watch *w, const struct bundle_entry *e)
     w->files[w->count++] = (struct watch_file){mem_dup(e->name.at, e->name.len), mark};
 }
 
+static void set_next(struct watch *w, int64_t now_ms, int wait_ms)
+{
+    w->at_ms = w->count > 0 ? now_ms + wait_ms : 0;
+    if (w->reissue_ms && (w->at_ms == 0 || w->reissue_ms < w->at_ms))
+        w->at_ms = w->reissue_ms;
+}
+
 void watch_set(struct watch *w, const struct bundle *b, int64_t now_ms)
 {
     struct bundle_entry e;
     watch_release(w);
-    for (size_t at = 0; bundle_next(b, &at, &e);)
+    for (size_t at = 0; bundle_next(b, &at, &e);) {
         if (e.kind == BUNDLE_WATCH)
             file_add(w, &e);
-    w->at_ms = w->count > 0 ? now_ms + WATCH_MS : 0;
+        if (e.kind == BUNDLE_ISSUED)
+            w->reissue_ms = now_ms + WATCH_REISSUE_MS;
+    }
+    set_next(w, now_ms, WATCH_MS);
 }
 
 /* Takes over what it finds, so that every change is seen once. */
@@ -53,14 +63,17 @@ static bool look(struct watch *w)
     return changed;
 }
 
-bool watch_run(struct watch *w, int64_t now_ms)
+enum watch_news watch_run(struct watch *w, int64_t now_ms)
 {
     if (w->at_ms == 0 || now_ms < w->at_ms)
-        return false;
+        return WATCH_NOTHING;
     bool moved = look(w), rests = w->changing && !moved;
+    bool due = w->reissue_ms && now_ms >= w->reissue_ms;
     w->changing = moved;
-    w->at_ms = now_ms + (moved ? WATCH_SETTLE_MS : WATCH_MS);
-    return rests;
+    if (due) /* again later, should the reload be refused */
+        w->reissue_ms = now_ms + WATCH_REISSUE_MS;
+    set_next(w, now_ms, moved ? WATCH_SETTLE_MS : WATCH_MS);
+    return rests ? WATCH_CHANGED : due ? WATCH_REISSUE : WATCH_NOTHING;
 }
 
 void watch_release(struct watch *w)

@@ -63,5 +63,25 @@ static void without_files_nothing_is_due(void **state)
     assert_false(watch_run(&w, 1 << 30));
 }
 
-UNIT_SUITE(main_watch, cmocka_unit_test(a_change_is_told_once),
-           cmocka_unit_test(without_files_nothing_is_due));
+static void the_local_ca_is_asked_again(void **state)
+{
+    (void)state;
+    struct watch w = {0};
+    struct text t;
+    struct bundle b;
+    text_init(&t);
+    bundle_add(&t, &(struct bundle_entry){.kind = BUNDLE_ISSUED, .name = slice_of("a.example")});
+    b = (struct bundle){.bytes = text_slice(&t)};
+    watch_set(&w, &b, 1000);
+    int64_t due = 1000 + (int64_t)WATCH_REISSUE_MS;
+    assert_int_equal(w.at_ms, due);
+    assert_int_equal(watch_run(&w, due - 1), WATCH_NOTHING);
+    assert_int_equal(watch_run(&w, due), WATCH_REISSUE);
+    assert_int_equal(watch_run(&w, due + 1), WATCH_NOTHING);
+    assert_int_equal(watch_run(&w, due + WATCH_REISSUE_MS), WATCH_REISSUE);
+    watch_release(&w);
+    text_release(&t);
+}
+
+UNIT_SUITE(main_watch, cmocka_unit_test(the_local_ca_is_asked_again),
+           cmocka_unit_test(a_change_is_told_once), cmocka_unit_test(without_files_nothing_is_due));
