@@ -19,6 +19,7 @@ struct builder {
     uint32_t filter_count;
     struct tls_terms tls_top;   /* what the `tls` lines of the top level say */
     struct tls_line *tls_lines; /* read so far: tls_build.c */
+    struct tls_sealed *tls_sealed;
 };
 
 /* The directives of one filter that are in force in a block, and the conf made of them. */

@@ -389,6 +389,45 @@ static void client_set(struct builder *bu, const struct site *s, const struct tl
     diag_hint(bu->b->diag, "tls client=required ca=FILE");
 }
 
+/* Sealing tries the words out on a context of OpenSSL's, which takes half a millisecond: most sites
+ * have the policy of another one. */
+struct tls_sealed {
+    struct tls_sealed *next;
+    struct tls_policy policy;
+};
+
+static bool same_words(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool policy_same(const struct tls_policy *a, const struct tls_policy *b)
+{
+    return a->profile == b->profile && a->version_min == b->version_min &&
+           a->version_max == b->version_max && same_words(a->ciphers, b->ciphers) &&
+           same_words(a->ciphersuites, b->ciphersuites) && same_words(a->groups, b->groups) &&
+           a->client_cert == b->client_cert && slice_eq(a->client_ca, b->client_ca) &&
+           a->check_crl == b->check_crl && a->verify_depth == b->verify_depth;
+}
+
+static bool policy_known(const struct builder *bu, struct tls_policy *p)
+{
+    for (const struct tls_sealed *s = bu->tls_sealed; s; s = s->next) {
+        if (!policy_same(&s->policy, p))
+            continue;
+        *p = s->policy;
+        return true;
+    }
+    return false;
+}
+
+static void policy_keep(struct builder *bu, const struct tls_policy *p)
+{
+    struct tls_sealed *s = BUILD_NEW(bu->b, struct tls_sealed);
+    *s = (struct tls_sealed){bu->tls_sealed, *p};
+    bu->tls_sealed = s;
+}
+
 static void policy_make(struct builder *bu, struct site *s, const struct tls_terms *t)
 {
     struct tls_policy *p = &s->tls->policy;
@@ -400,10 +439,12 @@ static void policy_make(struct builder *bu, struct site *s, const struct tls_ter
     p->ciphersuites = cstr(bu, t->ciphersuites);
     p->groups = cstr(bu, t->groups);
     client_set(bu, s, t, p);
-    if (diag_failed(bu->b->diag))
+    if (diag_failed(bu->b->diag) || policy_known(bu, p))
         return;
     text_init(&why);
-    if (!tls_policy_seal(p, &why))
+    if (tls_policy_seal(p, &why))
+        policy_keep(bu, p);
+    else
         diag_error(bu->b->diag, terms_pos(s, t), "tls: %.*s",
                    SLICE_ARG(slice_trim(text_slice(&why))));
     text_release(&why);
