@@ -154,7 +154,10 @@ format-check:
 build/relay: bench/relay.c
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
-bench: build/relay build/weir
+build/tls_relay: bench/tls_relay.c
+	@mkdir -p build
+	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $< -lssl -lcrypto
+bench: build/relay build/tls_relay build/weir
 	@tools/setup bench
 	@python3 bench/run.py $(ARGS)
 

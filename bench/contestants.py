@@ -60,6 +60,20 @@ frontend f
 backend b
     server o 127.0.0.1:{origin} pool-max-conn 2000
 """
+NGINX_TLS = """
+    upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
+    server {{ listen 127.0.0.1:{port} ssl backlog=4096;
+        ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
+        ssl_protocols TLSv1.2 TLSv1.3; ssl_ecdh_curve X25519:prime256v1;
+        ssl_session_tickets on; ssl_session_cache off; ssl_buffer_size 16k;
+        location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header X-Forwarded-Port $server_port;
+            proxy_buffer_size 16k; proxy_buffers 16 64k; proxy_busy_buffers_size 256k; }} }}
+"""
 WEIR = """
 workers {workers}
 listen 127.0.0.1:{port}
@@ -178,6 +192,40 @@ class Field:
     def argv_haproxy(self, port):
         return ["haproxy", "-db", "-f", self._write("haproxy.cfg", HAPROXY.format(
             port=port, origin=self.origin, workers=self.workers))]
+
+    # ---- with TLS towards the client; certificate() first ----
+
+    def certificate(self):
+        """An ECDSA P-256 certificate that signs itself, in the three forms that are asked for."""
+        cert, key = self.dir / "cert.pem", self.dir / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=bench",
+                        "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                        "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+        (self.dir / "both.pem").write_text(cert.read_text() + key.read_text())
+        return str(cert), str(key)
+
+    def argv_tls_relay(self, port):
+        return [str(ROOT / "build/tls_relay"), str(port), str(self.origin),
+                str(self.dir / "cert.pem"), str(self.dir / "key.pem")]
+
+    def argv_tls_weir(self, port):
+        site = (f"site * {{ tls cert={self.dir}/cert.pem key={self.dir}/key.pem\n"
+                f"proxy 127.0.0.1:{self.origin} }}")
+        text = WEIR.format(port=f"{port} tls", workers=self.workers, log="off", sites=site)
+        return [self.weir, "run", "-c", self._write("tls-weir.conf", text)]
+
+    def argv_tls_nginx(self, port):
+        http = NGINX_TLS.format(port=port, origin=self.origin, dir=self.dir)
+        return ["nginx", "-c", self._nginx("tls-nginx", http, self.workers)]
+
+    def argv_tls_haproxy(self, port):
+        text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
+        text = text.replace("backlog 4096", f"backlog 4096 ssl crt {self.dir}/both.pem alpn http/1.1")
+        text = text.replace("global\n", "global\n    ssl-default-bind-curves X25519:P-256\n"
+                                        "    tune.ssl.cachesize 0\n")
+        text = text.replace("X-Forwarded-Proto http", "X-Forwarded-Proto https")
+        return ["haproxy", "-db", "-f", self._write("tls-haproxy.cfg", text)]
 
     def pids(self, name):
         todo, found = [self.running[name].pid], []

@@ -3,6 +3,7 @@
 wakes for them. Each connection makes one request first."""
 import selectors
 import socket
+import ssl
 import time
 
 REQUEST = b"GET /1k HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -11,7 +12,14 @@ SETTLE_SECONDS = 4  # pools give back what is not used, before either reading of
 PER_ADDRESS = 20_000  # connections from one loopback address: ports are few
 
 
-def open_batch(port, first, count):
+def tls_context():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def open_batch(port, first, count, tls):
     """Connections that have had their answer."""
     sockets = []
     for n in range(first, first + count):
@@ -19,6 +27,8 @@ def open_batch(port, first, count):
         s.setsockopt(socket.SOL_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
         s.bind((f"127.0.1.{1 + n // PER_ADDRESS}", 0))
         s.connect(("127.0.0.1", port))
+        if tls:
+            s = tls.wrap_socket(s)
         s.sendall(REQUEST)
         sockets.append(s)
     for s in sockets:
@@ -39,12 +49,12 @@ def still_open(sockets):
 
 
 def measure(field, name, count):
-    port = field.ports[name]
-    open_sockets = open_batch(port, 0, BATCH)  # warm: pools and tables have their size
+    port, tls = field.ports[name], tls_context() if name.startswith("tls-") else None
+    open_sockets = open_batch(port, 0, BATCH, tls)  # warm: pools and tables have their size
     time.sleep(SETTLE_SECONDS)
     before = field.rss_kb(name)
     for first in range(BATCH, count, BATCH):
-        open_sockets += open_batch(port, first, min(BATCH, count - first))
+        open_sockets += open_batch(port, first, min(BATCH, count - first), tls)
     time.sleep(SETTLE_SECONDS)
     each = (field.rss_kb(name) - before) * 1024 / (count - BATCH)
     cpu = field.cpu_ns(name)

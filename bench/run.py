@@ -16,6 +16,7 @@ import tempfile
 import time
 
 from contestants import Field, ROOT
+import handshakes
 import idle
 import slow
 
@@ -45,7 +46,8 @@ def percentile_us(out, which):
 def measure(field, name, path, connections, seconds, more, pin=True):
     user, system = field.cpu_ticks(name)
     before = field.cpu_ns(name)
-    url = f"http://127.0.0.1:{field.ports[name]}{path}"
+    scheme = "https" if name.startswith("tls-") else "http"
+    url = f"{scheme}://127.0.0.1:{field.ports[name]}{path}"
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url]
     out = subprocess.run((["taskset", "-c", "0"] if pin else []) + argv, capture_output=True,
                          text=True, check=True).stdout
@@ -143,6 +145,65 @@ def two_workers(args, directory):
         show(title, field, m, [(f"requests/s weir/{best}", m["weir"]["rps"] / m[best]["rps"])])
 
 
+TLS_NAMES = ("tls-weir", "tls-nginx", "tls-haproxy")
+
+
+def best_of(m):
+    return min(("tls-nginx", "tls-haproxy"), key=lambda n: m[n]["cpu_us"])
+
+
+def tls_keep_alive(field, args):
+    for title, path, connections in (("TLS 1.3, 1 KB, 64 connections", "/1k", 64),
+                                     ("TLS 1.3, 64 KB, 16 connections", "/64k", 16),
+                                     ("TLS 1.3, 10 MB, 4 connections", "/10m", 4)):
+        if args.only not in title:
+            continue
+        m = compare(field, ["tls-relay", *TLS_NAMES], path, connections, args)
+        best = best_of(m)
+        show(title, field, m, [(f"weir/{best[4:]}", m["tls-weir"]["cpu_us"] / m[best]["cpu_us"]),
+                               ("weir/relay", m["tls-weir"]["cpu_us"] / m["tls-relay"]["cpu_us"]),
+                               ("p50", m["tls-weir"]["p50"] / m[best]["p50"])])
+
+
+def tls_handshakes(field, args):
+    for kind in ("full", "resumed"):
+        title = f"TLS 1.3 handshakes, {kind}, ECDSA P-256"
+        if args.only not in title:
+            continue
+        m = {n: statistics.median(handshakes.cpu_us(field, n, kind, args.seconds)
+                                  for _ in range(args.rounds)) for n in TLS_NAMES}
+        alone = handshakes.alone_us(field, kind)
+        plain = handshakes.plain_us(field, "weir", args.seconds)
+        print(f"\n{title}")
+        for name in TLS_NAMES:
+            print(f"  {name:12} {m[name]:9.1f} us CPU each, with a request of 1 KB")
+        print(f"  the library's part alone {alone:.1f} us, weir's without TLS {plain:.1f} us")
+        best = min(TLS_NAMES[1:], key=m.get)
+        print(f"  weir/{best[4:]} {m['tls-weir'] / m[best]:5.2f}   weir/(library + plain) "
+              f"{m['tls-weir'] / (alone + plain):5.2f}", flush=True)
+
+
+def tls(args, directory):
+    with Field(directory, args.weir) as field:
+        field.certificate()
+        for name in ("tls-relay", "weir", *TLS_NAMES):
+            field.start(name)
+        tls_keep_alive(field, args)
+        tls_handshakes(field, args)
+
+
+def tls_idle(args, directory):
+    title = "5000 idle TLS connections"
+    if args.only not in title:
+        return
+    print(f"\n{title}")
+    for name in ("tls-weir", "tls-nginx"):
+        with Field(f"{directory}", args.weir) as field:
+            field.certificate()
+            field.start(name)
+            idle.measure(field, name, 5000)
+
+
 def idle_connections(args, directory):
     for count in (10_000, 100_000):
         title = f"{count} idle keep-alive connections"
@@ -166,7 +227,8 @@ def main():
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
     args = parser.parse_args()
     started = time.monotonic()
-    for part in (keep_alive, slow_readers, variants, two_workers, idle_connections):
+    for part in (keep_alive, slow_readers, variants, two_workers, idle_connections,
+                 tls, tls_idle):
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
             part(args, directory)
     print(f"\n{time.monotonic() - started:.0f} s, {args.rounds} rounds of {args.seconds} s")
