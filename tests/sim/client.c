@@ -46,14 +46,15 @@ static void give_up(struct sim_client *c, enum sim_outcome end)
     c->fruitless = 0;
 }
 
-/* The first index that weir can not have looked at. Where nothing but weir ends connections, that
- * is the one behind the one whose answer it broke off. */
-static uint32_t first_unseen(const struct sim_client *c)
+/* The first index that weir can not have looked at. Where nothing but weir ends connections, and no
+ * reset of ours took answers along, that is the one behind the one whose answer it broke off. */
+static uint32_t first_unseen(struct sim_client *c)
 {
     uint32_t begun = c->sending + (c->phase != PHASE_NEXT);
     if (c->winding)
         return c->expecting;
-    if (sim_exact(c->world) && c->expecting < begun)
+    if (sim_exact(c->world) && c->expecting < begun &&
+        !client_request(c, c->expecting)->talked_over)
         return c->expecting + 1;
     return c->barrier != NO_BARRIER && c->barrier + 1 < begun ? c->barrier + 1 : begun;
 }

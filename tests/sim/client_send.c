@@ -130,12 +130,24 @@ static void drip_later(struct sim_client *c, int64_t ms)
     timer_set(&c->world->peers.timers, &c->drip_timer, c->world->peers.now_ms + ms);
 }
 
+/* RFC 9112 9.6: nothing is due behind a request that closes. weir acts on none of it and does not
+ * wait for more either, so the reset may destroy what the client has not read yet. */
+static void break_the_rule(struct sim_client *c)
+{
+    if (c->barrier == NO_BARRIER)
+        return;
+    enum sim_way way = client_request(c, c->barrier)->way;
+    for (uint32_t i = c->expecting; i <= c->barrier; i++)
+        client_request(c, i)->talked_over |= way == WAY_CLOSE || way == WAY_OLD;
+}
+
 static void begin(struct sim_client *c)
 {
     struct sim_world *w = c->world;
     struct sim_request *r = client_request(c, c->sending);
     sim_say(w, "client %u: sends %u, way %s, method %d, %u bytes", c->first, c->first + c->sending,
             way_name(r->way), r->method, r->request_bytes);
+    break_the_rule(c);
     r->began_ms = w->peers.now_ms;
     r->min_gen = weir_gen(w, c->entrance);
     r->entrance = c->entrance;

@@ -122,8 +122,9 @@ struct sim_request {
     uint32_t min_gen; /* of the configuration in force when it was sent */
     uint32_t entrance;
     bool loose; /* sent behind one that was answered early: weir may end the connection first */
-    bool alone; /* nothing else was under way on its connection */
-    bool slow;  /* its client reads slowly */
+    bool talked_over; /* it closes, or stands before one that does, and more was sent behind */
+    bool alone;       /* nothing else was under way on its connection */
+    bool slow;        /* its client reads slowly */
     int64_t began_ms, sent_ms, ended_ms;
 };
 

@@ -163,6 +163,8 @@ static void allow_weather(const struct sim_world *w, const struct sim_request *r
         a->aborted = a->unsent = true;
     if (r->seen == 0 && (r->loose || entrance_closes(w, r)))
         a->aborted = true; /* it was never looked at */
+    if (r->talked_over)
+        a->aborted = true;
     if (w->stale && !repeatable(r))
         allow(a, 502);
     if (sim_exact(w))
