@@ -4,6 +4,7 @@
 #include "main/command.h"
 #include "main/process.h"
 #include "main/spawn.h"
+#include "tls/tls_mem.h"
 #include <stdio.h>
 
 static int usage_error(const struct text *why)
@@ -71,6 +72,7 @@ static int dispatch(int argc, char **argv, struct text *t)
 int main(int argc, char **argv)
 {
     struct text t;
+    tls_mem_init(); /* nothing has used OpenSSL yet; without it, it is only slower */
     text_init(&t);
     int code = dispatch(argc, argv, &t);
     text_release(&t);

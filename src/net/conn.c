@@ -467,6 +467,8 @@ static void on_sent(struct io_op *op, int res)
         c->ops->sent(c, (size_t)res);
     else
         consume(c, (size_t)res);
+    if (c->state == CONN_CLOSED || c->err)
+        return; /* the layer was through with it */
     closing_goes_on(c);
     if (c->out || c->layer_unsent)
         flush_later(c->loop, &c->flush);

@@ -397,6 +397,49 @@ static void a_reset_is_no_clean_end(void **state)
     rig_on_both(reset_it, &rig_odd);
 }
 
+static int send_errors;
+
+static void on_send_error(struct conn *c)
+{
+    (void)c;
+    send_errors++;
+}
+
+/* The server has answered and slammed the door before it has read all. */
+static void answer_early(void)
+{
+    struct conn_user_ops ops = rig_ops;
+    ops.on_send_error = on_send_error;
+    rig_connect();
+    fill_block();
+    conn_set_user(rig.a.conn, &ops, &rig.a);
+    send_errors = 0;
+    rig_write(rig.b.conn, "413");
+    RIG_UNTIL(!rig.b.conn->out && !rig.b.conn->layer_unsent);
+    rig_turns(10);
+    conn_reset(rig.b.conn);
+    rig.b.conn = NULL;
+    RIG_UNTIL(({
+        if (!send_errors && conn_out_room(rig.a.conn) > 32)
+            (void)!conn_write(rig.a.conn, (struct span){NULL, block, 50000});
+        send_errors;
+    }));
+    assert_int_equal(rig.a.err, ERR_OK);
+    conn_recv(rig.a.conn);
+    RIG_UNTIL(rig.a.err);
+    rig_expect(&rig.a, "413");
+    assert_int_equal(rig.a.eof_count, 0); /* what was said may be half of it */
+    conn_abort(rig.a.conn);
+    rig.a.conn = NULL;
+    rig_turns(5);
+}
+
+static void an_early_answer_outlives_the_reset(void **state)
+{
+    (void)state;
+    rig_on_both(answer_early, &rig_plain);
+}
+
 /* Somebody on the way changes a byte. */
 static void tamper(void)
 {
@@ -498,5 +541,6 @@ UNIT_SUITE(tls_tls_conn, cmocka_unit_test(talks_both_ways),
            cmocka_unit_test(lingers_until_the_peer_ends),
            cmocka_unit_test(a_fin_without_close_notify_is_an_error),
            cmocka_unit_test(a_reset_is_no_clean_end),
+           cmocka_unit_test(an_early_answer_outlives_the_reset),
            cmocka_unit_test(a_changed_record_is_an_error), cmocka_unit_test(aborts_at_every_step),
            cmocka_unit_test(survives_every_fault));

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "tls/staple.h"
 #include "tls/tls_conn_priv.h"
+#include "tls/tls_mem.h"
 #include <openssl/err.h>
 #include <stdlib.h>
 
@@ -251,5 +252,6 @@ void tls_worker_free(struct tls_worker *w)
     hash_map_release(&w->sessions);
     EVP_CIPHER_free(w->ticket_cipher);
     OSSL_LIB_CTX_free(w->lib);
+    tls_mem_trim();
     free(w);
 }
