@@ -20,6 +20,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -29,10 +30,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FEW, MANY = 50, 250
 WEIR = """
 workers 1
-listen {address}:{port}
+listen {address}:{port}{tls}
 admin off
 log access {log}
-site * {{ proxy 127.0.0.1:{origin} }}
+site * {{
+    proxy 127.0.0.1:{origin}
+    {certificate}
+}}
 """
 # The supervisor starts /proc/self/exe, which is valgrind itself here: without it, it takes the path.
 NO_SELF_EXE = r"""
@@ -67,12 +71,14 @@ RESPONSE = (b"HTTP/1.1 200 OK\r\n"
             b"Connection: keep-alive\r\n"
             b"ETag: \"6a4e1b80-400\"\r\n"
             b"Accept-Ranges: bytes\r\n\r\n")
-Workload = collections.namedtuple("Workload", "name body_bytes new_connections log")
+Workload = collections.namedtuple("Workload", "name body_bytes new_connections log tls",
+                                  defaults=[False])
 WORKLOADS = [  # a section of ceilings.ini each
     Workload("1 KB", 1024, False, "off"),
     Workload("64 KB", 65536, False, "off"),
     Workload("new connection", 1024, True, "off"),
     Workload("access log", 1024, False, "json to=/dev/null"),
+    Workload("TLS 1 KB", 1024, False, "off", True),
 ]
 # An address of this process alone: nobody else can take the port between our look and weir's bind.
 ADDRESS = f"127.{os.getpid() >> 16 & 127 | 128}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
@@ -124,18 +130,36 @@ def receive_answer(client, origin):
             want = end + 4 + len(origin.answer) - origin.answer.find(b"\r\n\r\n") - 4
 
 
-def exchange_requests(port, origin, count, new_connections):
+def connect(port, tls):
+    client = socket.create_connection((ADDRESS, port), timeout=20)
+    if not tls:
+        return client
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(client)
+
+
+def exchange_requests(port, origin, count, workload):
     client = None
     for _ in range(count):
-        if client is None or new_connections:
-            client = socket.create_connection((ADDRESS, port), timeout=20)
+        if client is None or workload.new_connections:
+            client = connect(port, workload.tls)
         client.sendall(REQUEST)
         origin.serve_one()
         receive_answer(client, origin)
-        if new_connections:
+        if workload.new_connections:
             client.close()
-    if not new_connections:
+    if not workload.new_connections:
         client.close()
+
+
+def make_certificate(directory):
+    """ECDSA P-256, signs itself."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=cost",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{directory}/key.pem",
+                    "-out", f"{directory}/cert.pem"], check=True, capture_output=True)
 
 
 def free_port():
@@ -179,7 +203,10 @@ def run_weir(directory, workload, count):
         old.unlink()
     origin, port = Origin(workload.body_bytes), free_port()
     conf, output = directory / f"{name}.conf", directory / f"{name}.out"
-    conf.write_text(WEIR.format(address=ADDRESS, port=port, origin=origin.port, log=workload.log))
+    certificate = f"tls cert={directory}/cert.pem key={directory}/key.pem"
+    conf.write_text(WEIR.format(address=ADDRESS, port=port, origin=origin.port, log=workload.log,
+                                tls=" tls" if workload.tls else "",
+                                certificate=certificate if workload.tls else ""))
     weir = os.environ.get("WEIR", str(ROOT / "build/release/weir"))
     with output.open("wb") as out:
         process = subprocess.Popen(
@@ -189,7 +216,7 @@ def run_weir(directory, workload, count):
             stdout=out, stderr=out, env={**os.environ, "LD_PRELOAD": str(shim)})
     try:
         wait_for_start(process, output)
-        exchange_requests(port, origin, count, workload.new_connections)
+        exchange_requests(port, origin, count, workload)
     except OSError as e:
         raise SystemExit(f"cost: {e}; weir said:\n" + output.read_text()) from e
     else:
@@ -270,6 +297,7 @@ def main():
         directory = args.profile or pathlib.Path(temporary)
         directory.mkdir(exist_ok=True)
         build_shim(directory)
+        make_certificate(directory)
         results = {w.name: measure(directory, w) for w in WORKLOADS if args.only in w.name}
     bad = print_table(results, ceilings)
     if bad:
