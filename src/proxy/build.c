@@ -429,6 +429,7 @@ static void site_place(struct builder *bu, struct site *s, const struct places *
     for (uint32_t i = 0; i < p->count; i++)
         if (!p->all[i]->tls)
             site_on(bu, p->all[i], s, twin);
+    site_tls_unused(bu, s);
 }
 
 static void site_place_own(struct builder *bu, struct site *s)

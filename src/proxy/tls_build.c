@@ -222,11 +222,18 @@ static const struct tls_line *line_get(struct builder *bu, const struct conf_nod
 
 /* ---- which certificate for which name ---- */
 
+/* An IPv6 address stands in brackets where a port may follow. */
+static struct slice unbracket(struct slice s)
+{
+    bool brackets = s.len > 2 && s.at[0] == '[' && s.at[s.len - 1] == ']';
+    return brackets ? (struct slice){s.at + 1, s.len - 2} : s;
+}
+
 /* A host that the name stands for; "*" stands for any. */
 static struct slice host_of_name(struct builder *bu, struct slice name)
 {
     if (!slice_starts(name, SLICE("*.")))
-        return name;
+        return unbracket(name);
     return arena_printf(bu->b->arena, "weir%.*s", SLICE_ARG(slice_from(name, 1)));
 }
 
@@ -313,7 +320,7 @@ static uint32_t local_names(const struct site *s, struct slice *names)
     uint32_t count = 0;
     for (uint32_t i = 0; i < s->name_count; i++)
         if (!is_any(s->names[i].text) && s->names[i].scheme != SITE_HTTP)
-            names[count++] = s->names[i].text;
+            names[count++] = unbracket(s->names[i].text);
     if (count > 0)
         return count;
     names[count++] = SLICE("localhost");
@@ -448,6 +455,20 @@ static void policy_make(struct builder *bu, struct site *s, const struct tls_ter
         diag_error(bu->b->diag, terms_pos(s, t), "tls: %.*s",
                    SLICE_ARG(slice_trim(text_slice(&why))));
     text_release(&why);
+}
+
+void site_tls_unused(struct builder *bu, const struct site *s)
+{
+    if (s->tls)
+        return;
+    CONF_NODE_EACH(n, s->node)
+    {
+        if (!n->row || n->row->options != tls_options)
+            continue;
+        diag_warn(bu->b->diag, n->pos, "this site stands on no listener with TLS");
+        diag_hint(bu->b->diag, "listen :443 tls");
+        return;
+    }
 }
 
 void site_tls_need(struct builder *bu, struct site *s)

@@ -14,6 +14,8 @@ const struct conf_word *tls_option(const struct conf_node *n, const char *name);
 
 /* The site stands on a listener with TLS: makes its certificates and policy at the first call. */
 void site_tls_need(struct builder *bu, struct site *s);
+/* Once the site has its places: warns of `tls` lines that nobody reads. */
+void site_tls_unused(struct builder *bu, const struct site *s);
 /* One name of the site on that listener. */
 void listen_tls_name(struct builder *bu, struct listen_conf *l, struct site *s, struct slice name);
 /* After all sites: who answers to an unknown name, and what is agreed on. */

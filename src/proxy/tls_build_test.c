@@ -117,7 +117,32 @@ static void sites_on_plain_listeners_need_nothing(void **state)
     test_config_release(&t);
 }
 
-UNIT_SUITE(proxy_tls_build, cmocka_unit_test(plain_listeners_send_on),
+static void lines_that_nobody_reads_are_told(void **state)
+{
+    (void)state;
+    struct test_config t;
+    test_config_need(&t, "listen :80\nsite a.test {\n tls cert=/nowhere\n respond 200\n}");
+    assert_int_equal(t.diag.count, 1);
+    assert_true(t.diag.entries[0].warning);
+    assert_int_equal(t.diag.entries[0].pos.line, 3);
+    test_config_release(&t);
+}
+
+static void equal_policies_have_one_id(void **state)
+{
+    (void)state;
+    struct test_config t;
+    test_config_need(&t,
+                     "listen :443 tls\nsite a.test { respond 200 }\nsite b.test { respond 200 }\n"
+                     "site c.test { respond 200\n tls min=1.3 }");
+    struct site **s = t.conf->proxy->sites;
+    assert_memory_equal(s[0]->tls->policy.id, s[1]->tls->policy.id, TLS_POLICY_ID_BYTES);
+    assert_memory_not_equal(s[0]->tls->policy.id, s[2]->tls->policy.id, TLS_POLICY_ID_BYTES);
+    test_config_release(&t);
+}
+
+UNIT_SUITE(proxy_tls_build, cmocka_unit_test(lines_that_nobody_reads_are_told),
+           cmocka_unit_test(equal_policies_have_one_id), cmocka_unit_test(plain_listeners_send_on),
            cmocka_unit_test(redirects_keep_what_was_asked), cmocka_unit_test(names_get_identities),
            cmocka_unit_test(any_host_has_an_identity),
            cmocka_unit_test(top_level_lines_are_defaults),
