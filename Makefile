@@ -37,7 +37,7 @@ CPPFLAGS += -Isrc -I. -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DPCRE2_CODE_U
 CFLAGS   += -std=gnu17 -pthread $(WARN) $(FLAGS_$(V)) $(PKG_CFLAGS)
 LDFLAGS  += $(LD_$(V))
 
-FOLDERS := base io conf http net tls upstream balancer h1 proxy filter admin main
+FOLDERS := base io conf http net tls upstream balancer h1 h2 proxy filter admin main
 ALL_C   := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.c),src/*/*.c))
 TEST_C  := $(filter %_test.c,$(ALL_C))
 FUZZ_C  := $(wildcard src/*/*_fuzz.c)

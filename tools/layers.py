@@ -26,7 +26,7 @@ MAY = {
     "l4": "base io net conf upstream",
     "acme": "base io net tls http conf proxy",
     "admin": "base io net tls http conf upstream proxy cache",
-    "main": "base io net http conf upstream balancer h1 proxy filter admin tls cache l4 acme",
+    "main": "base io net http conf upstream balancer h1 h2 proxy filter admin tls cache l4 acme",
 }
 ALONE = {"filter", "balancer"}
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')

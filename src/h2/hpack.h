@@ -1,0 +1,66 @@
+/* hpack.h - header compression for HTTP/2 (RFC 7541), pure: no I/O, no connection.
+ *
+ * A coder belongs to one direction of one connection and to its thread. The decoder writes what it
+ * takes apart into the caller's arena, checked for nothing but HPACK itself: what names and values
+ * may hold is the business of h2_fields.h. The encoder chooses by field id: what is likely to come
+ * again goes into the dynamic table, what changes every time is written in place, and secrets
+ * (Authorization, Cookie shorter than 20 bytes, Set-Cookie, ...) are marked never-indexed (7.1).
+ *
+ * Limits: the dynamic table never holds more than its size; a decoder refuses a block whose fields
+ * take more than `list_bytes` (name + value + 32 each, RFC 9113 6.5.2), before it has stored them.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "http/message.h"
+
+enum {
+    HPACK_TABLE_BYTES = 4096,      /* default of both directions (RFC 9113 6.5.2) */
+    HPACK_TABLE_MAX_BYTES = 65536, /* of an encoder, whatever the peer allows */
+    HPACK_ENTRY_BYTES = 32,        /* added to each field when it is counted */
+};
+
+struct hpack_table; /* ring of fields; taken with the first one that is stored */
+
+struct hpack_decoder {
+    struct hpack_table *table; /* NULL: nothing stored yet, an idle connection pays nothing */
+    uint32_t max_bytes;        /* what our SETTINGS allow */
+    uint32_t size_bytes;       /* what the peer uses of that */
+};
+
+void hpack_decoder_init(struct hpack_decoder *d, uint32_t max_bytes);
+void hpack_decoder_release(struct hpack_decoder *d);
+
+/* One field, in order. Its slices are in the arena and stay. Not ERR_OK stops the decoding, but
+ * the rest of the block is still taken through the table, which must not lose step. */
+typedef enum err hpack_field(void *user, struct slice name, struct slice value, bool never_indexed);
+
+/* A whole block (HEADERS and its CONTINUATIONs put together). ERR_H2_COMPRESSION: broken, the
+ * connection has to end (RFC 9113 4.3). ERR_HEAD_TOO_LARGE: over list_bytes; the table is in step,
+ * only the request is refused. ERR_OVER_BUDGET. Else what `field` said first. */
+enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list_bytes,
+                      struct arena *a, hpack_field *field, void *user) MUST_CHECK;
+
+struct hpack_encoder {
+    struct hpack_table *table;
+    uint32_t max_bytes;  /* what the peer's SETTINGS allow, at most HPACK_TABLE_MAX_BYTES */
+    uint32_t told_bytes; /* what the peer was told last: a smaller max begins the next block */
+};
+
+void hpack_encoder_init(struct hpack_encoder *e);
+void hpack_encoder_release(struct hpack_encoder *e);
+/* The peer's SETTINGS_HEADER_TABLE_SIZE. */
+void hpack_encoder_limit(struct hpack_encoder *e, uint32_t bytes);
+
+/* Most that the field can take: hpack_encode() writes no more. */
+static inline size_t hpack_room(struct slice name, struct slice value)
+{
+    return name.len + value.len + 16;
+}
+/* Begins a block (table size updates) and writes one field; `to` has hpack_room() (16 for begin).
+ * `name` in any case: it is written in lower case. Return how many bytes were written. No memory
+ * for the table: the field goes out in place. */
+size_t hpack_encode_begin(struct hpack_encoder *e, char *to);
+size_t hpack_encode(struct hpack_encoder *e, char *to, enum field_id id, struct slice name,
+                    struct slice value);
