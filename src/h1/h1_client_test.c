@@ -219,6 +219,33 @@ static void requests_follow_each_other(void **state)
     assert_false(peer.eof);
 }
 
+/* As after a handshake: the connection has had another user before. */
+static void adopting_on_accept(struct listener *ln, int fd)
+{
+    static const struct conn_user_ops nobody;
+    (void)ln;
+    struct conn *c = conn_accept(&rig.loop, fd, &nobody, NULL);
+    assert_non_null(c);
+    assert_true(h1_client_adopt(c, &scene.acceptor, NULL));
+}
+
+static void an_open_connection_is_adopted(void **state)
+{
+    (void)state;
+    rig.listener.on_accept = adopting_on_accept;
+    conn_abort(peer.conn);
+    peer = (struct peer){0};
+    peer.conn = conn_connect(&rig.loop, &rig.addr, &peer_ops, NULL);
+    conn_recv(peer.conn);
+    run_ms(5);
+    assert_int_equal(idle_count(), 1);
+    peer_say(GET);
+    peer_expect(REPLY);
+    peer_say(GET);
+    peer_expect(REPLY);
+    assert_int_equal(scene.count, 2);
+}
+
 static void heads_may_come_byte_by_byte(void **state)
 {
     (void)state;
@@ -982,12 +1009,13 @@ static void resets_at_any_moment_end_cleanly(void **state)
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-UNIT_SUITE(h1_h1_client, CASE(requests_follow_each_other), CASE(heads_may_come_byte_by_byte),
-           CASE(pipelined_requests_are_answered_in_order), CASE(a_pipeline_ends_at_close),
-           CASE(a_client_that_closes_is_not_waited_for), CASE(a_close_of_ours_lingers),
-           CASE(malformed_heads_are_answered_and_end_it), CASE(a_head_that_never_ends_is_refused),
-           CASE(a_slow_head_times_out), CASE(an_idle_connection_is_closed_silently),
-           CASE(bodies_arrive), CASE(broken_bodies_end_it), CASE(forbidden_trailers_are_dropped),
+UNIT_SUITE(h1_h1_client, CASE(requests_follow_each_other), CASE(an_open_connection_is_adopted),
+           CASE(heads_may_come_byte_by_byte), CASE(pipelined_requests_are_answered_in_order),
+           CASE(a_pipeline_ends_at_close), CASE(a_client_that_closes_is_not_waited_for),
+           CASE(a_close_of_ours_lingers), CASE(malformed_heads_are_answered_and_end_it),
+           CASE(a_head_that_never_ends_is_refused), CASE(a_slow_head_times_out),
+           CASE(an_idle_connection_is_closed_silently), CASE(bodies_arrive),
+           CASE(broken_bodies_end_it), CASE(forbidden_trailers_are_dropped),
            CASE(malformed_trailers_end_it), CASE(a_full_body_stops_reading),
            CASE(a_full_body_stops_reading_chunks), CASE(large_heads_and_bodies_share_a_connection),
            CASE(the_end_in_a_body_is_an_error), CASE(a_half_closed_request_is_served),

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from kit import Client, Pki, TlsClient, Weir, client_context, wait_until
+from kit import BINARY, Client, Pki, TlsClient, Weir, client_context, wait_until
 from kit.tools import need, run
 
 CONFIG = """workers 1
@@ -271,6 +271,66 @@ def test_sessions_resume_over_reload_and_death(pki, cert, tls12):
         os.kill(w.worker_pid, signal.SIGKILL)
         wait_until(lambda: w.answers(), 10)
         assert resume(w, ctx, session)[0] == "yes"
+
+
+def test_sessions_resume_over_an_upgrade(pki, cert):
+    ctx = client_context(pki.ca.crt)
+    with start(cert) as w:
+        _, session = resume(w, ctx)
+        run(BINARY, "upgrade", "-c", w.config)
+        wait_until(lambda: w.process.poll() is not None, 10, "the end of the old supervisor")
+        try:
+            assert resume(w, ctx, session)[0] == "yes"
+        finally:
+            run(BINARY, "stop", "-c", w.config)
+        w.done = True
+
+
+def test_a_handshake_outlives_its_listener(pki, cert):
+    """Begun before a reload that takes the listener out, it ends as it would have."""
+    with start(cert) as w, Client(w.tls_port) as c:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        t = client_context(pki.ca.crt).wrap_bio(incoming, outgoing, server_hostname="a.test")
+
+        def run_until(step):
+            while True:
+                try:
+                    done = step()
+                    c.send(outgoing.read())
+                    return done
+                except ssl.SSLWantReadError:
+                    c.send(outgoing.read())
+                    assert c.fill()
+                    incoming.write(c.buf)
+                    c.buf = b""
+        with pytest.raises(ssl.SSLWantReadError):
+            t.do_handshake()
+        hello = outgoing.read()
+        c.send(hello[:100])
+        time.sleep(0.1)
+        w.reload("listen @listen@\nadmin @admin@\nsite a.test { respond 200 }\n")
+        with pytest.raises(OSError):
+            Client(w.tls_port)
+        c.send(hello[100:])
+        run_until(t.do_handshake)
+        t.write(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        assert run_until(lambda: t.read(4096)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_keys_that_only_root_reads(pki, cert, tmp_path_factory):
+    if os.getuid() != 0:
+        pytest.skip("needs root")
+    key = tmp_path_factory.mktemp("secret") / "a.key"
+    key.write_bytes(cert.key.read_bytes())
+    key.chmod(0o600)
+    with Weir("user nobody\n" + CONFIG, crt=cert.crt, key=key) as w:
+        with TlsClient(w.tls_port, client_context(pki.ca.crt)) as c:
+            assert c.get().status == 200
+        w.reload()
+        os.kill(w.worker_pid, signal.SIGKILL)
+        wait_until(lambda: w.answers(), 10)
+        with TlsClient(w.tls_port, client_context(pki.ca.crt)) as c:
+            assert c.get().status == 200
 
 
 def test_openssl_and_curl(pki, cert):
