@@ -138,17 +138,33 @@ static void judge_nothing(struct tls_conn *t)
     }
 }
 
-/* Fills `to` from `at` on with at most `cap` bytes; returns how many. */
+/* Other users of the thread's queue may have left something; clearing it costs more than a look. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
+/* OpenSSL takes whole records, never more: with the window empty there is only what it has
+ * decrypted. To ask it once more would take and give back its buffer for nothing. */
+static bool may_hold_more(const struct tls_conn *t)
+{
+    return t->in_len > 0 || SSL_pending(t->ssl) > 0;
+}
+
+/* Decrypts at most `cap` bytes; returns how many. */
 static size_t decrypt(struct tls_conn *t, char *to, size_t cap)
 {
     size_t len = 0, n;
-    ERR_clear_error();
-    for (t->unread = true; len < cap; len += n) {
-        if (SSL_read_ex(t->ssl, to + len, cap - len, &n))
+    forget_errors();
+    for (t->unread = true; t->unread && len < cap; len += n) {
+        if (SSL_read_ex(t->ssl, to + len, cap - len, &n)) {
+            t->unread = may_hold_more(t);
             continue;
-        judge_nothing(t);
+        }
+        n = 0;
         t->unread = false;
-        break;
+        judge_nothing(t);
     }
     if (t->conn->layer_unsent) /* an answer of the protocol's own, or an alert */
         conn_layer_flush(t->conn);
@@ -314,7 +330,7 @@ static bool reserve_for_all(struct tls_conn *t)
 
 static void encrypt_all(struct tls_conn *t)
 {
-    ERR_clear_error();
+    forget_errors();
     while (conn_out_bytes(t->conn) || conn_out_room(t->conn) < CONN_OUT_SPANS) {
         struct slice record = next_record(t);
         if (!reserve_for_all(t)) {
