@@ -26,8 +26,9 @@ def upload(client, path="/"):
 
 
 @pytest.mark.parametrize("end", [RESET, CLOSE])
-@pytest.mark.parametrize("body", [b"too large", b"x" * 100_000])
+@pytest.mark.parametrize("body", [b"too large", b"x" * 30_000])
 def test_the_answer_outlives_the_reset(weir, origin, body, end):
+    # Not more than the receive window at first: what the kernel has not sent yet dies with a reset.
     o = origin([read_some, answer(body, "413 Content Too Large"), end], early=True, rcvbuf=16384)
     w = weir("site * { proxy @o@; body max=off }\n", o=o)
     for i in range(10):
