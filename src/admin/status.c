@@ -167,6 +167,9 @@ static void add_state(const struct admin_page *p, json_t *o, const struct server
 static void add_tls_error(json_t *o, struct server_shared *s)
 {
     char why[SERVER_TLS_ERROR_BYTES];
+    int64_t last = load(&s->last_error);
+    if (last <= ERR_OK || last >= ERR_COUNT || !err_is_tls((enum err)last))
+        return;
     server_tls_error_get(s, why);
     if (*why)
         json_object_set_new(o, "last_tls_error", text_json(slice_of(why)));

@@ -412,6 +412,13 @@ static void schemes_check(struct builder *bu, const struct site *s, const struct
     }
 }
 
+/* Is it served, not only sent on, where clients come without TLS? */
+static bool is_plain(const struct site *s, const struct places *p, const struct site *twin)
+{
+    return is_listened(p, false) &&
+           (has_scheme(s, SITE_HTTP) || (has_scheme(s, SITE_ANY_SCHEME) && !twin));
+}
+
 /* Listeners with TLS come first: with them the site's `tls` lines are read. */
 static void site_place(struct builder *bu, struct site *s, const struct places *p)
 {
@@ -429,7 +436,7 @@ static void site_place(struct builder *bu, struct site *s, const struct places *
     for (uint32_t i = 0; i < p->count; i++)
         if (!p->all[i]->tls)
             site_on(bu, p->all[i], s, twin);
-    site_tls_unused(bu, s);
+    site_plain_check(bu, s, is_plain(s, p, twin) ? SITE_PLAIN : SITE_NOT_PLAIN);
 }
 
 static void site_place_own(struct builder *bu, struct site *s)

@@ -476,6 +476,8 @@ static const struct {
     {"listen :443 tls\nsite http://a { respond 200 }", 2, 6, "without TLS"},
     {"site a {\n tls\n respond 200\n}", 2, 2, "sets nothing"},
     {"site a {\n tls key=/k\n respond 200\n}", 2, 10, "key without"},
+    {"listen :80\nsite a {\n tls client=required ca=/c\n respond 200\n}", 3, 2, "without TLS"},
+    {"listen :80\ntls client=required ca=/c\nsite a { respond 200 }", 2, 1, "without TLS"},
     {"site a {\n tls cert=/nowhere/c.pem\n respond 200\n}", 2, 11, "cannot read /nowhere"},
     {"site a {\n tls client=required\n respond 200\n}", 2, 2, "is missing"},
     {"listen :80\nlisten [::]:80", 2, 8, "listened on already"},

@@ -457,18 +457,34 @@ static void policy_make(struct builder *bu, struct site *s, const struct tls_ter
     text_release(&why);
 }
 
-void site_tls_unused(struct builder *bu, const struct site *s)
+static void unused_warn(struct builder *bu, const struct site *s, const struct tls_terms *t)
 {
-    if (s->tls)
+    if (!t->last || t->last->parent != s->node)
         return;
-    CONF_NODE_EACH(n, s->node)
-    {
-        if (!n->row || n->row->options != tls_options)
-            continue;
-        diag_warn(bu->b->diag, n->pos, "this site stands on no listener with TLS");
-        diag_hint(bu->b->diag, "listen :443 tls");
+    diag_warn(bu->b->diag, t->last->pos, "this site stands on no listener with TLS");
+    diag_hint(bu->b->diag, "listen :443 tls");
+}
+
+/* Nobody shows a certificate over plain HTTP: a site that requires one is not to be had there. */
+static void guard_check(struct builder *bu, const struct site *s, const struct tls_terms *t)
+{
+    if (t->client != TLS_CLIENT_CERT_REQUIRED)
         return;
-    }
+    diag_error(bu->b->diag, terms_pos(s, t),
+               "this site requires client certificates, but can be reached without TLS");
+    diag_hint(bu->b->diag, "listen :443 tls, without 'redirect=off' and names with http://");
+}
+
+void site_plain_check(struct builder *bu, const struct site *s, enum site_plain plain)
+{
+    struct tls_terms t = bu->tls_top;
+    if (s->tls && plain == SITE_NOT_PLAIN)
+        return;
+    tls_terms_read(bu, s->node, &t);
+    if (!s->tls)
+        unused_warn(bu, s, &t);
+    if (plain == SITE_PLAIN)
+        guard_check(bu, s, &t);
 }
 
 void site_tls_need(struct builder *bu, struct site *s)

@@ -14,8 +14,10 @@ const struct conf_word *tls_option(const struct conf_node *n, const char *name);
 
 /* The site stands on a listener with TLS: makes its certificates and policy at the first call. */
 void site_tls_need(struct builder *bu, struct site *s);
-/* Once the site has its places: warns of `tls` lines that nobody reads. */
-void site_tls_unused(struct builder *bu, const struct site *s);
+/* Once the site has its places. Warns of `tls` lines that nobody reads; a site that requires client
+ * certificates may not be served over plain HTTP. */
+enum site_plain { SITE_NOT_PLAIN, SITE_PLAIN };
+void site_plain_check(struct builder *bu, const struct site *s, enum site_plain plain);
 /* One name of the site on that listener. */
 void listen_tls_name(struct builder *bu, struct listen_conf *l, struct site *s, struct slice name);
 /* After all sites: who answers to an unknown name, and what is agreed on. */

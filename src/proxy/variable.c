@@ -177,14 +177,12 @@ static size_t write_server_port(struct exchange *x, char *to)
 
 static struct slice tls_fact(struct exchange *x, enum tls_fact which)
 {
-    struct text t;
+    struct text *t = &x->worker->scratch;
     if (!x->listen || !x->listen->tls || !conn_of(x))
         return SLICE_NONE;
-    text_init(&t);
-    tls_fact_write(conn_of(x), which, &t);
-    struct slice s = t.len > 0 ? arena_dup(&x->arena, text_slice(&t)) : SLICE_NONE;
-    text_release(&t);
-    return s;
+    text_clear(t);
+    tls_fact_write(conn_of(x), which, t);
+    return t->len > 0 ? arena_dup(&x->arena, text_slice(t)) : SLICE_NONE;
 }
 
 static struct slice get_tls_version(struct exchange *x, struct slice arg)

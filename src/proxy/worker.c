@@ -111,4 +111,5 @@ void worker_release(struct worker *w)
     origin_pools_release(&w->pools);
     loop_release(&w->loop);
     free_exchanges(&w->loop);
+    text_release(&w->scratch);
 }

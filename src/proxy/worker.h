@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/counters.h"
+#include "base/text.h"
 #include "conf/snapshot.h"
 #include "http/stream.h"
 #include "io/loop.h"
@@ -37,6 +38,7 @@ struct worker {
     uint32_t free_count;
     uint32_t index;
     uint64_t request_seq; /* for $request_id */
+    struct text scratch;  /* for one value at a time: its memory stays */
     struct counters_shared *counters;
 };
 

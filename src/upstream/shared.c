@@ -194,6 +194,9 @@ void server_tls_error_set(struct server_shared *s, const char *why)
 {
     pthread_mutex_lock(&s->addrs_lock);
     snprintf(s->tls_error, sizeof s->tls_error, "%s", why);
+    for (char *c = s->tls_error; *c; c++) /* names in certificates may be anything */
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
     pthread_mutex_unlock(&s->addrs_lock);
 }
 

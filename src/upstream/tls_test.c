@@ -111,9 +111,11 @@ static void the_reason_is_kept_and_cut(void **state)
     assert_string_equal(why, "");
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
+    longer[5] = '\n';
     server_tls_error_set(s, longer);
     server_tls_error_get(s, why);
     assert_int_equal(strlen(why), SERVER_TLS_ERROR_BYTES - 1);
+    assert_int_equal(why[5], '?'); /* no line of the log begins in it */
     test_conf_release(&t);
 }
 

@@ -171,6 +171,18 @@ def test_a_policy_that_tightens_shuts_open_connections_out(pki):
             assert c.get(host="guarded.test").status == 421
 
 
+def test_a_guarded_site_is_never_plain(pki):
+    """Neither by `redirect=off` nor by a name of its own can it be had without a certificate."""
+    with Weir(CONFIG, pki=pki.folder, client="required") as w:
+        assert w.get(host="guarded.test").status == 301
+    for line in ("tls redirect=off", "listen @listen@"):
+        text = CONFIG.replace("tls client=@client@", line + "\n    tls client=@client@")
+        with Weir(text, pki=pki.folder, client="required", wait=False) as w:
+            code = w.process.wait(10)
+            assert code != 0 and "without TLS" in w.stderr
+            w.stop(code=code)
+
+
 # ---- folders ----
 
 def test_a_folder_of_certificates(pki, tmp_path):
