@@ -171,9 +171,10 @@ class Origin:
             if s.family != socket.AF_UNIX:
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.tls:
-                s = self._handshake(s)
-                if s is None:
+                secure = self._handshake(s)
+                if secure is None:
                     return
+                s = secure
             if self.on_connect and self._play(s, self.on_connect) is False:
                 return
             reader = _Reader(s, lambda data: self._record(number, data))
