@@ -210,3 +210,12 @@ void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size)
         memcpy(at, old, old_size);
     return at;
 }
+
+void arena_shrink(struct arena *a, void *at, size_t old_size, size_t new_size)
+{
+    ASSERT(new_size > 0 && new_size <= old_size);
+    if (!is_last(a, at, old_size))
+        return;
+    a->at = (char *)at + round_up(new_size) + ARENA_REDZONE_BYTES;
+    ASAN_CLOSE((char *)at + new_size, round_up(old_size) + ARENA_REDZONE_BYTES - new_size);
+}

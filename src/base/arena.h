@@ -61,6 +61,9 @@ struct slice arena_concat(struct arena *a, const struct slice *parts, size_t cou
 /* Grows the allocation that was made last in place when it can, else copies. */
 void *arena_grow(struct arena *a, void *old, size_t old_size, size_t new_size);
 
+/* Gives the end of the allocation that was made last back; nothing when it is not the last. */
+void arena_shrink(struct arena *a, void *at, size_t old_size, size_t new_size);
+
 #define ARENA_NEW(a, type)      ((type *)arena_zalloc(a, sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_zalloc(a, sizeof(type) * (n)))
 

@@ -151,6 +151,26 @@ static void copies_and_prints(void **state)
     arena_release(&a);
 }
 
+static void shrinks_only_the_last(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, SIZE_MAX);
+    char *p = arena_alloc(&a, 100);
+    char *q = arena_alloc(&a, 100);
+    arena_shrink(&a, p, 100, 1);
+    assert_true((char *)arena_alloc(&a, 8) > q + 100);
+    char *r = arena_alloc(&a, 100), *end = a.at;
+    memset(r, 'r', 100);
+    arena_shrink(&a, r, 100, 9);
+    assert_true(a.at == end - 88);
+    char *s = arena_alloc(&a, 84);
+    assert_ptr_equal(s, r + 16 + ARENA_REDZONE_BYTES);
+    memset(s, 's', 84);
+    assert_int_equal(r[8], 'r');
+    arena_release(&a);
+}
+
 static void cache_is_limited(void **state)
 {
     (void)state;
@@ -169,5 +189,6 @@ UNIT_SUITE(base_arena, cmocka_unit_test(aligns_and_keeps_apart),
            cmocka_unit_test(budget_for_common_blocks), cmocka_unit_test(budget_for_large_blocks),
            cmocka_unit_test(large_block_keeps_the_head),
            cmocka_unit_test(grows_in_place_only_the_last),
-           cmocka_unit_test(grows_to_the_end_of_a_block), cmocka_unit_test(zeroes),
-           cmocka_unit_test(copies_and_prints), cmocka_unit_test(cache_is_limited));
+           cmocka_unit_test(grows_to_the_end_of_a_block), cmocka_unit_test(shrinks_only_the_last),
+           cmocka_unit_test(zeroes), cmocka_unit_test(copies_and_prints),
+           cmocka_unit_test(cache_is_limited));
