@@ -33,14 +33,17 @@ LD_fuzz       := -fsanitize=address,undefined
 PKGS := openssl zlib libpcre2-8 libcares jansson libxxhash libcrypt
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# Another coder of header fields, which ours is compared with in tests: left out where it is not.
+NGHTTP2    := $(shell pkg-config --libs libnghttp2 2>/dev/null)
 CPPFLAGS += -Isrc -I. -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DPCRE2_CODE_UNIT_WIDTH=8
 CFLAGS   += -std=gnu17 -pthread $(WARN) $(FLAGS_$(V)) $(PKG_CFLAGS)
 LDFLAGS  += $(LD_$(V))
 
 FOLDERS := base io conf http net tls upstream balancer h1 h2 proxy filter admin main
 ALL_C   := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.c),src/*/*.c))
-TEST_C  := $(filter %_test.c,$(ALL_C))
-FUZZ_C  := $(wildcard src/*/*_fuzz.c)
+OPT_C   := $(if $(NGHTTP2),,%_nghttp2_test.c %_nghttp2_fuzz_test.c %_nghttp2_fuzz.c)
+TEST_C  := $(filter-out $(OPT_C),$(filter %_test.c,$(ALL_C)))
+FUZZ_C  := $(filter-out $(OPT_C),$(wildcard src/*/*_fuzz.c))
 SRC     := $(filter-out %_test.c %_fuzz.c,$(ALL_C))
 GEN     := $(if $(or $(if $(ONLY),,all),$(filter filter,$(ONLY))),$(B)/filters.gen.o) \
            $(if $(or $(if $(ONLY),,all),$(filter balancer,$(ONLY))),$(B)/balancers.gen.o)
@@ -59,12 +62,12 @@ $(B)/weir: $(OBJ)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/unit: $(LIB_OBJ) $(TEST_C:%.c=$(B)/%.o) $(B)/tests/unit_main.o $(B)/suites.gen.o
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka $(NGHTTP2)
 $(B)/sim: $(LIB_OBJ) $(SIM_C:%.c=$(B)/%.o)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/fuzz_%: $(LIB_OBJ) $(B)/src/%_fuzz.o
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(NGHTTP2)
 
 # VERBOSE=1 shows the commands whole.
 say = $(if $(VERBOSE),,@echo "  $(1) $(2)";)
