@@ -143,11 +143,20 @@ static size_t iov_bytes(const struct io_op *op)
     return n;
 }
 
+/* One piece by send(): the kernel has no message header and no vector to copy. */
+static ssize_t send_iov(int fd, const struct iovec *iov, int count, int flags)
+{
+    if (count == 1)
+        return send(fd, iov->iov_base, iov->iov_len, flags);
+    struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+    return sendmsg(fd, &m, flags);
+}
+
 static void try_send(struct loop *l, struct io_sock *s)
 {
     struct io_op *op = s->wr;
-    struct msghdr m = {.msg_iov = (struct iovec *)op->iov, .msg_iovlen = op->iov_count};
-    ssize_t n = sendmsg(s->fd, &m, op->more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
+    ssize_t n =
+        send_iov(s->fd, op->iov, op->iov_count, op->more ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL);
     if (n < 0 && would_block(errno)) {
         s->writable = false;
         return;

@@ -43,7 +43,6 @@
     X(accept4, SYSTEM, EMFILE)        \
     X(recv, SYSTEM, ECONNRESET)       \
     X(recvmsg, SYSTEM, ECONNRESET)    \
-    X(send, SYSTEM, EPIPE)            \
     X(sendmsg, SYSTEM, EPIPE)         \
     X(sendmsg_local, SYSTEM, ENOBUFS) \
     X(read, SYSTEM, EIO)              \
@@ -376,7 +375,6 @@ int posix_memalign(void **out, size_t align, size_t size)
 WRAP(int, -1, accept4, (int fd, struct sockaddr *a, socklen_t *len, int flags), fd, a, len, flags)
 WRAP(ssize_t, -1, recv, (int fd, void *at, size_t len, int flags), fd, at, len, flags)
 WRAP(ssize_t, -1, recvmsg, (int fd, struct msghdr *m, int flags), fd, m, flags)
-WRAP(ssize_t, -1, send, (int fd, const void *at, size_t len, int flags), fd, at, len, flags)
 WRAP(ssize_t, -1, pread, (int fd, void *at, size_t len, off_t from), fd, at, len, from)
 WRAP(ssize_t, -1, writev, (int fd, const struct iovec *v, int count), fd, v, count)
 WRAP(ssize_t, -1, splice,
@@ -438,6 +436,17 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     enum call kind = send_kind(fd);
     if (!fails(kind))
         return next(fd, m, flags);
+    if (kind == CALL_sendmsg)
+        end_connection(fd);
+    return -1;
+}
+
+ssize_t send(int fd, const void *at, size_t len, int flags)
+{
+    NEXT(send);
+    enum call kind = send_kind(fd);
+    if (!fails(kind))
+        return next(fd, at, len, flags);
     if (kind == CALL_sendmsg)
         end_connection(fd);
     return -1;
