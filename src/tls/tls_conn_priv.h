@@ -62,7 +62,7 @@ struct tls_handshake {
 struct tls_worker {
     struct loop *loop;
     struct tls_tickets *tickets;
-    OSSL_LIB_CTX *lib;
+    OSSL_LIB_CTX *lib; /* NULL until the first context is made */
     EVP_CIPHER *ticket_cipher;
     X509_STORE *system_store; /* NULL: nobody needed it yet */
     struct list handshakes, doomed;

@@ -79,9 +79,21 @@ bool tls_context_use(SSL_CTX *ctx, OSSL_LIB_CTX *lib, const struct tls_cert *c)
 
 /* ---- what both sides have in common ---- */
 
+/* With the first context: a worker that never speaks TLS pays nothing for it. */
+static bool open_library(struct tls_worker *w)
+{
+    if (!tls_bio_init())
+        return false;
+    if (!w->lib)
+        w->lib = OSSL_LIB_CTX_new();
+    if (w->lib && !w->ticket_cipher)
+        w->ticket_cipher = EVP_CIPHER_fetch(w->lib, "AES-256-CBC", NULL);
+    return w->ticket_cipher != NULL;
+}
+
 SSL_CTX *tls_context_new(struct tls_worker *w)
 {
-    SSL_CTX *ctx = SSL_CTX_new_ex(w->lib, NULL, TLS_method());
+    SSL_CTX *ctx = open_library(w) ? SSL_CTX_new_ex(w->lib, NULL, TLS_method()) : NULL;
     if (!ctx)
         return NULL;
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -220,10 +232,8 @@ SSL_CTX *tls_context_get(struct tls_worker *w, const struct tls_identity *id)
 struct tls_worker *tls_worker_new(struct loop *l, struct tls_tickets *tickets)
 {
     struct tls_worker *w = calloc(1, sizeof *w);
-    if (!w || !tls_bio_init()) {
-        free(w);
+    if (!w)
         return NULL;
-    }
     w->loop = l;
     w->tickets = tickets;
     list_init(&w->contexts);
@@ -232,12 +242,7 @@ struct tls_worker *tls_worker_new(struct loop *l, struct tls_tickets *tickets)
     hash_map_init(&w->context_map);
     hash_map_init(&w->sessions);
     tls_handshake_init(w);
-    w->lib = OSSL_LIB_CTX_new();
-    w->ticket_cipher = w->lib ? EVP_CIPHER_fetch(w->lib, "AES-256-CBC", NULL) : NULL;
-    if (w->ticket_cipher)
-        return w;
-    tls_worker_free(w);
-    return NULL;
+    return w;
 }
 
 void tls_worker_free(struct tls_worker *w)

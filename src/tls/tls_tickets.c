@@ -8,6 +8,7 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
+#include "base/rand.h"
 #include "tls/tls_conn_priv.h"
 #include <openssl/core_names.h>
 #include <openssl/rand.h>
@@ -30,11 +31,13 @@ struct tls_tickets {
     struct key keys[KEYS]; /* the newest first */
 };
 
-static bool make_key(struct key *k, int64_t now_s)
+/* By the system, not by OpenSSL: keys are made in processes that never speak TLS, too. */
+static void make_key(struct key *k, int64_t now_s)
 {
     k->made_s = now_s;
-    return RAND_bytes(k->name, NAME_BYTES) == 1 && RAND_priv_bytes(k->cipher, KEY_BYTES) == 1 &&
-           RAND_priv_bytes(k->mac, KEY_BYTES) == 1;
+    rand_secret(k->name, NAME_BYTES);
+    rand_secret(k->cipher, KEY_BYTES);
+    rand_secret(k->mac, KEY_BYTES);
 }
 
 struct tls_tickets *tls_tickets_new(void)
@@ -49,7 +52,7 @@ void tls_tickets_free(struct tls_tickets *t)
     if (!t)
         return;
     pthread_mutex_destroy(&t->lock);
-    OPENSSL_cleanse(t->keys, sizeof t->keys);
+    explicit_bzero(t->keys, sizeof t->keys);
     free(t);
 }
 
@@ -61,22 +64,15 @@ static bool is_due(const struct tls_tickets *t, int64_t now_s)
     return t->keys[0].made_s == 0 || age_s >= TLS_TICKET_ROTATE_S || age_s < -60;
 }
 
-static bool key_to_seal(struct tls_tickets *t, int64_t now_s, struct key *out)
+static void key_to_seal(struct tls_tickets *t, int64_t now_s, struct key *out)
 {
-    bool ok = true;
     pthread_mutex_lock(&t->lock);
     if (is_due(t, now_s)) {
-        struct key fresh;
-        ok = make_key(&fresh, now_s);
-        if (ok) {
-            memmove(t->keys + 1, t->keys, (KEYS - 1) * sizeof(struct key));
-            t->keys[0] = fresh;
-        }
-        OPENSSL_cleanse(&fresh, sizeof fresh);
+        memmove(t->keys + 1, t->keys, (KEYS - 1) * sizeof(struct key));
+        make_key(&t->keys[0], now_s);
     }
     *out = t->keys[0];
     pthread_mutex_unlock(&t->lock);
-    return ok;
 }
 
 /* Its place: 0 is the newest. -1: it is none of ours any more. */
@@ -108,12 +104,12 @@ static int seal(struct tls_worker *w, unsigned char *name, unsigned char *iv, EV
                 EVP_MAC_CTX *mac)
 {
     struct key k;
-    bool ok = key_to_seal(w->tickets, w->loop->unix_ms / 1000, &k) &&
-              RAND_bytes_ex(w->lib, iv, EVP_CIPHER_get_iv_length(w->ticket_cipher), 0) == 1 &&
+    key_to_seal(w->tickets, w->loop->unix_ms / 1000, &k);
+    bool ok = RAND_bytes_ex(w->lib, iv, EVP_CIPHER_get_iv_length(w->ticket_cipher), 0) == 1 &&
               EVP_EncryptInit_ex2(c, w->ticket_cipher, k.cipher, iv, NULL) && set_mac(mac, &k);
     if (ok)
         memcpy(name, k.name, NAME_BYTES);
-    OPENSSL_cleanse(&k, sizeof k);
+    explicit_bzero(&k, sizeof k);
     return ok ? 1 : -1;
 }
 
@@ -128,7 +124,7 @@ static int open_sealed(struct tls_conn *t, const unsigned char *name, const unsi
     if (at < 0)
         return 0;
     bool ok = EVP_DecryptInit_ex2(c, w->ticket_cipher, k.cipher, iv, NULL) && set_mac(mac, &k);
-    OPENSSL_cleanse(&k, sizeof k);
+    explicit_bzero(&k, sizeof k);
     return !ok ? -1 : at > 0 || SSL_version(t->ssl) >= TLS1_3_VERSION ? 2 : 1;
 }
 
@@ -146,8 +142,8 @@ void tls_tickets_export(struct tls_tickets *t, uint8_t to[TLS_TICKETS_BYTES])
     to[0] = 1; /* the format */
     pthread_mutex_lock(&t->lock);
     /* Tickets that are given out from now on must be those that the next process knows. */
-    if (!t->keys[0].made_s && !make_key(&t->keys[0], time(NULL)))
-        t->keys[0].made_s = 0;
+    if (!t->keys[0].made_s)
+        make_key(&t->keys[0], time(NULL));
     memcpy(to + 1, t->keys, sizeof t->keys);
     pthread_mutex_unlock(&t->lock);
 }
