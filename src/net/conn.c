@@ -201,7 +201,8 @@ static void send_fail(struct conn *c, int res)
     c->send_failed = true;
     if (c->state == CONN_CONNECTING)
         return; /* a layer's handshake: what is received tells why */
-    if (c->state == CONN_CLOSING || c->eof_seen || !c->user_ops->on_send_error) {
+    bool peer_refused = res == -EPIPE || res == -ECONNRESET; /* else it may say nothing at all */
+    if (c->state == CONN_CLOSING || c->eof_seen || !c->user_ops->on_send_error || !peer_refused) {
         fail(c, ERR_CLIENT_RESET);
         return;
     }
