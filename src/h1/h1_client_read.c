@@ -151,10 +151,31 @@ static void head_incomplete(struct h1_client *h)
     conn_recv(h->conn);
 }
 
+/* The first bytes of a connection may be those of another protocol; "PRI" is no method of ours. */
+static bool is_preface(const struct h1_client *h)
+{
+    return h->conn->use_count == 0 && h->session->acceptor->take_preface &&
+           slice_starts(span_slice(h->in.bytes), SLICE("PRI "));
+}
+
+static bool hand_over(struct h1_client *h)
+{
+    struct stream_acceptor *a = h->session->acceptor;
+    struct span first = span_ref(h->in.bytes);
+    if (!a->take_preface(a, h->conn, h->session->link.listener, first)) {
+        span_drop(first);
+        return false;
+    }
+    h1_client_end(h);
+    return true;
+}
+
 /* Looks at the bytes in hand, of which there are some. */
 void h1_client_read_head(struct h1_client *h)
 {
     size_t len;
+    if (is_preface(h) && hand_over(h))
+        return;
     if (h->in.scan.at == 0)
         h->stream.began_ms = loop_of(h)->now_ms;
     h->in.limits = limits_of(h);

@@ -65,27 +65,10 @@ static enum err cut_line(struct slice *head, struct slice *line)
     return ERR_OK;
 }
 
-/* The form in which an authority goes on: lower case, no trailing dot, no empty or padded port. */
-static enum err canonical_authority(struct arena *a, struct slice text, struct host_port hp,
-                                    struct slice *out)
-{
-    size_t len = hp.host.len;
-    bool same = hp.host.at == text.at &&
-                (hp.port ? text.at[len] == ':' && text.at[len + 1] != '0' : text.len == len);
-    if (same)
-        *out = text;
-    else if (hp.port)
-        *out = arena_printf(a, "%.*s:%u", SLICE_ARG(hp.host), hp.port);
-    else
-        *out = hp.host;
-    return out->at ? ERR_OK : ERR_OVER_BUDGET;
-}
-
 static enum err apply_authority(struct arena *a, struct slice text, struct message *m,
                                 struct host_port *hp)
 {
-    TRY(uri_host_parse(a, text, &hp->host, &hp->port));
-    return canonical_authority(a, text, *hp, &m->authority);
+    return uri_authority_parse(a, text, &hp->host, &hp->port, &m->authority);
 }
 
 static enum err apply_host(const struct h1_fields *f, struct arena *a, struct message *m,

@@ -11,8 +11,15 @@ enum { HEADERS_FIRST_CAP = 24 };
 void message_init(struct message *m)
 {
     memset(m, 0, sizeof *m);
-    m->version_minor = 1;
+    m->version_major = m->version_minor = 1;
     m->keep_alive = true;
+}
+
+struct slice message_proto(const struct message *m)
+{
+    if (m->version_major == 2)
+        return SLICE("HTTP/2.0");
+    return m->version_minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
 }
 
 static const struct slice method_names[METHOD_COUNT] = {

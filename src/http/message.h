@@ -53,6 +53,7 @@ struct message {
     uint16_t status;
     /* both */
     uint8_t method;        /* enum method */
+    uint8_t version_major; /* as received: 1 or 2; for logs and Via */
     uint8_t version_minor; /* HTTP/1.x as received; 1 for h2 and local ones */
     uint8_t length;        /* enum length_kind */
     bool keep_alive;       /* the sender lets the connection persist */
@@ -64,6 +65,7 @@ struct message {
 };
 
 void message_init(struct message *m);
+struct slice message_proto(const struct message *m); /* "HTTP/1.1" */
 enum method method_find(struct slice text);
 bool method_idempotent(enum method m); /* RFC 9110 9.2.2 */
 bool method_safe(enum method m);

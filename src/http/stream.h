@@ -55,6 +55,7 @@ struct stream {
     bool reusable;        /* origin side, after both ends: the connection may serve again */
     bool first_byte;      /* origin side: anything was received */
     bool takes_pipes;     /* what it is given to send may lie in a pipe (io/pipe.h) */
+    bool windowed;        /* shares its connection: sent_bytes tells whether its peer takes any */
     bool closing;    /* client side: the last exchange of its connection. The user may set it, too,
                       * before the final head: the connection is closed after the answer */
     bool peer_ended; /* client side: the client ended its side after a whole request; it may
@@ -90,6 +91,10 @@ struct stream_acceptor {
      * session was made with. Not ERR_OK: the session answers 503 by itself and closes. */
     enum err (*open)(struct stream_acceptor *a, struct stream *s, void *listener);
     const struct stream_limits *(*limits)(struct stream_acceptor *a, void *listener);
+    /* The first bytes on a plain connection are the preface of HTTP/2 (RFC 9113 3.3), `first` of
+     * them and whatever followed: it takes over both. False: no; they are HTTP/1's. NULL: never. */
+    bool (*take_preface)(struct stream_acceptor *a, struct conn *c, void *listener,
+                         struct span first);
 };
 
 struct session_link;

@@ -395,6 +395,22 @@ void uri_origin_split(struct slice checked, struct uri *out)
                         .has_query = mark < checked.len};
 }
 
+enum err uri_authority_parse(struct arena *a, struct slice text, struct slice *host, uint16_t *port,
+                             struct slice *authority)
+{
+    TRY(uri_host_parse(a, text, host, port));
+    size_t len = host->len;
+    bool same = host->at == text.at &&
+                (*port ? text.at[len] == ':' && text.at[len + 1] != '0' : text.len == len);
+    if (same)
+        *authority = text;
+    else if (*port)
+        *authority = arena_printf(a, "%.*s:%u", SLICE_ARG(*host), *port);
+    else
+        *authority = *host;
+    return authority->at ? ERR_OK : ERR_OVER_BUDGET;
+}
+
 void uri_authority_split(struct slice checked, struct slice *host, uint16_t *port)
 {
     uint16_t number = 0, place = 1;

@@ -2,7 +2,9 @@
  * client that has not asked for anything yet: its connection would be closed right after. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/handshakes.h"
+#include "base/text.h"
 #include "h1/h1.h"
+#include "h2/h2.h"
 #include "proxy/route.h"
 #include "tls/tls.h"
 #include <stdlib.h>
@@ -29,6 +31,25 @@ static void handshake_free(struct handshake *h)
     free(h);
 }
 
+/* What both sides agreed on by ALPN (RFC 7301); nothing is HTTP/1. */
+static bool speaks_h2(const struct conn *c)
+{
+    struct text name;
+    text_init(&name);
+    tls_fact_write(c, TLS_FACT_ALPN, &name);
+    bool h2 = slice_eq(text_slice(&name), SLICE("h2"));
+    text_release(&name);
+    return h2;
+}
+
+static void session_begin(struct worker *w, struct conn *c, struct listen_point *p)
+{
+    if (speaks_h2(c))
+        (void)h2_client_adopt(c, &w->acceptor, p, (struct span){0});
+    else
+        (void)h1_client_adopt(c, &w->acceptor, p);
+}
+
 static void on_done(void *user, struct conn *c, enum err e)
 {
     struct handshake *h = user;
@@ -38,7 +59,7 @@ static void on_done(void *user, struct conn *c, enum err e)
     if (e == ERR_OK && unwanted)
         conn_abort(c);
     else if (e == ERR_OK)
-        (void)h1_client_adopt(c, &w->acceptor, p);
+        session_begin(w, c, p);
     handshake_free(h);
 }
 

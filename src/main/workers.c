@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "h1/h1.h"
+#include "h2/h2.h"
 #include "main/handshakes.h"
 #include "main/main_conf.h"
 #include "net/listener.h"
@@ -35,6 +36,17 @@ struct worker_listen {
 
 /* ---- listeners of a worker, on its thread ---- */
 
+/* Prior knowledge: HTTP/2 on a plain connection (RFC 9113 3.3). */
+static bool take_preface(struct stream_acceptor *a, struct conn *c, void *listener,
+                         struct span first)
+{
+    const struct listen_point *p = listener;
+    if (!p->conf->h2 || p->conf->tls)
+        return false;
+    (void)h2_client_adopt(c, a, listener, first);
+    return true;
+}
+
 static void on_accept(struct listener *ln, int fd)
 {
     struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
@@ -42,6 +54,8 @@ static void on_accept(struct listener *ln, int fd)
     counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
     if (wl->point.conf->tls)
         handshake_begin(w, &wl->point, fd);
+    else if (!wl->point.conf->h1)
+        (void)h2_client_start(&w->loop, fd, &w->acceptor, &wl->point);
     else
         (void)h1_client_start(&w->loop, fd, &w->acceptor, &wl->point);
 }
@@ -447,9 +461,11 @@ static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes,
     timer_init(&t->sweep, on_sweep);
     timer_init(&t->drain_by, on_drain_by);
     timer_init(&t->settle_by, on_settle_by);
-    return worker_init(&t->worker, i, &io_backend_epoll, NULL, &h1_origin_engine, w->pages[i],
-                       buffer_cap_bytes) &&
-           tls_init(t, tickets);
+    if (!worker_init(&t->worker, i, &io_backend_epoll, NULL, &h1_origin_engine, w->pages[i],
+                     buffer_cap_bytes))
+        return false;
+    t->worker.acceptor.take_preface = take_preface;
+    return tls_init(t, tickets);
 }
 
 bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes,

@@ -268,6 +268,7 @@ static struct listen_conf *listen_add(struct builder *bu, const struct addr *a, 
     l->key = arena_dup(bu->b->arena, (struct slice){text, addr_write(text, a)});
     l->addr = *a;
     l->tls = tls;
+    l->h1 = l->h2 = true;
     l->pos = pos;
     hash_map_init(&l->exact);
     hash_map_init(&l->wildcards);
@@ -279,12 +280,28 @@ static struct listen_conf *listen_add(struct builder *bu, const struct addr *a, 
     return l;
 }
 
+static bool listen_marked(const struct conf_node *n, const char *mark)
+{
+    for (uint32_t i = 0; i < n->option_count; i++)
+        if (strcmp(n->options[i].row->name, mark) == 0)
+            return true;
+    return false;
+}
+
+/* Naming a protocol leaves out those that are not named. */
+static void listen_protocols(struct listen_conf *l, const struct conf_node *n)
+{
+    bool h1 = listen_marked(n, "h1"), h2 = listen_marked(n, "h2");
+    l->h1 = h1 || !h2;
+    l->h2 = h2 || !h1;
+}
+
 /* Makes the listener of a directive or finds the one of that address. NULL after an error. */
 static struct listen_conf *listen_build(struct builder *bu, const struct conf_node *n, bool *found)
 {
     struct addr a;
     char text[ADDR_TEXT_BYTES];
-    bool tls = n->option_count > 0;
+    bool tls = listen_marked(n, "tls");
     if (!listen_spec(bu, &n->args[0], &a))
         return NULL;
     struct slice key = {text, addr_write(text, &a)};
@@ -296,7 +313,10 @@ static struct listen_conf *listen_build(struct builder *bu, const struct conf_no
         first_hint(bu, l->pos);
         return NULL;
     }
-    return l ? l : listen_add(bu, &a, tls, n->pos);
+    if (!l)
+        l = listen_add(bu, &a, tls, n->pos);
+    listen_protocols(l, n);
+    return l;
 }
 
 /* What sites stand on when there is no `listen`. */

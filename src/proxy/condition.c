@@ -59,7 +59,7 @@ static bool query_passes(const struct condition *c, struct exchange *x)
 
 static struct slice proto_of(const struct exchange *x)
 {
-    return x->req.version_minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+    return message_proto(&x->req);
 }
 
 static bool test_passes(const struct condition *c, struct exchange *x)

@@ -182,9 +182,10 @@ static const char *value_wrong(enum subject_id id, struct slice v)
         return slice_eq(v, SLICE("http")) || slice_eq(v, SLICE("https")) ? NULL
                                                                          : "http or https is due";
     case SUBJECT_PROTO:
-        return slice_eq(v, SLICE("HTTP/1.0")) || slice_eq(v, SLICE("HTTP/1.1"))
+        return slice_eq(v, SLICE("HTTP/1.0")) || slice_eq(v, SLICE("HTTP/1.1")) ||
+                       slice_eq(v, SLICE("HTTP/2.0"))
                    ? NULL
-                   : "HTTP/1.0 or HTTP/1.1 is due";
+                   : "HTTP/1.0, HTTP/1.1 or HTTP/2.0 is due";
     case SUBJECT_COUNTRY:
         return v.len == 2 && all_in(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
                    ? NULL

@@ -208,16 +208,22 @@ static void others_drop(struct headers *h)
             it->dead = true;
 }
 
+static struct slice via_of(const struct message *m)
+{
+    if (m->version_major == 2)
+        return SLICE("2.0 weir");
+    return m->version_minor ? SLICE("1.1 weir") : SLICE("1.0 weir");
+}
+
 enum err forwarded_write(struct exchange *x)
 {
-    static const struct slice via_11 = SLICE_INIT("1.1 weir"), via_10 = SLICE_INIT("1.0 weir");
     struct slice peer = x->peer_ip;
     if (!peer.at)
         return ERR_OVER_BUDGET;
     if (!x->client_trusted)
         others_drop(&x->req.headers);
     TRY(headers_reserve(&x->req.headers, &x->arena, OWN_FIELDS));
-    TRY(list_extend(x, FIELD_VIA, x->req.version_minor ? via_11 : via_10));
+    TRY(list_extend(x, FIELD_VIA, via_of(&x->req)));
     TRY(list_extend(x, FIELD_X_FORWARDED_FOR, peer));
     value_write(x, FIELD_X_FORWARDED_PROTO, x->client_scheme);
     value_write(x, FIELD_X_FORWARDED_HOST, x->req.authority);

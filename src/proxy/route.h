@@ -80,6 +80,7 @@ struct listen_conf {
     struct addr addr;
     struct conf_pos pos;
     bool tls;
+    bool h1, h2;                 /* protocols that are spoken there */
     bool internal;               /* the admin listener: run by the main thread */
     struct stream_limits limits; /* before the host is known: the most generous of its sites' */
     struct hash_map exact;       /* host -> struct site */

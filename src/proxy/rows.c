@@ -217,6 +217,17 @@ static const struct directive listen_options[] = {
      .type = CONF_MARK,
      .usage = "",
      .text = "Clients have to speak TLS."},
+    {.name = "h1",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .usage = "",
+     .text = "HTTP/1.1 is spoken there. Without `h1` and `h2` both are: with TLS the client "
+             "chooses by ALPN, without it a client of HTTP/2 begins with it (prior knowledge)."},
+    {.name = "h2",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .usage = "",
+     .text = "HTTP/2 is spoken there."},
     {0},
 };
 
@@ -264,10 +275,11 @@ const struct directive proxy_rows[] = {
      .args_min = 1,
      .args_max = 1,
      .options = listen_options,
-     .usage = "ADDRESS [tls]",
+     .usage = "ADDRESS [tls] [h1] [h2]",
      .text = "An address to accept connections on: `:8080` (every address of the machine), "
              "`127.0.0.1:8080`, `[::1]:8080`, `unix:/run/weir.sock`. With `tls` clients have to "
-             "speak TLS there. Sites without a `listen` of their own answer on every top-level "
+             "speak TLS there. HTTP/1.1 and HTTP/2 are spoken unless `h1` or `h2` names one "
+             "of them alone. Sites without a `listen` of their own answer on every top-level "
              "one; a `listen` in a site is for that site. A site that stands on addresses with "
              "and without TLS sends clients of the latter to the former (see `tls redirect`). "
              "Without any `listen`, a named site stands on `:443` with TLS and on `:80`, "

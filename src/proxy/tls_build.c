@@ -534,9 +534,12 @@ void listen_tls_name(struct builder *bu, struct listen_conf *l, struct site *s, 
 }
 
 /* The one place where protocols are offered. */
-static void alpn_set(struct tls_server *s)
+static void alpn_set(const struct listen_conf *l, struct tls_server *s)
 {
-    s->alpn[s->alpn_count++] = SLICE("http/1.1");
+    if (l->h2)
+        s->alpn[s->alpn_count++] = SLICE("h2");
+    if (l->h1)
+        s->alpn[s->alpn_count++] = SLICE("http/1.1");
 }
 
 void listen_tls_finish(struct listen_conf *l)
@@ -547,7 +550,7 @@ void listen_tls_finish(struct listen_conf *l)
         l->server->fallback = l->first_identity;
     l->server->handshake_ms = HANDSHAKE_MS;
     l->server->handshakes_max = HANDSHAKES_MAX;
-    alpn_set(l->server);
+    alpn_set(l, l->server);
 }
 
 void proxy_tls_release(struct proxy_conf *p)

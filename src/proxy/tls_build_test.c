@@ -79,8 +79,32 @@ static void names_get_identities(void **state)
     assert_null(id->certs[TLS_KEY_RSA]);
     assert_ptr_equal(s->fallback, id);
     assert_ptr_equal(tls_server_find(s, SLICE("unknown")), id);
-    assert_int_equal(s->alpn_count, 1);
+    assert_int_equal(s->alpn_count, 2);
+    assert_true(slice_eq(s->alpn[0], SLICE("h2")));
     test_config_release(&t);
+}
+
+static void protocols_can_be_named(void **state)
+{
+    static const struct {
+        const char *options;
+        bool h1, h2;
+    } cases[] = {{"tls", true, true},
+                 {"tls h1", true, false},
+                 {"tls h2", false, true},
+                 {"tls h1 h2", true, true}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct test_config t;
+        char text[128];
+        snprintf(text, sizeof text, "site * {\n listen :443 %s\n respond 200\n}", cases[i].options);
+        test_config_need(&t, text);
+        const struct listen_conf *l = t.conf->proxy->listens[0];
+        assert_int_equal(l->h1, cases[i].h1);
+        assert_int_equal(l->h2, cases[i].h2);
+        assert_int_equal(l->server->alpn_count, cases[i].h1 + cases[i].h2);
+        test_config_release(&t);
+    }
 }
 
 static void any_host_has_an_identity(void **state)
@@ -144,6 +168,6 @@ static void equal_policies_have_one_id(void **state)
 UNIT_SUITE(proxy_tls_build, cmocka_unit_test(lines_that_nobody_reads_are_told),
            cmocka_unit_test(equal_policies_have_one_id), cmocka_unit_test(plain_listeners_send_on),
            cmocka_unit_test(redirects_keep_what_was_asked), cmocka_unit_test(names_get_identities),
-           cmocka_unit_test(any_host_has_an_identity),
+           cmocka_unit_test(protocols_can_be_named), cmocka_unit_test(any_host_has_an_identity),
            cmocka_unit_test(top_level_lines_are_defaults),
            cmocka_unit_test(sites_on_plain_listeners_need_nothing));

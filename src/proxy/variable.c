@@ -56,7 +56,7 @@ static struct slice get_scheme(struct exchange *x, struct slice arg)
 static struct slice get_proto(struct exchange *x, struct slice arg)
 {
     (void)arg;
-    return x->req.version_minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+    return message_proto(&x->req);
 }
 
 static struct slice get_request_id(struct exchange *x, struct slice arg)
@@ -410,7 +410,7 @@ const struct variable variables_all[] = {
     {"method", VARIABLE_TEXT, false, get_method, NULL, "Request method"},
     {"scheme", VARIABLE_TEXT, false, get_scheme, NULL,
      "`http` or `https`; of a trusted proxy's client, when it says so"},
-    {"proto", VARIABLE_TEXT, false, get_proto, NULL, "`HTTP/1.1` or `HTTP/1.0`"},
+    {"proto", VARIABLE_TEXT, false, get_proto, NULL, "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`"},
     {"header.", VARIABLE_TEXT, false, get_header, NULL,
      "Request header, first line: `${header.User-Agent}`"},
     {"cookie.", VARIABLE_TEXT, false, get_cookie, NULL, "Request cookie: `$cookie.session`"},

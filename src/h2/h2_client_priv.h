@@ -1,0 +1,119 @@
+/* h2_client_priv.h - the client-side session and its streams, shared by the files that read, send
+ * and run their lives. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "h2/h2.h"
+#include "h2/h2_core.h"
+#include "h2/h2_fields.h"
+
+enum session_end {
+    END_NOT,
+    END_TOLD, /* GOAWAY without a number is out, and a PING: what is on its way is still served */
+    END_LAST, /* GOAWAY with the last stream: the connection ends with that */
+};
+
+struct h2_session {
+    struct session_link link;
+    struct stream_acceptor *acceptor;
+    struct list streams; /* struct h2_client.link, all that have a user */
+    struct list waiting; /* struct h2_client.turn, for the connection; by urgency, then in order */
+    struct span rest;    /* received, not read yet */
+    struct buf *out;     /* frames gathered in this tick */
+    uint32_t out_from;   /* of it was handed to the connection */
+    uint32_t stream_count; /* in `streams` */
+    uint8_t end;           /* enum session_end */
+    bool paused;           /* not reading: the client does not take what it has */
+    bool lost;             /* the connection broke */
+    bool failed;           /* by us, GOAWAY is on its way: nothing else is sent */
+    bool eof, over;
+    struct task pump; /* goes on reading, outside of anybody's call */
+    struct flush flush;
+    union {
+        struct timer timer; /* idle, or draining */
+        struct dead dead;   /* once over */
+    };
+    struct h2_core core;
+};
+
+struct h2_client {
+    struct stream stream;
+    struct h2_stream flow;
+    struct h2_session *session;
+    struct list link, turn;
+    struct task pump;              /* its body has room again */
+    struct buf *kept, **kept_tail; /* of the body, waiting for room in it; by buf.next */
+    uint64_t credited_bytes;       /* of what the body's consumer took */
+    uint64_t left;                 /* of the answer, when its length is known */
+    bool ended;                    /* the request is whole, once `kept` is in the body */
+    bool counted;                  /* `left` counts */
+    bool malformed;                /* the answer ends by PROTOCOL_ERROR (8.1.1) */
+    bool connect;                  /* extended CONNECT (RFC 8441) */
+    bool tunnel, head_sent;
+};
+
+static inline struct h2_client *of_stream(struct stream *s)
+{
+    return CONTAINER_OF(s, struct h2_client, stream);
+}
+
+static inline struct h2_client *of_flow(struct h2_stream *s)
+{
+    return CONTAINER_OF(s, struct h2_client, flow);
+}
+
+static inline struct loop *loop_of(const struct h2_session *s)
+{
+    return s->link.conn->loop;
+}
+
+static inline const struct stream_limits *limits_of(const struct h2_session *s)
+{
+    return s->acceptor->limits(s->acceptor, s->link.listener);
+}
+
+static inline void count(const struct h2_session *s, enum metric m, int64_t n)
+{
+    counter_add(loop_of(s)->counters, m, n);
+}
+
+static inline void wake_user(struct h2_client *h)
+{
+    task_wake(&loop_of(h->session)->tasks, h->stream.task);
+}
+
+/* ---- h2_client.c: life of the session ---- */
+
+/* The connection is over for `e`: its streams end, and with the last one it closes. */
+void h2_session_fail(struct h2_session *s, enum err e, enum h2_code code);
+void h2_session_drain(struct h2_session *s);
+void h2_session_drain_end(struct h2_session *s);
+void h2_session_stream_gone(struct h2_session *s); /* after a detach */
+
+/* ---- h2_client_read.c: what the client sends ---- */
+
+void h2_session_read(struct h2_session *s);
+void h2_client_bind_body(struct h2_client *h);
+void h2_client_body_pump(struct task *t);
+void h2_client_body_drop(struct h2_client *h);
+/* A stream for which a user is found, with nothing of it read yet; NULL: none. */
+struct h2_client *h2_client_open(struct h2_session *s);
+/* It goes no further; its user is told. */
+void h2_client_break(struct h2_client *h, enum err e);
+
+/* ---- h2_client_reply.c: what the client gets ---- */
+
+extern const struct stream_ops h2_client_ops;
+void h2_session_wake_waiting(struct h2_session *s);
+
+/* ---- h2_client_out.c: gathering ---- */
+
+char *h2_out_room(struct h2_core *c, size_t len);
+/* `len` contiguous bytes, of which out_commit() sends some. NULL: no memory, or no room. */
+char *h2_out_reserve(struct h2_session *s, size_t len);
+void h2_out_commit(struct h2_session *s, size_t len);
+/* Takes over the span. False: the connection is lost. */
+bool h2_out_span(struct h2_session *s, struct span bytes) MUST_CHECK;
+bool h2_out_crowded(const struct h2_session *s); /* DATA has to wait */
+bool h2_out_stuffed(const struct h2_session *s); /* so has reading, which answers */
+void h2_out_flush(struct flush *f);
+void h2_out_drop(struct h2_session *s);
