@@ -37,12 +37,24 @@ void tls_handshake_queue(struct tls_handshake *h)
         list_push(&w->ready, &h->ready);
 }
 
+/* Whoever began one on the client's side may have given its connection up meanwhile: that one is
+ * freed with the connection, at the end of the tick. */
+static struct tls_handshake *next_ready(struct tls_worker *w)
+{
+    struct list *first;
+    while ((first = list_pop(&w->ready))) {
+        struct tls_handshake *h = CONTAINER_OF(first, struct tls_handshake, ready);
+        if (h->t->conn->state == CONN_CONNECTING)
+            return h;
+    }
+    return NULL;
+}
+
 static void on_turn(struct task *task)
 {
-    struct tls_worker *w = CONTAINER_OF(task, struct tls_worker, turn);
-    struct list *first = list_pop(&w->ready);
-    if (first)
-        take_step(CONTAINER_OF(first, struct tls_handshake, ready));
+    struct tls_handshake *h = next_ready(CONTAINER_OF(task, struct tls_worker, turn));
+    if (h)
+        take_step(h);
 }
 
 static void on_tick_end(struct flush *f)

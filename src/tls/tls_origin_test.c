@@ -197,6 +197,42 @@ static void one_costly_step_a_tick(void **state)
     rig_close();
 }
 
+/* The client's side whose turn is next. */
+static struct conn *client_in_line(void)
+{
+    struct list *first = rig.worker->ready.next;
+    if (first == &rig.worker->ready)
+        return NULL;
+    const struct tls_handshake *h = LIST_ENTRY(first, struct tls_handshake, ready);
+    return h->server ? NULL : h->t->conn;
+}
+
+/* The exchange gives up in the very tick in which its handshake's turn comes. */
+static void aborted_before_its_turn(void **state)
+{
+    enum { MANY = 12 };
+    static struct rig_end ends[MANY];
+    struct conn *c = NULL;
+    (void)state;
+    memset(ends, 0, sizeof ends);
+    rig_open(NULL);
+    rig_keep = true;
+    for (int i = 0; i < MANY; i++) {
+        ends[i].wants_tls = true;
+        ends[i].conn = conn_connect(&rig.loop, &rig.addr, &rig_ops, &ends[i]);
+    }
+    RIG_UNTIL((c = client_in_line()));
+    conn_abort(c);
+    RIG_UNTIL(rig.b.open_count == MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(ends[i].conn != c || !ends[i].open_count);
+        if (ends[i].conn != c)
+            conn_abort(ends[i].conn);
+    }
+    rig_abort_kept();
+    rig_close();
+}
+
 /* ---- configuration ---- */
 
 static void expect_unsealed(struct tls_origin o, const char *words)
@@ -262,4 +298,5 @@ UNIT_SUITE(tls_tls_origin, cmocka_unit_test(names_are_verified),
            cmocka_unit_test(sessions_do_not_evade_verification),
            cmocka_unit_test(servers_that_speak_something_else),
            cmocka_unit_test(aborted_in_the_handshake), cmocka_unit_test(one_costly_step_a_tick),
-           cmocka_unit_test(what_is_wrong_is_said), cmocka_unit_test(ids_tell_everything_apart));
+           cmocka_unit_test(aborted_before_its_turn), cmocka_unit_test(what_is_wrong_is_said),
+           cmocka_unit_test(ids_tell_everything_apart));
