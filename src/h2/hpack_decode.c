@@ -88,14 +88,17 @@ static inline enum err int_read(struct decoding *g, uint8_t mask, uint32_t *out)
     return ERR_OK;
 }
 
-/* Room in the arena; when that is spent, the request dies and its spare has it. */
-static char *room_take(struct decoding *g, size_t bytes)
+/* The arena is spent: the request dies, and its spare has the room. NULL: out of memory. */
+static __attribute__((noinline)) char *room_take_spare(struct decoding *g, size_t bytes)
 {
-    char *at = arena_alloc(g->arena, bytes);
-    if (at)
-        return at;
     die(g, ERR_OVER_BUDGET);
     return arena_alloc(g->arena, bytes);
+}
+
+static inline char *room_take(struct decoding *g, size_t bytes)
+{
+    char *at = arena_alloc(g->arena, bytes);
+    return at ? at : room_take_spare(g, bytes);
 }
 
 /* What is sure to be over the limit does not get room in the caller's arena. */
@@ -144,8 +147,8 @@ static enum err string_read(struct decoding *g, struct slice *out)
     return huffman ? string_huffman(g, s, out) : string_plain(g, s, out);
 }
 
-/* Room for a field that comes from the table. False: dead now. */
-static bool list_take(struct decoding *g, size_t text_bytes)
+/* Takes a field off the list's limit. False: dead. */
+static inline bool list_take(struct decoding *g, size_t text_bytes)
 {
     size_t bytes = text_bytes + HPACK_ENTRY_BYTES;
     if (g->dead == ERR_OK && bytes <= g->list_left) {
@@ -156,14 +159,14 @@ static bool list_take(struct decoding *g, size_t text_bytes)
     return false;
 }
 
-static void give(struct decoding *g, const struct hpack_header *h)
+static inline void give(struct decoding *g, const struct hpack_header *h)
 {
     enum err e = g->field(g->user, h);
     if (e != ERR_OK)
         die(g, e);
 }
 
-/* Copies `text`, which lies in the table, and gives the header; `name_len` of it are the name. */
+/* The name, where it is stored, and the value lie side by side: one copy. */
 static enum err give_entry(struct decoding *g, const struct hpack_entry *e)
 {
     struct slice text = hpack_table_text(g->d->table, e);

@@ -96,9 +96,34 @@ size_t hpack_encode_begin(struct hpack_encoder *e, char *to)
     return (size_t)(at - to);
 }
 
+/* Eight bytes in lower case: bit 0x20 where a byte is in A..Z. No sum carries into the next byte.
+ */
+static inline uint64_t lower_word(uint64_t w)
+{
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t low = w & 0x7f * each;
+    uint64_t from_a = low + (0x80 - 'A') * each, past_z = low + (0x7f - 'Z') * each;
+    return w | (from_a & ~past_z & ~w & 0x80 * each) >> 2;
+}
+
+static inline uint64_t load_lower(const char *at)
+{
+    uint64_t w;
+    memcpy(&w, at, sizeof w);
+    return lower_word(w);
+}
+
+/* The last word overlaps the one before. */
 static inline void lower_copy(char *to, struct slice s)
 {
-    for (size_t i = 0; i < s.len; i++) {
+    size_t i = 0;
+    for (; i + 8 <= s.len; i += 8)
+        memcpy(to + i, &(uint64_t){load_lower(s.at + i)}, 8);
+    if (s.len >= 8) {
+        memcpy(to + s.len - 8, &(uint64_t){load_lower(s.at + s.len - 8)}, 8);
+        return;
+    }
+    for (; i < s.len; i++) {
         unsigned char c = (unsigned char)s.at[i];
         to[i] = (char)(c | ((unsigned)(c - 'A') < 26) << 5);
     }

@@ -43,7 +43,8 @@ const struct hpack_static *hpack_static_get(uint32_t index); /* 1..61 */
 uint32_t hpack_static_of_id(enum field_id id);               /* the first with its name, or 0 */
 uint32_t hpack_static_find(struct slice lower_name, uint32_t hash); /* likewise; hpack_hash() */
 
-/* Quick and not keyed: whoever uses it compares afterwards and bounds the length of chains. */
+/* Quick, not keyed, and of long texts it takes parts only: whoever uses it compares afterwards and
+ * bounds the length of chains. */
 uint32_t hpack_hash(struct slice s);
 
 /* ---- hpack_table.c (2.3.2, 4) ---- */

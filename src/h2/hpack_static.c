@@ -144,7 +144,6 @@ uint32_t hpack_static_find(struct slice lower_name, uint32_t hash)
     return slice_eq(rows[index].name, lower_name) ? index : 0;
 }
 
-/* Eight bytes a round: multiply and fold, the last ones by loads that overlap. */
 static inline uint64_t mix(uint64_t h, uint64_t word)
 {
     h = (h ^ word) * 0x9e3779b97f4a7c15u;
@@ -158,15 +157,18 @@ static inline uint64_t word_at(const char *at, size_t len)
     return w;
 }
 
+/* Loads that overlap; of what has more than 32 bytes, the ends and the middle. */
 uint32_t hpack_hash(struct slice s)
 {
-    uint64_t h = s.len;
     const char *at = s.at, *end = s.at + s.len;
-    if (s.len >= 8) {
-        for (; end - at > 8; at += 8)
-            h = mix(h, word_at(at, 8));
-        return (uint32_t)mix(h, word_at(end - 8, 8));
+    uint64_t h = s.len;
+    if (s.len > 16) {
+        h = mix(h, word_at(at, 8) + word_at(at + 8, 8) * 31);
+        h = mix(h, word_at(at + s.len / 2 - 4, 8));
+        return (uint32_t)mix(h, word_at(end - 8, 8) + word_at(end - 16, 8) * 31);
     }
+    if (s.len >= 8)
+        return (uint32_t)mix(h, word_at(at, 8) + word_at(end - 8, 8) * 31);
     if (s.len >= 4)
         return (uint32_t)mix(h, word_at(at, 4) | word_at(end - 4, 4) << 32);
     if (s.len > 0)
