@@ -1,6 +1,7 @@
 /* cert_make_priv.h - certificates for tests: made to measure, good or wrong in one way. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "base/assert.h"
 #include "base/text.h"
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -40,7 +41,7 @@ static inline void made_ext(X509 *x, X509 *issuer, int nid, const char *value)
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
     X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-    assert_non_null(ext);
+    ASSERT(ext);
     X509_add_ext(x, ext, -1);
     X509_EXTENSION_free(ext);
 }
@@ -70,7 +71,7 @@ static inline struct made made_new(const struct made_spec *s)
     struct made m = {X509_new(), made_key(s->kind)};
     int64_t now = s->now ? s->now : time(NULL);
     X509_NAME *name = X509_get_subject_name(m.x);
-    assert_non_null(m.key);
+    ASSERT(m.key);
     X509_set_version(m.x, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(m.x), ++serial);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)s->cn, -1, -1, 0);
@@ -82,7 +83,7 @@ static inline struct made made_new(const struct made_spec *s)
     EVP_PKEY *signer = s->issuer ? s->issuer->key : m.key;
     bool no_digest = EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519;
     const EVP_MD *md = s->sha1 ? EVP_sha1() : EVP_sha256();
-    assert_true(X509_sign(m.x, signer, no_digest ? NULL : md) > 0);
+    ASSERT(X509_sign(m.x, signer, no_digest ? NULL : md) > 0);
     return m;
 }
 

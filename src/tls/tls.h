@@ -22,7 +22,7 @@ enum tls_client_cert { TLS_CLIENT_CERT_OFF, TLS_CLIENT_CERT_OPTIONAL, TLS_CLIENT
 /* Mozilla's terms; see tls_policy.c for what they stand for. */
 enum tls_profile { TLS_PROFILE_INTERMEDIATE, TLS_PROFILE_MODERN };
 
-enum { TLS_POLICY_ID_BYTES = 16, TLS_VERIFY_DEPTH_DEFAULT = 4 };
+enum { TLS_POLICY_ID_BYTES = 16 };
 
 struct tls_policy {
     enum tls_profile profile;
@@ -33,7 +33,7 @@ struct tls_policy {
     enum tls_client_cert client_cert;
     struct slice client_ca; /* PEM, with the CRLs among it if any; empty: none */
     bool check_crl;
-    int verify_depth;
+    int verify_depth; /* certificates between a client's and its authority, at most */
     /* Set by tls_policy_seal(): a digest of all of the above. Two sites whose ids differ do not
      * share handshakes or sessions: a request for one over the other's connection gets 421. */
     uint8_t id[TLS_POLICY_ID_BYTES];

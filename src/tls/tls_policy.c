@@ -231,7 +231,7 @@ static bool apply_client_ca(SSL_CTX *ctx, OSSL_LIB_CTX *lib, const struct tls_po
     }
     SSL_CTX_set_cert_store(ctx, store);
     SSL_CTX_set_client_CA_list(ctx, names);
-    SSL_CTX_set_verify_depth(ctx, p->verify_depth ? p->verify_depth : TLS_VERIFY_DEPTH_DEFAULT);
+    SSL_CTX_set_verify_depth(ctx, p->verify_depth);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                        tls_verify_say);
     return true;
