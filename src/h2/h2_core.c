@@ -4,9 +4,9 @@
  * in place when it lies in what was received, else from the stash, which holds what has come of it
  * behind the header block that it may be part of. An idle connection has no stash.
  *
- * Streams that are over are known by their number alone. Of the last that were reset it is kept who
- * did it: what was on its way when we did is ignored, what comes after the peer did is its error
- * (5.1). */
+ * Streams that are over are known by their number alone. It is kept which ended last and which were
+ * reset, and by whom: what was on its way when we did it is ignored, what comes after the peer did
+ * is its error (5.1), and so is what comes for a number that was passed over (5.1.1). */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
 #include "h2/h2_core_priv.h"
@@ -111,7 +111,11 @@ enum h2_gone h2_gone(const struct h2_core *c, uint32_t id)
     for (unsigned i = 0; i < H2_CLOSED_KEPT; i++)
         if ((c->closed[i] & H2_STREAM_MAX) == id)
             return c->closed[i] & RESET_THERE ? H2_GONE_RESET_THERE : H2_GONE_RESET_HERE;
-    return H2_GONE_ENDED;
+    for (unsigned i = 0; i < H2_ENDED_KEPT; i++)
+        if (c->ended[i] == id)
+            return H2_GONE_ENDED;
+    /* Nothing certain is known after so many. */
+    return c->closed_at > H2_CLOSED_KEPT ? H2_GONE_RESET_HERE : H2_GONE_UNUSED;
 }
 
 void h2_core_open(struct h2_core *c, struct h2_stream *s, const struct h2_event *ev)
@@ -143,6 +147,8 @@ void h2_unlist(struct h2_core *c, struct h2_stream *s, enum h2_gone how)
     else if (how == H2_GONE_RESET_THERE)
         remember(c, s->id | RESET_THERE);
     else
+        c->ended[c->ended_at++ % H2_ENDED_KEPT] = s->id;
+    if (how == H2_GONE_ENDED)
         h2_limits_earn(&c->limits, H2_LIMIT_RESETS, 1);
 }
 

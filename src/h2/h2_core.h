@@ -17,6 +17,7 @@
 enum {
     H2_STREAMS_MAX = 100, /* that a peer may have open */
     H2_BUCKETS = 32,
+    H2_ENDED_KEPT = 16,
     H2_CLOSED_KEPT = 128,       /* more than streams can be open: what is in flight for them */
     H2_BLOCK_MAX_BYTES = 65536, /* of a header block, compressed */
     H2_BLOCK_FRAMES_MAX = 32,
@@ -99,8 +100,9 @@ struct h2_core {
     uint8_t head_len;
     char head[H2_PREFACE_BYTES];
     struct h2_limits limits;
-    uint32_t closed_at;
-    uint32_t closed[H2_CLOSED_KEPT]; /* reset streams, see h2_core.c */
+    uint32_t ended_at, closed_at;
+    uint32_t ended[H2_ENDED_KEPT];   /* the last streams that both sides ended */
+    uint32_t closed[H2_CLOSED_KEPT]; /* and that were reset, see h2_core.c */
 };
 
 void h2_core_init(struct h2_core *c, enum h2_role role, uint32_t list_bytes,

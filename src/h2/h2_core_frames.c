@@ -66,7 +66,8 @@ static bool block_late(struct h2_core *c, uint32_t id, struct slice block, struc
         if (h2_stream_error(c, id, NULL, H2_STREAM_CLOSED, ev))
             return true;
         break;
-    default: return h2_fail_event(c, ERR_H2_PROTOCOL, H2_STREAM_CLOSED, ev);
+    case H2_GONE_ENDED: return h2_fail_event(c, ERR_H2_PROTOCOL, H2_STREAM_CLOSED, ev);
+    default: return h2_fail_event(c, ERR_H2_PROTOCOL, H2_PROTOCOL_ERROR, ev);
     }
     return h2_limit_event(c, H2_LIMIT_EMPTY, ev) || block_nowhere(block, ev);
 }

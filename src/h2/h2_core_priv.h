@@ -18,7 +18,7 @@ typedef bool h2_handler(struct h2_core *c, struct slice payload, struct h2_event
 
 /* ---- h2_core.c ---- */
 
-enum h2_gone { H2_GONE_NOT, H2_GONE_ENDED, H2_GONE_RESET_HERE, H2_GONE_RESET_THERE };
+enum h2_gone { H2_GONE_UNUSED, H2_GONE_ENDED, H2_GONE_RESET_HERE, H2_GONE_RESET_THERE };
 
 bool h2_is_idle(const struct h2_core *c, uint32_t id);
 /* How a stream that is not listed and not idle went. */
