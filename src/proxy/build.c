@@ -432,11 +432,26 @@ static void schemes_check(struct builder *bu, const struct site *s, const struct
     }
 }
 
-/* Is it served, not only sent on, where clients come without TLS? */
-static bool is_plain(const struct site *s, const struct places *p, const struct site *twin)
+/* Does this listener without TLS send the site's clients to the one with it? */
+static bool sends_on(const struct site *s, const struct listen_conf *l)
 {
-    return is_listened(p, false) &&
-           (has_scheme(s, SITE_HTTP) || (has_scheme(s, SITE_ANY_SCHEME) && !twin));
+    if (l->tls || !s->tls)
+        return false;
+    if (s->tls_redirect == TLS_REDIRECT_AUTO)
+        return s->tls->local || s->tls->policy.client_cert == TLS_CLIENT_CERT_REQUIRED ||
+               addr_port(&l->addr) == HTTP_PORT;
+    return s->tls_redirect == TLS_REDIRECT_ON;
+}
+
+/* Is it served, not only sent on, where clients come without TLS? */
+static bool is_plain(const struct site *s, const struct places *p)
+{
+    if (has_scheme(s, SITE_HTTP))
+        return is_listened(p, false);
+    for (uint32_t i = 0; i < p->count; i++)
+        if (!p->all[i]->tls && !sends_on(s, p->all[i]))
+            return has_scheme(s, SITE_ANY_SCHEME);
+    return false;
 }
 
 /* Listeners with TLS come first: with them the site's `tls` lines are read. */
@@ -451,12 +466,12 @@ static void site_place(struct builder *bu, struct site *s, const struct places *
         site_on(bu, p->all[i], s, NULL);
         secure = secure ? secure : p->all[i];
     }
-    if (secure && s->tls && s->tls_redirect && is_listened(p, false))
+    if (secure && is_listened(p, false))
         twin = redirect_twin(bu, s, secure);
     for (uint32_t i = 0; i < p->count; i++)
         if (!p->all[i]->tls)
-            site_on(bu, p->all[i], s, twin);
-    site_plain_check(bu, s, is_plain(s, p, twin) ? SITE_PLAIN : SITE_NOT_PLAIN);
+            site_on(bu, p->all[i], s, sends_on(s, p->all[i]) ? twin : NULL);
+    site_plain_check(bu, s, is_plain(s, p) ? SITE_PLAIN : SITE_NOT_PLAIN);
 }
 
 static void site_place_own(struct builder *bu, struct site *s)

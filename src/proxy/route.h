@@ -33,6 +33,10 @@ struct when {
 
 enum route_kind { ROUTE_EXACT, ROUTE_PATTERN, ROUTE_PREFIX, ROUTE_SITE /* no route matched */ };
 
+/* On AUTO a plain listener serves only where somebody asked for both: on another port than 80,
+ * beside a certificate that was given. A site that requires client certificates is never plain. */
+enum tls_redirect { TLS_REDIRECT_OFF, TLS_REDIRECT_ON, TLS_REDIRECT_AUTO };
+
 struct route {
     enum route_kind kind;
     struct slice pattern; /* as written */
@@ -70,7 +74,7 @@ struct site {
     uint32_t route_count;
     const struct conf_node *node; /* for its tests */
     struct site_tls *tls;         /* NULL: on no listener with TLS */
-    bool tls_redirect;            /* plain listeners send to it */
+    uint8_t tls_redirect;         /* enum tls_redirect: which plain listeners send to it */
     bool redirects;               /* it is what they have in its place */
 };
 

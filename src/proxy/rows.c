@@ -281,7 +281,7 @@ const struct directive proxy_rows[] = {
              "speak TLS there. HTTP/1.1 and HTTP/2 are spoken unless `h1` or `h2` names one "
              "of them alone. Sites without a `listen` of their own answer on every top-level "
              "one; a `listen` in a site is for that site. A site that stands on addresses with "
-             "and without TLS sends clients of the latter to the former (see `tls redirect`). "
+             "and without TLS may send clients of the latter to the former (see `tls redirect`). "
              "Without any `listen`, a named site stands on `:443` with TLS and on `:80`, "
              "`site *` on `:80`.",
      .example = "listen 127.0.0.1:8443 tls"},

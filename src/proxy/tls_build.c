@@ -472,7 +472,7 @@ static void guard_check(struct builder *bu, const struct site *s, const struct t
         return;
     diag_error(bu->b->diag, terms_pos(s, t),
                "this site requires client certificates, but can be reached without TLS");
-    diag_hint(bu->b->diag, "listen :443 tls, without 'redirect=off' and names with http://");
+    diag_hint(bu->b->diag, "tls redirect=on, and no names with http://");
 }
 
 void site_plain_check(struct builder *bu, const struct site *s, enum site_plain plain)
@@ -494,7 +494,7 @@ void site_tls_need(struct builder *bu, struct site *s)
     struct tls_terms t = bu->tls_top;
     s->tls = BUILD_NEW(bu->b, struct site_tls);
     tls_terms_read(bu, s->node, &t);
-    s->tls_redirect = t.redirect != CONF_OFF;
+    s->tls_redirect = t.redirect == CONF_OFF ? TLS_REDIRECT_OFF : (uint8_t)t.redirect;
     site_certs_read(bu, s, &t);
     if (s->tls->cert_count > 0)
         names_warn(bu, s);

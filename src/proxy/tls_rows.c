@@ -17,7 +17,10 @@ static const struct conf_choice clients[] = {
     {"optional", TLS_CLIENT_CERT_OPTIONAL, "clients are asked; what they show must be valid"},
     {"required", TLS_CLIENT_CERT_REQUIRED, "only clients with a valid certificate get in"},
     {0}};
-static const struct conf_choice redirects[] = {{"on", 1, "plain HTTP is sent to HTTPS"}, {0}};
+static const struct conf_choice redirects[] = {
+    {"auto", TLS_REDIRECT_AUTO, "where nobody asked for plain HTTP"},
+    {"on", TLS_REDIRECT_ON, "from every plain listener"},
+    {0}};
 
 const struct directive tls_options[] = {
     {.name = "cert",
@@ -119,10 +122,13 @@ const struct directive tls_options[] = {
      .off_ok = true,
      .choices = redirects,
      .offset = TERM(redirect),
-     .def = "on",
-     .usage = "on|off",
-     .text = "A site that stands on a listener with TLS sends clients of plain listeners there. "
-             "`off`: it serves them as well."},
+     .def = "auto",
+     .usage = "auto|on|off",
+     .text = "Whether a site that stands on a listener with TLS sends clients of plain listeners "
+             "there. `auto`: those of port 80, and all when the site's certificate is one that "
+             "weir made or clients have to show theirs; a plain listener on another port beside a "
+             "certificate of your own was "
+             "asked for, and serves. `off`: they are served everywhere."},
     {0},
 };
 

@@ -77,7 +77,7 @@ def test_rsa_and_ecdsa_for_one_name(pki, cert):
 
 
 def test_plain_http_is_sent_to_https(cert):
-    with start(cert) as w:
+    with start(cert, CONFIG.replace("key=@key@", "key=@key@ redirect=on")) as w:
         r = w.get("/x?y=1")
         assert r.status == 301
         assert r.get("Location") == f"https://a.test:{w.tls_port}/x?y=1"
@@ -85,9 +85,15 @@ def test_plain_http_is_sent_to_https(cert):
             assert c.post("/form", b"abc").status == 308
 
 
-def test_plain_http_is_served_when_told_so(cert):
-    with start(cert, CONFIG.replace("key=@key@", "key=@key@ redirect=off")) as w:
-        assert w.get().text.startswith("http ")
+def test_plain_http_of_a_site_without_a_certificate_of_its_own(cert):
+    with start(cert, CONFIG.replace("tls cert=@crt@ key=@key@", "")) as w:
+        assert w.get().status == 301
+
+
+def test_plain_http_is_served_where_it_was_asked_for(cert):
+    for config in (CONFIG, CONFIG.replace("tls cert=@crt@ key=@key@", "tls redirect=off")):
+        with start(cert, config) as w:
+            assert w.get().text.startswith("http ")
 
 
 def test_a_local_ca_steps_in(cert):
