@@ -152,6 +152,8 @@ static inline uint32_t static_match(const struct hpack_key *k)
     if (!k->name_static)
         return 0;
     const struct hpack_static *row = hpack_static_get(k->name_static);
+    if (row->value.len == 0 && k->value.len > 0) /* as most; those with values have no empty one */
+        return 0;
     for (uint32_t i = 0; i < row->same_count; i++)
         if (slice_eq(row[i].value, k->value))
             return k->name_static + i;
