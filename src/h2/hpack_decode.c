@@ -291,12 +291,14 @@ enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list
     struct decoding g = {
         .d = d,
         .at = (const uint8_t *)block.at,
-        .end = (const uint8_t *)block.at + block.len,
         .list_left = list_bytes,
         .arena = a,
         .field = field,
         .user = user,
     };
+    if (block.len == 0)
+        return ERR_OK;
+    g.end = g.at + block.len;
     enum err e = size_updates(&g);
     if (e == ERR_OK)
         e = fields(&g);

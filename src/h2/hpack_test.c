@@ -122,6 +122,10 @@ static void indexes(void **state)
 {
     (void)state;
     good("");
+    struct rig *r = rig_new();
+    assert_int_equal(hpack_decode(&r->decoder, SLICE_NONE, 0, &r->arena, rig_take, &r->list),
+                     ERR_OK);
+    rig_free(r);
     good("bd");    /* 61: the last static one */
     good("be bf"); /* 62, 63: both entries */
     broken("c0");  /* 64: past the table */
@@ -361,6 +365,20 @@ static void list_limit(void **state)
     rig_free(r);
 }
 
+/* Twenty line feeds take 75 bytes of code: longer than the text, and than what the list allows. */
+static void list_limit_counts_text_not_code(void **state)
+{
+    (void)state;
+#define FOUR "fffffff3ffffffcfffffff3ffffffc"
+    struct rig *r = rig_new();
+    struct slice b = rig_hex(r, "00 0178 cb" FOUR FOUR FOUR FOUR FOUR);
+    assert_int_equal(rig_decode_limited(r, b, 1 + 20 + 32), ERR_OK);
+    assert_int_equal(r->list.at[0].value.len, 20);
+    assert_int_equal(rig_decode_limited(r, b, 1 + 20 + 31), ERR_HEAD_TOO_LARGE);
+    rig_free(r);
+#undef FOUR
+}
+
 static void bomb_is_refused_before_it_is_stored(void **state)
 {
     (void)state;
@@ -425,6 +443,7 @@ UNIT_SUITE(h2_hpack, cmocka_unit_test(rfc_representations), cmocka_unit_test(rfc
            cmocka_unit_test(lower_limit_has_to_be_followed),
            cmocka_unit_test(higher_limit_may_be_used), cmocka_unit_test(eviction_is_exact),
            cmocka_unit_test(ring_turns), cmocka_unit_test(own_name_may_be_evicted),
-           cmocka_unit_test(list_limit), cmocka_unit_test(bomb_is_refused_before_it_is_stored),
+           cmocka_unit_test(list_limit), cmocka_unit_test(list_limit_counts_text_not_code),
+           cmocka_unit_test(bomb_is_refused_before_it_is_stored),
            cmocka_unit_test(table_keeps_step_after_refusal),
            cmocka_unit_test(spent_arena_keeps_step), cmocka_unit_test(ids_come_from_the_tables));
