@@ -194,7 +194,8 @@ static struct span read_apart(struct tls_conn *t)
 static struct span read_piece(struct tls_conn *t)
 {
     bool begun = SSL_has_pending(t->ssl); /* a part of a record, or decrypted bytes */
-    struct span s = t->in && !begun ? read_in_place(t) : read_apart(t);
+    bool lent = t->in && t->in->refs > 1; /* the user holds an earlier piece of this buffer */
+    struct span s = t->in && !begun && !lent ? read_in_place(t) : read_apart(t);
     if (t->in_len == 0)
         drop_in(t);
     if (s.len || !s.buf)
@@ -219,8 +220,10 @@ static void tell(struct tls_conn *t)
         conn_layer_eof(c);
     else if (t->ended)
         fail(t, (enum err)t->end_err);
-    else
+    else if (t->in_len == 0)
         conn_layer_recv(c);
+    else if (!t->out) /* an answer of the protocol's own found no buffer, so nothing wakes us */
+        fail(t, ERR_NO_BUFFERS);
 }
 
 static void on_task(struct task *task)
@@ -282,6 +285,8 @@ static void tls_sent(struct conn *c, size_t n)
         tls_conn_send(t);
     if (t->hs && t->ssl && !t->out && SSL_want_write(t->ssl))
         tls_handshake_queue(t->hs);
+    if (!t->hs && !t->out && t->in_len && c->recv_wanted) /* an answer was in the way: tell() */
+        task_wake(&c->loop->tasks, &t->task);
 }
 
 /* What the next record holds: the first span as it lies there when it fills one or is all there

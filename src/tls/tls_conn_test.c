@@ -529,7 +529,77 @@ static void survives_every_fault(void **state)
     assert_true(broken > 10 && broken < 100);
 }
 
+/* ---- what is not for the user ---- */
+
+/* Updates of keys that ask for an answer (RFC 8446 4.6.3). */
+static void send_around(struct conn *c, const char *first, int updates, const char *second)
+{
+    struct tls_conn *t = tls_of(c);
+    size_t n;
+    assert_true(tls_out_reserve(t, BUF_LARGE_BYTES));
+    if (*first)
+        assert_int_equal(SSL_write_ex(t->ssl, first, strlen(first), &n), 1);
+    while (updates--) {
+        assert_int_equal(SSL_key_update(t->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(t->ssl), 1);
+    }
+    assert_int_equal(SSL_write_ex(t->ssl, second, strlen(second), &n), 1);
+    conn_layer_flush(c);
+}
+
+static struct span held;
+
+static void hold_first(struct conn *c, struct span s)
+{
+    if (held.len) {
+        rig_data(c, s);
+        return;
+    }
+    held = s;
+    conn_recv(c);
+}
+
+/* The answers to many updates find no room while the output does not move: what follows waits, and
+ * what was told stays as it is. */
+static void answers_without_room_lose_nothing(void **state)
+{
+    static const struct conn_user_ops holding = {.on_open = rig_opened,
+                                                 .on_data = hold_first,
+                                                 .on_eof = rig_eof,
+                                                 .on_room = rig_room,
+                                                 .on_error = rig_error};
+    (void)state;
+    fill_block();
+    held = (struct span){0};
+    rig_open(sim_net_new(1, &rig_plain));
+    rig_connect();
+    conn_set_user(rig.b.conn, &holding, &rig.b);
+    sent_bytes = 0;
+    for (int i = 0; i < 20; i++) {
+        send_pattern(rig.b.conn, 1200000);
+        rig_turns(5);
+    }
+    assert_non_null(tls_of(rig.b.conn)->out); /* nobody reads it */
+    send_around(rig.a.conn, "first", 900, "second");
+    conn_recv(rig.b.conn);
+    rig_turns(20);
+    assert_int_equal(held.len, 5);
+    conn_recv(rig.a.conn);
+    RIG_UNTIL(({
+        send_pattern(rig.b.conn, 1200000);
+        rig.a.seen_bytes == 1200000 || rig.a.err || rig.b.err;
+    }));
+    assert_int_equal(rig.a.err | rig.b.err, ERR_OK);
+    RIG_UNTIL(rig.b.seen_bytes == 6);
+    expect_pattern(&rig.a);
+    rig_expect(&rig.b, "second");
+    assert_memory_equal(held.at, "first", 5);
+    span_drop(held);
+    rig_close();
+}
+
 UNIT_SUITE(tls_tls_conn, cmocka_unit_test(talks_both_ways),
+           cmocka_unit_test(answers_without_room_lose_nothing),
            cmocka_unit_test(may_write_before_it_is_open),
            cmocka_unit_test(much_arrives_whole_and_in_order),
            cmocka_unit_test(both_directions_at_once), cmocka_unit_test(lengths_at_every_edge),
