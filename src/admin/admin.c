@@ -189,6 +189,7 @@ static struct listen_conf *listen_build(struct conf *c, const struct addr *a,
                           (int)addr_write(addr, a), addr);
     l->addr = *a;
     l->internal = true;
+    l->h1 = true;
     l->limits = c->proxy->limits;
     l->fallback = site_build(c, source, control);
     return l;
