@@ -6,11 +6,13 @@
  * server is chosen until it is given back. Callbacks of the connection and timers only record what
  * happened and wake the waiter; lease_poll() goes on from there. A failed connect goes to the
  * server's next address; when all failed, that is one failure of the server. A connect that its
- * lease gives up is closed. */
+ * lease gives up is closed. Where connections are shared (mux.c) CONNECTING may also be to wait for
+ * one that another lease opens. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/lease.h"
 #include "tls/tls.h"
 #include "upstream/health_priv.h"
+#include "upstream/mux_priv.h"
 #include "upstream/pool_priv.h"
 #include "upstream/queue_priv.h"
 #include "upstream/shared_priv.h"
@@ -41,6 +43,8 @@ static void lease_on_open(struct conn *c, enum err e)
         return;
     if (begun && e != ERR_OK)
         server_tls_error_set(l->server->shared, tls_why(c));
+    if (e == ERR_OK)
+        e = mux_opened(l, c);
     l->err = e;
     if (e == ERR_OK) {
         l->state = LEASE_READY;
@@ -69,6 +73,7 @@ static void lease_leave(struct lease *l)
     struct origin_pool *pool = l->pool;
     l->state = LEASE_IDLE;
     l->conn = NULL;
+    l->mux = NULL;
     l->pool = NULL;
     shared_add(&l->server->shared->in_flight, -1);
     place_give(l);
@@ -83,7 +88,8 @@ static bool is_servers_fault(enum err e)
     case ERR_NO_MEMORY:
     case ERR_NO_BUFFERS:
     case ERR_OVER_BUDGET:
-    case ERR_ORIGIN_STALE: return false;
+    case ERR_ORIGIN_STALE:
+    case ERR_ORIGIN_UNPROCESSED: return false;
     default: return true;
     }
 }
@@ -92,6 +98,7 @@ static enum err lease_fail(struct lease *l, enum err e)
 {
     if (is_servers_fault(e))
         health_failed(l->server->shared, l->view->up, e, l->pools->loop);
+    mux_open_ended(l, e);
     lease_leave(l);
     return e;
 }
@@ -134,6 +141,14 @@ static struct origin_pool *lease_pool(struct lease *l)
     return *slot;
 }
 
+static enum err lease_seek(struct lease *l)
+{
+    bool found = mux_wanted(l) ? mux_take(l) : lease_reuse(l);
+    if (!found)
+        return lease_connect(l, ERR_CONNECT_FAILED);
+    return l->state == LEASE_READY ? ERR_OK : ERR_HOLD;
+}
+
 /* The server is chosen and has a place for the lease. */
 static enum err lease_start(struct lease *l)
 {
@@ -150,7 +165,7 @@ static enum err lease_start(struct lease *l)
     l->reused = false;
     l->addrs_tried = 0;
     l->connect_began_ms = l->pools->loop->now_ms;
-    return lease_reuse(l) ? ERR_OK : lease_connect(l, ERR_CONNECT_FAILED);
+    return lease_seek(l);
 }
 
 enum err lease_take(struct lease *l)
@@ -187,8 +202,18 @@ static enum err poll_queued(struct lease *l)
     return l->err;
 }
 
+static enum err poll_joined(struct lease *l)
+{
+    enum err e = mux_poll(l);
+    if (e == ERR_HOLD)
+        return ERR_HOLD;
+    return e == ERR_OK ? lease_seek(l) : lease_fail(l, e);
+}
+
 static enum err poll_connecting(struct lease *l)
 {
+    if (l->joined)
+        return poll_joined(l);
     enum err e = l->err;
     if (e == ERR_HOLD)
         return ERR_HOLD;
@@ -225,15 +250,21 @@ static void give_queued(struct lease *l)
 
 static void give_connecting(struct lease *l, enum lease_verdict v, enum err why)
 {
-    conn_abort(l->conn);
-    if (v == LEASE_FAILED) {
+    if (l->joined)
+        mux_leave(l);
+    else
+        conn_abort(l->conn);
+    if (v == LEASE_FAILED && l->conn) {
         counter_add(l->pools->loop->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
         pool_addr_failed(l->pool, l->addr);
+    }
+    if (v == LEASE_FAILED) {
         if (is_servers_fault(why))
             health_failed(l->server->shared, l->view->up, why, l->pools->loop);
     } else {
         tried_clear(l, l->server->index);
     }
+    mux_open_ended(l, ERR_OK);
     lease_leave(l);
 }
 
@@ -241,9 +272,10 @@ static void verdict_count(struct lease *l, enum lease_verdict v, enum err why,
                           int64_t first_byte_us)
 {
     struct loop *loop = l->pools->loop;
-    if (why == ERR_ORIGIN_STALE)
+    bool untouched = why == ERR_ORIGIN_STALE || why == ERR_ORIGIN_UNPROCESSED;
+    if (untouched)
         l->fresh_only = true;
-    if (why == ERR_ORIGIN_STALE || v == LEASE_UNUSED)
+    if (untouched || v == LEASE_UNUSED)
         tried_clear(l, l->server->index);
     else if (v != LEASE_FAILED)
         health_ok(l->server->shared, first_byte_us, loop->now_ms);
@@ -251,11 +283,20 @@ static void verdict_count(struct lease *l, enum lease_verdict v, enum err why,
         health_failed(l->server->shared, l->view->up, why, loop);
 }
 
+/* The server said nothing for too long: is it this request, or the connection? */
+static bool is_silence(enum err why)
+{
+    return why == ERR_ORIGIN_FIRST_BYTE_TIMEOUT || why == ERR_ORIGIN_READ_TIMEOUT ||
+           why == ERR_ORIGIN_SEND_TIMEOUT;
+}
+
 static void give_ready(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us)
 {
     verdict_count(l, v, why, first_byte_us);
     /* Before the place is given on, so that who waits for it finds the connection. */
-    if (v == LEASE_KEEP)
+    if (l->mux)
+        mux_use_end(l->mux, is_silence(why));
+    else if (v == LEASE_KEEP)
         pool_conn_put(l->pool, l->conn);
     else if (v == LEASE_CLOSE)
         pool_conn_finish(l->pool, l->conn);

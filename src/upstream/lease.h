@@ -7,6 +7,7 @@
 #include "net/conn.h"
 #include "upstream/balancer.h"
 
+struct mux;
 struct origin_pool;
 
 enum lease_state { LEASE_IDLE, LEASE_QUEUED, LEASE_CONNECTING, LEASE_READY };
@@ -17,8 +18,9 @@ struct lease {
     struct origin_pool *pool;    /* of the chosen server */
     const struct server *server; /* chosen; NULL before */
     struct conn *conn;           /* LEASE_READY: the caller's until lease_give() */
+    struct mux *mux;             /* LEASE_READY: `conn` is shared; NULL: it is not */
     struct task *waiter;
-    struct list link;  /* in a queue */
+    struct list link;  /* in a queue, or among those who wait for a connection to share */
     uint64_t tried[4]; /* bit per server tried, by index modulo 256 */
     uint64_t key;
     int64_t idle_max_ms;  /* set before lease_take(): take none that was idle longer; 0: any */
@@ -26,6 +28,7 @@ struct lease {
     bool reused;          /* conn served before */
     bool fresh_only;      /* after a stale connection: do not take an idle one */
     bool granted;         /* LEASE_QUEUED: `server` has a place for it */
+    bool joined;          /* LEASE_CONNECTING: waits for a connection that another opens */
     uint8_t addr;         /* LEASE_CONNECTING: the address being tried */
     uint16_t addrs_tried; /* bit per address of the server */
     enum err err;         /* what happened since the last call */
@@ -52,8 +55,9 @@ enum err lease_take(struct lease *l) MUST_CHECK;
 enum err lease_poll(struct lease *l) MUST_CHECK;
 /* Ends the use in any state (also while queued or connecting); the connection goes back to the pool
  * or is closed, so its session must have let go of it. `first_byte_us` (0: none) feeds the latency
- * average. LEASE_FAILED with `why` counts toward ejection, but ERR_ORIGIN_STALE does not: after it,
- * and after LEASE_UNUSED, the same server may be taken again, stale: over a fresh connection. */
+ * average. LEASE_FAILED with `why` counts toward ejection, but ERR_ORIGIN_STALE and
+ * ERR_ORIGIN_UNPROCESSED do not: after them, and after LEASE_UNUSED, the same server may be taken
+ * again, stale: over a fresh connection. */
 void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us);
 
 /* Is there a server that was not tried yet, and has an address? It may be ejected or full. */

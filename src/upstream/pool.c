@@ -9,7 +9,7 @@
  * A pool outlives the view that made it while it has idle connections; so they survive a reload. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/asan.h"
-#include "upstream/pool_priv.h"
+#include "upstream/mux_priv.h"
 #include "upstream/queue_priv.h"
 #include "upstream/shared_priv.h"
 #include <stdlib.h>
@@ -75,9 +75,9 @@ static void pool_free(struct origin_pool *p)
     free(p);
 }
 
-static void pool_free_unused(struct origin_pool *p)
+void pool_free_unused(struct origin_pool *p)
 {
-    if (p->views == 0 && p->in_use == 0 && p->idle_count == 0)
+    if (p->views == 0 && p->in_use == 0 && p->idle_count == 0 && p->mux_count == 0)
         pool_free(p);
 }
 
@@ -159,6 +159,7 @@ static struct origin_pool *pool_new(struct origin_pools *all, struct server_shar
     p->all = all;
     p->shared = server_shared_ref(shared);
     list_init(&p->idle);
+    mux_pool_init(p);
     timer_init(&p->idle_timer, idle_timer_fire);
     p->addr_next = rand_below(&all->loop->rand, SERVER_ADDRS_MAX);
     all->by_id[shared->id] = p;
@@ -176,6 +177,7 @@ struct origin_pool *pool_get(struct origin_pools *all, const struct upstream *up
         return NULL;
     p->keepalive_count = up->keepalive_count;
     p->keepalive_ms = up->keepalive_ms;
+    p->uses_max = (uint32_t)up->streams_max;
     p->views++;
     return p;
 }
@@ -310,7 +312,9 @@ static void pool_idle_close(struct origin_pool *p)
     while (p->idle_count > 0)
         idle_close(idle_oldest(p));
     timer_stop(&p->all->loop->timers, &p->idle_timer);
-    pool_free_unused(p);
+    p->views++; /* it may go with its last connection, but not meanwhile */
+    mux_pool_close(p);
+    pool_view_drop(p);
 }
 
 void origin_pools_close(struct origin_pools *p)

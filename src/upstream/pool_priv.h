@@ -1,6 +1,6 @@
 /* pool_priv.h - a worker's idle connections to one server.
  *
- * Owner: the worker's origin_pools; lives while a view, a lease or an idle connection needs it. */
+ * Owner: the worker's origin_pools; lives while a view, a lease or a connection needs it. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "net/conn.h"
@@ -28,6 +28,13 @@ struct origin_pool {
     uint32_t addr_next; /* where the next connect starts among the addresses */
     uint16_t bad_addrs; /* bit per address that failed lately */
     int64_t bad_until_ms;
+    /* connections that are shared (mux.c) */
+    struct list muxes;    /* struct mux */
+    struct list joiners;  /* leases that wait for one, in order */
+    struct lease *opener; /* the lease that opens the next one */
+    uint32_t mux_count;
+    uint32_t uses_max; /* of one connection at once, as the newest view says */
+    bool shares_none;  /* the server was asked and does not share */
 };
 
 /* The worker's pool for the server, made when there is none, with the limits of `up`. Counts as
@@ -38,6 +45,7 @@ void pool_view_drop(struct origin_pool *p);
 
 void pool_use_begin(struct origin_pool *p);
 void pool_use_end(struct origin_pool *p); /* may free the pool */
+void pool_free_unused(struct origin_pool *p);
 
 /* The newest idle connection; NULL when there is none, or none that was idle for at most
  * `idle_max_ms` (0: any). The caller sets its user at once. */

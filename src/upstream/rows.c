@@ -69,6 +69,28 @@ static const struct directive queue_options[] = {
      .text = "A request that waited so long is answered with 503."},
     {0}};
 
+enum proto_word { PROTO_H1, PROTO_H2C, PROTO_H2, PROTO_AUTO };
+
+static const struct conf_choice protos[] = {
+    {"h1", PROTO_H1, "HTTP/1.1"},
+    {"h2c", PROTO_H2C, "HTTP/2 without TLS"},
+    {"h2", PROTO_H2, "HTTP/2 over TLS"},
+    {"auto", PROTO_AUTO, "over TLS, HTTP/2 with servers that offer it, else HTTP/1.1"},
+    {0}};
+
+static const struct directive proto_options[] = {
+    {.name = "streams",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct upstream, streams_max),
+     .min = 1,
+     .max = 10000,
+     .def = "100",
+     .usage = "N",
+     .text = "HTTP/2: at most so many requests at once on one connection, and never more than the "
+             "server allows. For more of them another connection is opened."},
+    {0}};
+
 struct retry_options {
     struct slice on;
     int64_t budget;
@@ -181,6 +203,7 @@ void upstream_defaults(struct upstream *up)
     conf_defaults(upstream_rows, IN_UPSTREAM, up);
     conf_defaults(keepalive_options, IN_OPTIONS, up);
     conf_defaults(queue_options, IN_OPTIONS, up);
+    conf_defaults(proto_options, IN_OPTIONS, up);
     conf_defaults(eject_options, IN_OPTIONS, up);
 }
 
@@ -346,6 +369,32 @@ static void apply_eject(struct conf_build *b, void *scope, const struct conf_nod
         diag_error(b->diag, n->pos, "eject max is shorter than eject for");
 }
 
+static void apply_proto(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    conf_set(b->diag, n->row, &n->args[0], up);
+    conf_options(b, n, up);
+    up->proto_pos = n->pos;
+}
+
+void upstream_proto_finish(struct conf_build *b, struct upstream *up)
+{
+    static const uint8_t ways[] = {[PROTO_H1] = UPSTREAM_ALONE,
+                                   [PROTO_H2C] = UPSTREAM_SHARES,
+                                   [PROTO_H2] = UPSTREAM_SHARES,
+                                   [PROTO_AUTO] = UPSTREAM_ASKS};
+    up->proto = ways[up->proto_word];
+    if (up->proto_word == PROTO_H2C && up->tls) {
+        diag_error(b->diag, up->proto_pos, "h2c is HTTP/2 without TLS, but there is `tls`");
+        diag_hint(b->diag, "write 'proto h2'");
+    } else if (up->proto_word == PROTO_H2 && !up->tls) {
+        diag_error(b->diag, up->proto_pos, "h2 is HTTP/2 over TLS, but there is no `tls`");
+        diag_hint(b->diag, "write 'proto h2c', or add `tls`");
+    } else if (up->proto_word == PROTO_AUTO && !up->tls) {
+        up->proto = UPSTREAM_ALONE; /* nobody to ask */
+    }
+}
+
 static void apply_timeout(struct conf_build *b, void *scope, const struct conf_node *n)
 {
     conf_options(b, n, scope);
@@ -421,6 +470,27 @@ const struct directive upstream_rows[] = {
          "a second, in case the server is just about to close it. `off` opens a connection for "
          "every request.",
      .example = "keepalive 64 idle=30s"},
+    {.name = "proto",
+     .where = IN_SERVERS,
+     .type = CONF_CHOICE,
+     .choices = protos,
+     .offset = offsetof(struct upstream, proto_word),
+     .args_min = 1,
+     .args_max = 1,
+     .def = "h1",
+     .options = proto_options,
+     .apply = apply_proto,
+     .usage = "h1|h2c|h2|auto [streams=N]",
+     .text = "How these servers are spoken to.\n\n"
+             "- `h1`: HTTP/1.1, a connection for each request that is under way.\n"
+             "- `h2c`: HTTP/2 without TLS. The servers have to know it: nothing is negotiated.\n"
+             "- `h2`: HTTP/2 over TLS; a server that does not agree to it is an error.\n"
+             "- `auto`: over TLS what the server prefers of both, else HTTP/1.1.\n\n"
+             "With HTTP/2 many requests share a connection. What a server says that it did not "
+             "process (it goes away, or refuses a stream) is sent again over another one. "
+             "`max_conns` then counts requests under way, and `keepalive off` closes a connection "
+             "once nothing is under way on it.",
+     .example = "proto h2c streams=250"},
     {.name = "queue",
      .where = IN_SERVERS,
      .type = CONF_COUNT,

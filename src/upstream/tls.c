@@ -169,7 +169,6 @@ void upstream_tls_begin(struct conf_build *b, struct upstream *up)
         return;
     up->tls = mem_must(ARENA_NEW(b->arena, struct tls_origin), sizeof *up->tls);
     up->tls->verify = true;
-    up->tls->alpn[up->tls->alpn_count++] = SLICE("http/1.1");
     up->tls_pos = up->pos;
 }
 
@@ -195,11 +194,21 @@ void upstream_tls_apply(struct conf_build *b, void *scope, const struct conf_nod
         diag_error(b->diag, option_pos(n, "key"), "a key without a certificate");
 }
 
+/* In our order of preference. */
+static void alpn_set(const struct upstream *up, struct tls_origin *o)
+{
+    if (up->proto != UPSTREAM_ALONE)
+        o->alpn[o->alpn_count++] = SLICE("h2");
+    if (up->proto != UPSTREAM_SHARES)
+        o->alpn[o->alpn_count++] = SLICE("http/1.1");
+}
+
 void upstream_tls_finish(struct conf_build *b, struct upstream *up)
 {
     struct text why;
     if (!up->tls || diag_failed(b->diag))
         return;
+    alpn_set(up, up->tls);
     for (uint32_t i = 0; i < up->server_count && up->tls->verify && up->tls->name.len == 0; i++)
         if (up->servers[i].spec.is_unix) {
             diag_error(b->diag, up->servers[i].pos, "a unix socket has no name to verify");

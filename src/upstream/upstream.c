@@ -191,6 +191,7 @@ static void ports_finish(struct upstream *up)
 void upstream_finish(struct conf_build *b, struct upstream *up)
 {
     ports_finish(up);
+    upstream_proto_finish(b, up);
     upstream_tls_finish(b, up);
     if (up->name.len == 0)
         up->name = joined(b->arena, name_of_server, up->servers, up->server_count);
@@ -282,7 +283,8 @@ static void localhost_set(const struct server *srv)
 
 static void server_bind(const struct upstream *up, struct server *srv)
 {
-    srv->shared = server_shared_take(up->name, srv->name, up->tls ? up->tls->id : 0);
+    uint64_t variant = (up->tls ? up->tls->id : 0) + up->proto;
+    srv->shared = server_shared_take(up->name, srv->name, variant);
     struct addr a;
     if (is_localhost(srv))
         localhost_set(srv);

@@ -16,6 +16,7 @@ struct balancer_type;
 struct conf;
 struct conf_view;
 struct dns;
+struct mux_engine;
 struct tls_origin;
 struct tls_worker;
 
@@ -80,6 +81,13 @@ struct retry_conf {
     bool set;       /* the upstream has a retry line of its own */
 };
 
+/* How uses and connections go together (the line `proto`). */
+enum upstream_proto {
+    UPSTREAM_ALONE,  /* one use at a time on a connection */
+    UPSTREAM_SHARES, /* many, by the worker's mux_engine */
+    UPSTREAM_ASKS,   /* as the TLS handshake agrees */
+};
+
 struct upstream {
     struct slice name; /* of an unnamed one: its servers, joined */
     struct conf_pos pos;
@@ -99,6 +107,10 @@ struct upstream {
     int64_t fail_max_ms;
     struct upstream_timeouts timeouts;
     struct retry_conf retry;
+    uint8_t proto;       /* enum upstream_proto */
+    int64_t proto_word;  /* as written; see rows.c */
+    int64_t streams_max; /* uses of one connection at once */
+    struct conf_pos proto_pos;
     struct tls_origin *tls; /* NULL: plain */
     struct conf_pos tls_pos;
     struct upstream_shared *shared; /* counted */
@@ -138,11 +150,12 @@ struct upstream_view {
  * other workers tell it through its loop's mailbox when a server at its limit has room. */
 struct origin_pools {
     struct loop *loop;
-    struct tls_worker *tls;         /* the worker's; NULL: no upstream with TLS can be reached */
-    struct origin_pool **by_id;     /* by server_shared.id */
-    struct upstream_queue **queues; /* by upstream_shared.id; NULL when nobody waits */
-    uint32_t count, queue_count;    /* slots in the two tables */
-    struct list idle_spares;        /* entries of pool.c that are not in use */
+    struct tls_worker *tls;          /* the worker's; NULL: no upstream with TLS can be reached */
+    const struct mux_engine *engine; /* for connections that are shared; NULL: there are none */
+    struct origin_pool **by_id;      /* by server_shared.id */
+    struct upstream_queue **queues;  /* by upstream_shared.id; NULL when nobody waits */
+    uint32_t count, queue_count;     /* slots in the two tables */
+    struct list idle_spares;         /* entries of pool.c that are not in use */
     uint32_t idle_spare_count;
     struct list peer;       /* in the registry of workers, under its lock */
     int64_t waiting_shared; /* atomic: exchanges queued in this worker */
