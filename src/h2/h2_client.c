@@ -51,6 +51,7 @@ static void session_close(struct h2_session *s)
     int64_t by_ms = loop_of(s)->now_ms + limits_of(s)->linger_ms;
     if (s->over)
         return;
+    h2_session_rests_drop(s);
     h2_out_flush(&s->flush); /* the last words */
     if (s->lost)
         conn_abort(c);
@@ -239,6 +240,7 @@ static void session_begin(struct h2_session *s, struct conn *c, struct stream_ac
     s->link = (struct session_link){.ops = &session_ops, .conn = c, .listener = listener};
     s->acceptor = a;
     list_init(&s->streams);
+    list_init(&s->rests);
     list_init(&s->waiting);
     timer_init(&s->timer, on_timer);
     task_init(&s->pump, on_pump);

@@ -16,6 +16,7 @@ struct h2_session {
     struct session_link link;
     struct stream_acceptor *acceptor;
     struct list streams; /* struct h2_client.link, all that have a user */
+    struct list rests;   /* struct h2_client.link: answered, and still sending */
     struct list waiting; /* struct h2_client.turn, for the connection; by urgency, then in order */
     struct span rest;    /* received, not read yet */
     struct buf *out;     /* frames gathered in this tick */
@@ -49,6 +50,9 @@ struct h2_client {
     bool malformed;                /* the answer ends by PROTOCOL_ERROR (8.1.1) */
     bool connect;                  /* extended CONNECT (RFC 8441) */
     bool tunnel, head_sent;
+    bool waits_for_nothing; /* no Expect */
+    bool rest;              /* its user is gone, see h2_client_rest.c */
+    struct timer rest_timer;
 };
 
 static inline struct h2_client *of_stream(struct stream *s)
@@ -104,6 +108,13 @@ void h2_client_break(struct h2_client *h, enum err e);
 
 extern const struct stream_ops h2_client_ops;
 void h2_session_wake_waiting(struct h2_session *s);
+
+/* ---- h2_client_rest.c: requests that outlive their answers ---- */
+
+bool h2_client_rest_begin(struct h2_client *h); /* at detach; false: not needed, or not wanted */
+void h2_client_rest_event(struct h2_client *h, const struct h2_event *ev);
+void h2_session_rests_drop(struct h2_session *s);
+void h2_client_free(struct h2_client *h); /* its stream is over */
 
 /* ---- h2_client_out.c: gathering ---- */
 

@@ -167,6 +167,7 @@ static struct h2_client *client_new(struct h2_session *s)
                                 .began_ms = loop_of(s)->now_ms,
                                 .peer_ended = s->eof};
     list_init(&h->turn);
+    timer_init(&h->rest_timer, NULL);
     task_init(&h->pump, h2_client_body_pump);
     return h;
 }
@@ -233,6 +234,7 @@ static enum err read_head(struct h2_client *h, const struct h2_event *ev)
     h->connect = f.protocol.at != NULL;
     TRY(h2_request_finish(&f, m, ev->end, rand_next(&loop_of(s)->rand)));
     m->scheme = SLICE("http");
+    h->waits_for_nothing = !m->expect_continue;
     h->flow.incremental = !f.priority.at; /* who says nothing shares */
     h2_priority_read(f.priority, &h->flow.urgency, &h->flow.incremental);
     if (m->length == LENGTH_KNOWN && !h2_core_expect(&h->flow, m->content_length))
@@ -350,8 +352,20 @@ static void on_window(struct h2_session *s, const struct h2_event *ev)
     wake_user(h);
 }
 
+/* All that a block of a stream without a user is good for is the table. */
+static void handle_rest(struct h2_session *s, const struct h2_event *ev)
+{
+    if (ev->kind == H2_EV_HEADERS)
+        decode_nowhere(s, ev->bytes);
+    h2_client_rest_event(of_flow(ev->stream), ev);
+}
+
 static void handle(struct h2_session *s, const struct h2_event *ev)
 {
+    if (ev->stream && of_flow(ev->stream)->rest) {
+        handle_rest(s, ev);
+        return;
+    }
     switch (ev->kind) {
     case H2_EV_HEADERS: on_headers(s, ev); break;
     case H2_EV_DATA: on_data(s, ev); break;

@@ -341,9 +341,10 @@ static void client_detach(struct stream *st)
     task_cancel(&loop_of(s)->tasks, &h->pump);
     list_remove(&h->turn);
     list_remove(&h->link);
-    h2_core_reset(&s->core, &h->flow, goodbye(h));
-    h2_core_close(&s->core, &h->flow);
-    loop_block_give(loop_of(s), LOOP_BLOCK_SMALL, h);
+    if (!h2_client_rest_begin(h)) {
+        h2_core_reset(&s->core, &h->flow, goodbye(h));
+        h2_client_free(h);
+    }
     s->stream_count--;
     h2_session_stream_gone(s);
 }
