@@ -15,6 +15,8 @@ enum {
     CLOSE_LIMIT_MS = SIM_HOUR_MS,
     SLOW_READ_MAX_MS = 50,
     DEPTH_MAX = 5,
+    HANDSHAKE_MS = 10000, /* as weir has it */
+    MUTE_SLACK_MS = 500,
 };
 
 struct sim_request *client_request(struct sim_client *c, uint32_t index)
@@ -119,6 +121,32 @@ static void recv_on(struct sim_client *c)
         conn_recv(c->conn);
 }
 
+/* weir waits for hello, and then no longer. */
+static void check_mute_end(struct sim_client *c)
+{
+    struct sim_world *w = c->world;
+    int64_t took_ms = w->peers.now_ms - c->idle_since_ms;
+    if (sim_exact(w) && !w->draining && c->connected &&
+        (took_ms < HANDSHAKE_MS - MUTE_SLACK_MS || took_ms > HANDSHAKE_MS + MUTE_SLACK_MS))
+        sim_broken(w, "client %u: a handshake ended after %lld ms", c->first, (long long)took_ms);
+}
+
+/* True: the handshake goes first, or what there is instead of it. */
+static bool shakes_first(struct sim_client *c)
+{
+    if (c->world->tls == SIM_TLS_NONE || c->shaking)
+        return false;
+    c->shaking = true;
+    if (c->mute) {
+        c->connected = true;
+        c->idle_since_ms = c->world->peers.now_ms;
+        conn_recv(c->conn);
+    } else {
+        sim_tls_connect(c->world, c->conn);
+    }
+    return true;
+}
+
 static void on_open(struct conn *conn, enum err e)
 {
     struct sim_client *c = conn->user;
@@ -127,6 +155,8 @@ static void on_open(struct conn *conn, enum err e)
         gone(c);
         return;
     }
+    if (shakes_first(c))
+        return;
     c->connected = true;
     c->idle_since_ms = c->world->peers.now_ms;
     client_send_more(c);
@@ -136,6 +166,8 @@ static void on_open(struct conn *conn, enum err e)
 static void on_data(struct conn *conn, struct span s)
 {
     struct sim_client *c = conn->user;
+    if (c->mute)
+        sim_broken(c->world, "client %u said nothing and got an answer", c->first);
     client_judge_data(c, s.at, s.len);
     span_drop(s);
     client_send_more(c);
@@ -148,7 +180,10 @@ static void on_data(struct conn *conn, struct span s)
 static void on_eof(struct conn *conn)
 {
     struct sim_client *c = conn->user;
-    client_judge_eof(c);
+    if (c->mute)
+        check_mute_end(c);
+    else
+        client_judge_eof(c);
     if (c->tunneling && !tunnel_eof(&c->tunnel) && !c->tunnel.quiet)
         return;
     client_close(c);
@@ -168,9 +203,12 @@ static void on_room(struct conn *conn)
 
 static void on_error(struct conn *conn, enum err e)
 {
+    struct sim_client *c = conn->user;
     (void)e;
+    if (c->mute)
+        check_mute_end(c);
     conn_abort(conn);
-    gone(conn->user);
+    gone(c);
 }
 
 static const struct conn_user_ops client_ops = {
@@ -204,7 +242,9 @@ static void connect_now(struct timer *t)
     sim_addr_weir(c->entrance, &to);
     client_judge_begin(c);
     c->barrier = NO_BARRIER;
-    c->deaf = c->tunneling = c->interim = c->close_said = c->winding = c->body_loose = false;
+    c->deaf = c->tunneling = c->interim = c->close_said = c->winding = c->body_loose = c->shaking =
+        false;
+    c->mute = w->tls && world_chance(w, 50);
     c->reads_slowly = world_chance(w, 200);
     c->depth = 1 + rand_below(&w->rand, DEPTH_MAX);
     c->conn = conn_connect(&w->peers, &to, &client_ops, c);

@@ -31,6 +31,8 @@ struct sim_client {
     bool winding;    /* sends no more and waits for the end of the connection */
     bool body_loose; /* was answered before its body was out: weir may end the connection */
     bool trailer_seen, connected;
+    bool mute; /* opens a connection and says nothing, not even hello */
+    bool shaking;
     int64_t idle_since_ms;
 };
 

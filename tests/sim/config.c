@@ -131,8 +131,11 @@ static void add_site(const struct sim_world *w, uint32_t generation, struct text
 void config_text(const struct sim_world *w, uint32_t generation, struct text *out)
 {
     const struct sim_conf *c = &w->confs[generation - 1];
-    text_addf(out, "listen 10.0.0.1:80\n%sadmin off\nlog access off\nlog error error\n",
-              c->second_entrance ? "listen 10.0.0.1:81\n" : "");
+    const char *tls = w->tls ? " tls" : "";
+    text_addf(out, "listen 10.0.0.1:80%s\n", tls);
+    if (c->second_entrance)
+        text_addf(out, "listen 10.0.0.1:81%s\n", tls);
+    text_addf(out, "admin off\nlog access off\nlog error error\n");
     add_times(&w->times, out);
     if (w->queue_at_top)
         text_addf(out, "body queue=%uB\n", w->body_queue_bytes);

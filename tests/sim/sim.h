@@ -31,6 +31,9 @@ enum {
  * of seconds. */
 enum sim_weather { SIM_CALM, SIM_ROUGH, SIM_STORM };
 
+/* How clients speak to weir. */
+enum sim_tls_version { SIM_TLS_NONE, SIM_TLS_1_2, SIM_TLS_1_3 };
+
 enum sim_method { SIM_GET, SIM_HEAD, SIM_PUT, SIM_POST, SIM_METHODS };
 
 /* Routes of the configuration, see config.c. */
@@ -144,12 +147,13 @@ struct sim_world {
     uint64_t seed;
     struct rand rand;
     enum sim_weather weather;
-    bool tight;          /* few buffers: refusals may change outcomes */
-    bool stale;          /* origins close idle connections whenever they like */
-    bool patient;        /* the narrow place's queue is as long as it takes */
-    bool crowded;        /* most requests go to the narrow place, at once */
-    bool queue_at_top;   /* the size of queues is set for all sites, not in the site */
-    bool budget;         /* retries have a budget */
+    bool tight;        /* few buffers: refusals may change outcomes */
+    bool stale;        /* origins close idle connections whenever they like */
+    bool patient;      /* the narrow place's queue is as long as it takes */
+    bool crowded;      /* most requests go to the narrow place, at once */
+    bool queue_at_top; /* the size of queues is set for all sites, not in the site */
+    bool budget;       /* retries have a budget */
+    enum sim_tls_version tls;
     int64_t drain_at_ms; /* 0: only at the end */
     uint32_t window_bytes;
     struct sim_times times;
@@ -157,6 +161,7 @@ struct sim_world {
     struct sim_net *net;
     struct loop peers; /* clients and origins */
     struct counters_shared peer_counters;
+    struct sim_tls *peer_tls; /* NULL: clients speak plain HTTP */
     struct sim_request requests[SIM_REQUESTS_MAX];
     uint32_t request_count;
     struct sim_origin *origins[SIM_ORIGINS_MAX];
@@ -215,6 +220,15 @@ void weir_watch(struct sim_world *w);
 void weir_check_rest(struct sim_world *w);
 void weir_close(struct sim_world *w); /* begins to end; run the net, then weir_free() */
 void weir_free(struct sim_world *w);
+
+/* --- tls.c: TLS between clients and weir ------------------------------------------------------ */
+
+struct conf_source;
+const struct conf_source *sim_tls_source(void); /* has a certificate for whoever needs one */
+void sim_tls_init(struct sim_world *w);
+void sim_tls_connect(struct sim_world *w, struct conn *c); /* its on_open() comes again */
+void sim_tls_stop(struct sim_world *w);                    /* before the peers' loop ends */
+void sim_tls_free(struct sim_world *w);                    /* after it */
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 

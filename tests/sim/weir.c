@@ -7,10 +7,13 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "h1/h1.h"
+#include "main/handshakes.h"
 #include "main/load.h"
 #include "proxy/exchange.h"
+#include "proxy/route.h"
 #include "proxy/worker.h"
 #include "tests/sim/sim.h"
+#include "tls/tls.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +41,7 @@ struct change {
 struct sim_weir {
     struct sim_world *world;
     struct worker worker;
+    struct tls_tickets *tickets;
     struct counters_shared counters;
     struct list entrances;
     struct timer sweep;
@@ -62,7 +66,10 @@ static struct conf *conf_make(struct sim_world *w, uint32_t generation)
     struct load l;
     text_init(&t);
     config_text(w, generation, &t);
-    struct load_request r = {.path = "(sim)", .text = text_slice(&t), .generation = generation};
+    struct load_request r = {.path = "(sim)",
+                             .text = text_slice(&t),
+                             .generation = generation,
+                             .source = sim_tls_source()};
     if (!load_run(&l, &r)) {
         struct text errors;
         text_init(&errors);
@@ -83,7 +90,10 @@ static void entrance_accept(struct listener *ln, int fd)
     struct entrance *e = ln->user;
     struct worker *wk = &e->weir->worker;
     counter_add(wk->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
-    (void)!h1_client_start(&wk->loop, fd, &wk->acceptor, &e->point);
+    if (e->point.conf->tls)
+        handshake_begin(wk, &e->point, fd);
+    else
+        (void)!h1_client_start(&wk->loop, fd, &wk->acceptor, &e->point);
 }
 
 static void entrance_closed(struct listener *ln)
@@ -198,6 +208,7 @@ static void drain_run(struct mail *m, struct loop *l)
     v->world->draining = true;
     LIST_EACH (it, &v->entrances)
         entrance_close(LIST_ENTRY(it, struct entrance, link));
+    tls_worker_drain(v->worker.tls);
     worker_drain(&v->worker);
     timer_set(&v->worker.loop.timers, &v->sweep, v->worker.loop.now_ms);
 }
@@ -333,6 +344,10 @@ struct sim_weir *weir_new(struct sim_world *w, size_t buffer_cap_bytes)
     if (!worker_init(&v->worker, 0, &io_backend_sim, w->net, &h1_origin_engine, &v->counters,
                      buffer_cap_bytes))
         sim_broken(w, "cannot start");
+    v->tickets = tls_tickets_new();
+    v->worker.tls = v->worker.pools.tls = tls_worker_new(&v->worker.loop, v->tickets);
+    if (!v->worker.tls)
+        sim_broken(w, "cannot start");
     v->worker.loop.pipes.refused = v->worker.loop.pipes.probed = world_chance(w, 300);
     install(v);
     return v;
@@ -353,7 +368,11 @@ void weir_free(struct sim_world *w)
     coverage_add(w, &v->counters);
     if (!list_empty(&v->entrances))
         sim_broken(w, "a listener is not closed");
+    struct tls_worker *tls = v->worker.tls;
+    tls_worker_stop(tls);
     worker_release(&v->worker);
+    tls_worker_free(tls);
+    tls_tickets_free(v->tickets);
     if (confs_freed != v->generation)
         sim_broken(w, "%u of %u configurations are freed", confs_freed, v->generation);
     servers_shared_each(count_shared, &servers);

@@ -53,6 +53,8 @@ static void weather_choose(struct sim_world *w)
     w->tight = world_chance(w, 150);
     w->stale = world_chance(w, 250);
     w->patient = world_chance(w, 500);
+    if (world_chance(w, 400))
+        w->tls = world_chance(w, 300) ? SIM_TLS_1_2 : SIM_TLS_1_3;
     w->crowded = world_chance(w, 150);
     w->budget = !sim_exact(w) && world_chance(w, 300);
     w->window_bytes = 1u << (12 + rand_below(&w->rand, 8));
@@ -81,6 +83,7 @@ static void peers_make(struct sim_world *w)
     struct addr hole;
     if (!loop_init(&w->peers, &io_backend_sim, w->net, &w->peer_counters, PEER_BUFFERS))
         sim_broken(w, "cannot start");
+    sim_tls_init(w);
     sim_addr_hole(&hole);
     sim_hole(w->net, &hole.sa, hole.len);
     for (uint32_t i = 0; i < w->origin_count; i++)
@@ -148,7 +151,9 @@ static void world_end(struct sim_world *w)
         sim_client_free(w->clients[i]);
     for (uint32_t i = 0; i < w->origin_count; i++)
         sim_origin_free(w->origins[i]);
+    sim_tls_stop(w);
     loop_release(&w->peers);
+    sim_tls_free(w);
     if (sim_open_count(w->net) != 0)
         sim_broken(w, "%zu sockets are still open", sim_open_count(w->net));
 }
