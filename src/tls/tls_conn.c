@@ -17,6 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Wire bytes in a row that bear nothing for the user: a whole record that comes in parts takes 16
+ * KB, tickets a few. Key updates and refused renegotiations cost us more than who sends them. */
+enum { BARREN_BYTES_MAX = 64 * 1024 };
+
 static void on_task(struct task *task);
 
 struct tls_conn *tls_conn_new(struct tls_worker *w, struct conn *c)
@@ -152,10 +156,20 @@ static bool may_hold_more(const struct tls_conn *t)
     return t->in_len > 0 || SSL_pending(t->ssl) > 0;
 }
 
+static void judge_barren(struct tls_conn *t, size_t taken, size_t decrypted)
+{
+    t->barren_bytes = decrypted ? 0 : t->barren_bytes + (uint32_t)taken;
+    if (t->ended || t->barren_bytes <= BARREN_BYTES_MAX)
+        return;
+    tls_conn_say(t, "too many records without data");
+    t->goodbye = true;
+    set_end(t, ERR_TLS_BROKEN);
+}
+
 /* Decrypts at most `cap` bytes; returns how many. */
 static size_t decrypt(struct tls_conn *t, char *to, size_t cap)
 {
-    size_t len = 0, n;
+    size_t len = 0, n, before = t->in_len;
     forget_errors();
     for (t->unread = true; t->unread && len < cap; len += n) {
         if (SSL_read_ex(t->ssl, to + len, cap - len, &n)) {
@@ -166,6 +180,7 @@ static size_t decrypt(struct tls_conn *t, char *to, size_t cap)
         t->unread = false;
         judge_nothing(t);
     }
+    judge_barren(t, before - t->in_len, len);
     if (t->conn->layer_unsent) /* an answer of the protocol's own, or an alert */
         conn_layer_flush(t->conn);
     return len;

@@ -30,6 +30,7 @@ struct tls_conn {
     size_t in_len;
     struct buf *out;
     uint32_t out_from, out_len; /* of `out`: unsent from, filled to */
+    uint32_t barren_bytes;      /* received in a row that held nothing for the user */
     struct iovec iov;           /* of the send in flight */
     struct task task;           /* tells the user of what is in hand */
     struct tls_handshake *hs;   /* NULL: it is over */
