@@ -62,7 +62,7 @@ backend b
 """
 NGINX_TLS = """
     upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
-    server {{ listen 127.0.0.1:{port} ssl backlog=4096;
+    server {{ listen 127.0.0.1:{port} ssl http2 backlog=4096; http2_max_requests 1000000000;
         ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
         ssl_protocols TLSv1.2 TLSv1.3; ssl_ecdh_curve X25519:prime256v1;
         ssl_session_tickets on; ssl_session_cache off; ssl_buffer_size 16k;
@@ -193,6 +193,21 @@ class Field:
         return ["haproxy", "-db", "-f", self._write("haproxy.cfg", HAPROXY.format(
             port=port, origin=self.origin, workers=self.workers))]
 
+    # ---- HTTP/2 without TLS ----
+
+    def argv_h2c_weir(self, port):
+        return self._weir_run("h2c-weir", port)
+
+    def argv_h2c_nginx(self, port):
+        http = NGINX_PROXY.format(port=f"{port} http2", origin=self.origin)
+        http = http.replace("location", "http2_max_requests 1000000000; location")
+        return ["nginx", "-c", self._nginx("h2c-nginx", http, self.workers)]
+
+    def argv_h2c_haproxy(self, port):
+        text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
+        return ["haproxy", "-db", "-f", self._write(
+            "h2c-haproxy.cfg", text.replace("backlog 4096", "backlog 4096 proto h2"))]
+
     # ---- with TLS towards the client; certificate() first ----
 
     def certificate(self):
@@ -221,7 +236,7 @@ class Field:
 
     def argv_tls_haproxy(self, port):
         text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
-        text = text.replace("backlog 4096", f"backlog 4096 ssl crt {self.dir}/both.pem alpn http/1.1")
+        text = text.replace("backlog 4096", f"backlog 4096 ssl crt {self.dir}/both.pem alpn h2,http/1.1")
         text = text.replace("global\n", "global\n    ssl-default-bind-curves X25519:P-256\n"
                                         "    tune.ssl.cachesize 0\n")
         text = text.replace("X-Forwarded-Proto http", "X-Forwarded-Proto https")

@@ -165,6 +165,55 @@ def tls_keep_alive(field, args):
                                ("p50", m["tls-weir"]["p50"] / m[best]["p50"])])
 
 
+H2 = [  # name, contestants' prefix, arguments of h2load
+    ("HTTP/2 over TLS, 16 connections x 32 streams", "tls-", ["-c16", "-m32"]),
+    ("HTTP/2 without TLS, 10 connections x 10 streams", "h2c-", ["-c10", "-m10"]),
+    ("HTTP/2 without TLS, 32 connections x 1 stream", "h2c-", ["-c32", "-m1"]),
+]
+
+
+def measure_h2(field, name, seconds, more):
+    scheme = "https" if name.startswith("tls-") else "http"
+    user, system = field.cpu_ticks(name)
+    before = field.cpu_ns(name)
+    out = subprocess.run(["taskset", "-c", "0", "h2load", "-t1", f"-D{seconds}", *more,
+                          f"{scheme}://127.0.0.1:{field.ports[name]}/1k"],
+                         capture_output=True, text=True, check=True).stdout
+    cpu = field.cpu_ns(name) - before
+    user, system = (b - a for a, b in zip((user, system), field.cpu_ticks(name)))
+    done, failed = map(int, re.search(r"(\d+) done, \d+ succeeded, (\d+) failed", out).groups())
+    if failed:
+        print(f"  {name}: {failed} failed", file=sys.stderr)
+    return {"cpu_us": cpu / 1000 / max(done, 1), "system": system / max(user + system, 1),
+            "rps": done / seconds,
+            "saved": float(re.search(r"space savings ([\d.]+)%", out)[1])}
+
+
+def h2(args, directory):
+    with Field(directory, args.weir) as field:
+        field.certificate()
+        for title, prefix, more in H2:
+            if args.only not in title:
+                continue
+            names = [prefix + n for n in ("weir", "nginx", "haproxy")]
+            results = {n: [] for n in names}
+            for n in names:
+                if n not in field.running:
+                    field.start(n)
+            for _ in range(args.rounds):
+                for n in names:
+                    results[n].append(measure_h2(field, n, args.seconds, more))
+            m = {n: {k: statistics.median(r[k] for r in results[n]) for k in results[n][0]}
+                 for n in names}
+            print(f"\n{title}")
+            for n in names:
+                print(f"  {n:12} {m[n]['cpu_us']:9.1f} us CPU/request ({m[n]['system']:4.0%} kernel)"
+                      f"  {m[n]['rps']:8.0f} requests/s  header bytes saved {m[n]['saved']:.0f} %"
+                      f"  {field.rss_kb(n):7} KB")
+            best = min(names[1:], key=lambda n: m[n]["cpu_us"])
+            print(f"  weir/{best} {m[names[0]]['cpu_us'] / m[best]['cpu_us']:5.2f}", flush=True)
+
+
 def tls_handshakes(field, args):
     for kind in ("full", "resumed"):
         title = f"TLS 1.3 handshakes, {kind}, ECDSA P-256"
@@ -228,7 +277,7 @@ def main():
     args = parser.parse_args()
     started = time.monotonic()
     for part in (keep_alive, slow_readers, variants, two_workers, idle_connections,
-                 tls, tls_idle):
+                 tls, h2, tls_idle):
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
             part(args, directory)
     print(f"\n{time.monotonic() - started:.0f} s, {args.rounds} rounds of {args.seconds} s")
