@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "tls/cert_priv.h"
 #include "tls/staple.h"
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -46,15 +47,50 @@ static int refuse_password(char *to, int size, int writing, void *asked)
     return -1;
 }
 
-static EVP_PKEY *read_key(struct slice pem, struct text *why)
+EVP_PKEY *tls_key_decode(OSSL_LIB_CTX *lib, struct slice der, const char *structure,
+                         const char *type)
+{
+    EVP_PKEY *key = NULL;
+    const unsigned char *at = (const unsigned char *)der.at;
+    size_t len = der.len;
+    OSSL_DECODER_CTX *d =
+        OSSL_DECODER_CTX_new_for_pkey(&key, "DER", structure, type, EVP_PKEY_KEYPAIR, lib, NULL);
+    if (d)
+        (void)OSSL_DECODER_from_data(d, &at, &len);
+    OSSL_DECODER_CTX_free(d);
+    return key;
+}
+
+/* The usual form, of the certificate's type. NULL: it is another one, or wrong. */
+static EVP_PKEY *read_pkcs8(struct slice pem, const char *type)
+{
+    unsigned char *der = NULL;
+    long len = 0;
+    BIO *in = mem_must(BIO_new_mem_buf(pem.at, (int)pem.len), 0);
+    bool found = type && PEM_bytes_read_bio(&der, &len, NULL, PEM_STRING_PKCS8INF, in,
+                                            refuse_password, &(bool){false});
+    EVP_PKEY *key = found ? tls_key_decode(NULL, (struct slice){(const char *)der, (size_t)len},
+                                           "PrivateKeyInfo", type)
+                          : NULL;
+    if (found)
+        OPENSSL_clear_free(der, (size_t)len);
+    BIO_free(in);
+    ERR_clear_error();
+    return key;
+}
+
+static EVP_PKEY *read_key(struct slice pem, const char *type, struct text *why)
 {
     bool encrypted = false;
+    EVP_PKEY *key;
     if (!has(pem, "PRIVATE KEY-----")) {
         say_missing(pem, "private key", "openssl pkey", why);
         return NULL;
     }
+    if ((key = read_pkcs8(pem, type)))
+        return key;
     BIO *in = mem_must(BIO_new_mem_buf(pem.at, (int)pem.len), 0);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, refuse_password, &encrypted);
+    key = PEM_read_bio_PrivateKey(in, NULL, refuse_password, &encrypted);
     BIO_free(in);
     if (!key && encrypted)
         text_add(why, SLICE("the private key is encrypted; weir asks for no password: 'openssl "
@@ -158,7 +194,8 @@ static bool load(struct tls_cert *c, struct slice cert_pem, struct slice key_pem
     }
     if (!read_certs(cert_pem, c, why))
         return false;
-    c->key = read_key(key_pem, why);
+    EVP_PKEY *public = X509_get0_pubkey(c->leaf);
+    c->key = read_key(key_pem, public ? EVP_PKEY_get0_type_name(public) : NULL, why);
     return c->key && cert_check(c, now, why);
 }
 

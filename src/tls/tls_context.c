@@ -45,8 +45,9 @@ static EVP_PKEY *copy_key(OSSL_LIB_CTX *lib, EVP_PKEY *key)
 {
     unsigned char *der = NULL;
     int len = i2d_PrivateKey(key, &der);
-    const unsigned char *at = der;
-    EVP_PKEY *copy = len > 0 ? d2i_AutoPrivateKey_ex(NULL, &at, len, lib, NULL) : NULL;
+    const char *type = EVP_PKEY_get0_type_name(key);
+    struct slice s = {(const char *)der, len > 0 ? (size_t)len : 0};
+    EVP_PKEY *copy = s.len ? tls_key_decode(lib, s, NULL, type) : NULL;
     if (len > 0)
         OPENSSL_clear_free(der, (size_t)len);
     return copy;
