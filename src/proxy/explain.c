@@ -76,7 +76,9 @@ static const struct conf_pos NOWHERE = {0};
 
 static void explain_listen(struct explain *e, const struct listen_conf *l)
 {
-    explain_line(e, "listen", l->pos, "%.*s%s", SLICE_ARG(l->key), l->tls ? " tls h1" : "");
+    bool told = l->tls || !l->h1 || !l->h2; /* a plain listener that takes both is the usual one */
+    explain_line(e, "listen", l->pos, "%.*s%s%s%s", SLICE_ARG(l->key), l->tls ? " tls" : "",
+                 told && l->h1 ? " h1" : "", told && l->h2 ? " h2" : "");
 }
 
 /* Which certificate a client gets that asks for this host, and what is asked of it. */

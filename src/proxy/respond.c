@@ -83,7 +83,9 @@ static enum err respond_serve(struct exchange *x, const void *conf)
 static void respond_explain(const void *conf, struct text *out)
 {
     const struct respond_conf *c = conf;
-    text_addf(out, "%u %.*s", c->status, SLICE_ARG(c->source));
+    char line[120]; /* of a body with line ends the beginning does */
+    size_t len = json_escape(line, sizeof(line), c->source);
+    text_addf(out, "%u %.*s", c->status, (int)len, line);
 }
 
 const struct local_origin respond_origin = {"respond", respond_serve, respond_explain};
