@@ -199,18 +199,43 @@ static bool load(struct tls_cert *c, struct slice cert_pem, struct slice key_pem
     return c->key && cert_check(c, now, why);
 }
 
-enum err tls_cert_load_at(struct tls_cert **out, struct slice cert_pem, struct slice key_pem,
-                          int64_t now_unix_s, struct text *why)
+static struct tls_cert *cert_new(void)
 {
     struct tls_cert *c = MEM_NEW(struct tls_cert);
     c->refs = 1;
     pthread_mutex_init(&c->staple_lock, NULL);
+    return c;
+}
+
+/* It was good when it was read, but may have expired since. */
+static enum err load_known(struct tls_cert **out, struct tls_cert *c, int64_t now_unix_s,
+                           struct text *why)
+{
+    if (!cert_check_times(c, now_unix_s, why)) {
+        tls_cert_drop(c);
+        return ERR_BAD_CONFIG;
+    }
+    *out = c;
+    return ERR_OK;
+}
+
+enum err tls_cert_load_at(struct tls_cert **out, struct slice cert_pem, struct slice key_pem,
+                          int64_t now_unix_s, struct text *why)
+{
+    uint8_t id[CERT_TEXT_ID_BYTES];
+    cert_text_id(cert_pem, key_pem, id);
+    struct tls_cert *c = cert_known_take(id);
+    if (c)
+        return load_known(out, c, now_unix_s, why);
+    c = cert_new();
+    memcpy(c->text_id, id, sizeof id);
     if (!load(c, cert_pem, key_pem, now_unix_s, why)) {
         ERR_clear_error();
         tls_cert_drop(c);
         return ERR_BAD_CONFIG;
     }
     read_facts(c);
+    cert_known_add(c);
     *out = c;
     return ERR_OK;
 }
@@ -229,7 +254,7 @@ struct tls_cert *tls_cert_take(struct tls_cert *c)
 
 void tls_cert_drop(struct tls_cert *c)
 {
-    if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!c || !cert_known_drop(c))
         return;
     X509_free(c->leaf);
     sk_X509_pop_free(c->chain, X509_free);

@@ -16,6 +16,7 @@ enum tls_key_kind { TLS_KEY_RSA, TLS_KEY_ECDSA, TLS_KEY_KINDS }; /* Ed25519 coun
 enum {
     TLS_CHAIN_MAX = 10,             /* certificates above the leaf */
     TLS_FINGERPRINT_BYTES = 32,     /* SHA-256 of the leaf's DER form */
+    CERT_TEXT_ID_BYTES = 32,        /* SHA-256 of the texts */
     TLS_STAPLE_BYTES_MAX = 16384,   /* an OCSP answer that is longer is not stapled */
     TLS_EXPIRES_SOON_S = 14 * 86400 /* tls_cert_check() warns from here on */
 };
@@ -36,11 +37,14 @@ struct tls_cert {
     struct slice ocsp_url;     /* empty: none is named */
     struct tls_staple *staple; /* NULL: none. Under staple_lock; see staple.h */
     pthread_mutex_t staple_lock;
+    uint8_t text_id[CERT_TEXT_ID_BYTES]; /* cert_known.c finds it by that, when `known` */
+    bool known;
 };
 
 /* Reads PEM texts: the leaf first, then its chain in order; `key` unencrypted. They may be one and
  * the same text. On an error *why says in words what does not fit (which certificate, which key,
- * and since when it has expired), for a diagnostic at the line that names the file. */
+ * and since when it has expired), for a diagnostic at the line that names the file. Texts of which
+ * the process has a certificate already give that one; only its times are looked at again. */
 enum err tls_cert_load(struct tls_cert **out, struct slice cert_pem, struct slice key_pem,
                        struct text *why) MUST_CHECK;
 /* The same with a clock of the caller's. */

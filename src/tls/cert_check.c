@@ -140,7 +140,7 @@ static bool check_time(X509 *x, int number, int64_t now, struct text *why)
     return false;
 }
 
-static bool check_times(struct tls_cert *c, int64_t now, struct text *why)
+bool cert_check_times(struct tls_cert *c, int64_t now, struct text *why)
 {
     for (int i = 0; i < cert_count(c); i++)
         if (!check_time(cert_at(c, i), i + 1, now, why))
@@ -221,7 +221,7 @@ static bool check_strengths(struct tls_cert *c, struct text *why)
 bool cert_check(struct tls_cert *c, int64_t now_unix_s, struct text *why)
 {
     return check_kind(c, why) && check_size(c, why) && check_fits(c, why) &&
-           check_times(c, now_unix_s, why) && check_chain(c, why) && check_strengths(c, why);
+           cert_check_times(c, now_unix_s, why) && check_chain(c, why) && check_strengths(c, why);
 }
 
 /* ---- warnings ---- */

@@ -404,6 +404,38 @@ static void a_missing_chain_is_warned_of(void **state)
     tls_cert_drop(c);
 }
 
+/* Read again, a text gives the certificate that is there; but for how long it is good is looked at
+ * each time, and another key is another pair. */
+static void the_same_texts_give_the_same_one(void **state)
+{
+    (void)state;
+    struct tls_cert *other = NULL;
+    struct made stranger = made_new(&(struct made_spec){.cn = "x", .now = NOW});
+    clear();
+    made_cert_pem(&leaf, &cert_pem);
+    made_cert_pem(&middle, &cert_pem);
+    made_key_pem(&leaf, NULL, &key_pem);
+    struct tls_cert *c = load_ok(), *again = load_ok();
+    assert_ptr_equal(c, again);
+    assert_int_equal(c->refs, 2);
+    assert_int_equal(tls_cert_load_at(&other, text_slice(&cert_pem), text_slice(&key_pem),
+                                      NOW + 91 * 86400, &why),
+                     ERR_BAD_CONFIG);
+    assert_non_null(strstr(why.at, " expired on "));
+    assert_int_equal(c->refs, 2);
+    tls_cert_drop(again);
+    text_clear(&why);
+    text_add(&cert_pem, SLICE("\n"));
+    other = load_ok();
+    assert_ptr_not_equal(c, other);
+    tls_cert_drop(other);
+    text_clear(&key_pem);
+    made_key_pem(&stranger, NULL, &key_pem);
+    load_fails("does not belong");
+    tls_cert_drop(c);
+    made_free(&stranger);
+}
+
 static void texts_are_wiped(void **state)
 {
     (void)state;
@@ -415,7 +447,9 @@ static void texts_are_wiped(void **state)
     assert_null(t.at);
 }
 
-UNIT_SUITE(tls_cert, cmocka_unit_test_setup_teardown(loads_a_chain, set_up, tear_down),
+UNIT_SUITE(tls_cert,
+           cmocka_unit_test_setup_teardown(the_same_texts_give_the_same_one, set_up, tear_down),
+           cmocka_unit_test_setup_teardown(loads_a_chain, set_up, tear_down),
            cmocka_unit_test_setup_teardown(one_text_may_hold_both, set_up, tear_down),
            cmocka_unit_test_setup_teardown(other_key_kinds_load, set_up, tear_down),
            cmocka_unit_test_setup_teardown(bad_kinds_are_refused, set_up, tear_down),
