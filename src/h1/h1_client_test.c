@@ -1,7 +1,8 @@
 /* h1_client_test.c - client sessions against a raw client on the simulated network. What an
  * exchange would do is played by a small user that answers when it has seen what it waits for. */
 // SPDX-License-Identifier: Apache-2.0
-#include "h1/h1_rig_test.h"
+#include "h1/h1.h"
+#include "tests/net_rig.h"
 
 enum { USERS_MAX = 64, QUEUE_BYTES = 20000 };
 

@@ -1,6 +1,7 @@
 /* h1_origin_test.c - origin streams against a raw server on the simulated network. */
 // SPDX-License-Identifier: Apache-2.0
-#include "h1/h1_rig_test.h"
+#include "h1/h1.h"
+#include "tests/net_rig.h"
 
 enum { QUEUE_BYTES = 20000 };
 

@@ -1,10 +1,11 @@
-/* h1_rig_test.h - what the session tests share: a simulated network with one loop, and the raw peer
+/* net_rig.h - what the session tests share: a simulated network with one loop, and the raw peer
  * at the other end, which says and records bytes. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/assert.h"
-#include "h1/h1.h"
+#include "http/stream.h"
 #include "io/sim.h"
+#include "net/conn.h"
 #include "net/listener.h"
 #include "tests/unit.h"
 #include <stdio.h>
