@@ -7,13 +7,14 @@ or a server that died excuses it."""
 import collections
 import dataclasses
 import random
-import select
 import socket
+import ssl
 import struct
 import threading
 import time
 
-from kit.client import Client, Closed
+from kit.certs import client_context
+from kit.client import Client, Closed, TlsClient
 from words import due
 
 PATIENCE_S = 20
@@ -61,7 +62,7 @@ class Talker(threading.Thread):
         self.number = number
         self.rand = random.Random(self.name)
         self.sequence = 0
-        self.conn = self.opened = None
+        self.conn = self.opened = self.context = self.session = None
         self.alive_at = time.monotonic()
         self.answers = open(f"{world.dir}/answers-{self.name}", "w")
 
@@ -85,13 +86,27 @@ class Talker(threading.Thread):
     def port(self):
         return self.world.port
 
+    def dial(self, **kw):
+        """Each third client speaks TLS, of these each third 1.2 at most; tickets are kept."""
+        if self.number % 3 != 1:
+            return Client(self.port(), timeout=PATIENCE_S, **kw)
+        if not self.context:
+            self.context = client_context(self.world.ca, tls12=self.number % 9 == 1)
+        c = TlsClient(self.world.tls_port, self.context, "soak.test", self.session,
+                      timeout=PATIENCE_S, **kw)
+        self.count("tls")
+        self.count("resumed", c.sock.session_reused)
+        return c
+
     def connect(self, **kw):
         if self.conn is None:
             began = time.monotonic()
             try:
-                self.conn = Client(self.port(), timeout=PATIENCE_S, **kw)
+                self.conn = self.dial(**kw)
             except OSError as e:
-                self.trouble("", f"connect: {e!r}", began, method="CONNECT")
+                shaking = isinstance(e, ssl.SSLError) or isinstance(e, ConnectionResetError)
+                self.opened = began
+                self.trouble("", f"connect: {e!r}", began, method="SHAKE" if shaking else "CONNECT")
                 time.sleep(0.2)
                 raise
             self.opened = self.alive_at = time.monotonic()
@@ -100,6 +115,8 @@ class Talker(threading.Thread):
 
     def drop(self):
         if self.conn:
+            if self.context and self.conn.sock.session:
+                self.session = self.conn.sock.session
             self.tally.lives.append((self.opened, time.monotonic()))
             self.conn.close()
         self.conn = None
@@ -107,8 +124,8 @@ class Talker(threading.Thread):
     def still_open(self):
         """Between two requests: did weir close the connection?"""
         c = self.conn
-        if c and (c.buf or select.select([c.sock], [], [], 0)[0]):
-            what = "bytes that nobody asked for" if c.buf or c.fill() else "closed while idle"
+        if c and c.idle_end():
+            what = "bytes that nobody asked for" if c.buf else "closed while idle"
             self.trouble("", what, self.alive_at, method="IDLE", is_wrong=c.buf != b"")
             self.drop()
 

@@ -5,6 +5,7 @@ import random
 TEXT = """workers 2
 stop_timeout 10m
 listen @listen@
+listen @tls@ tls
 {second}admin @admin@
 {logs}{limits}
 upstream app {{
@@ -18,6 +19,7 @@ upstream steady {{
 }}
 upstream bulk {{ server @bulk@ }}
 site * {{
+    tls cert=@pair@ redirect=off
     proxy app
     response set X-Generation {generation}
     route = /generation {{ respond 200 {generation} }}
@@ -50,7 +52,7 @@ def changed(generation, seed):
     servers = "".join(f"    server @app{i}@ weight={rand.randint(1, 3)}{rand.choice(('', ' max_conns=200'))}\n"
                       for i in (1, 2, 3))
     routes = "".join(f"    route /extra{i} {{ respond 20{i % 3} }}\n" for i in range(rand.randint(0, 8)))
-    sites = "".join(f"site s{rand.randint(1, 999)}-{i}.test {{ proxy steady }}\n"
+    sites = "".join(f"site s{rand.randint(1, 999)}-{i}.test {{ tls cert=@pair@\n proxy steady }}\n"
                     for i in range(rand.randint(0, 20)))
     second = "listen 127.0.0.1:@second@\n" if generation // 3 % 2 == 0 else ""
     second += "listen 127.0.0.1:@third@\n" if generation % 2 else ""

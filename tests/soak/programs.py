@@ -19,6 +19,7 @@ class Program(threading.Thread):
     def __init__(self, world):
         super().__init__(daemon=True)
         self.world, self.tally, self.sequence = world, Tally(self.kind), 0
+        self.tls = False
 
     def run(self):
         while not self.world.stop.is_set():
@@ -35,7 +36,14 @@ class Program(threading.Thread):
         self.tally.troubles.append(Trouble(self.kind, "", what, self.began, time.monotonic(),
                                            method, **more))
 
+    def once(self):
+        self.tls = not self.tls
+        self.run_once()
+
     def url(self, path):
+        """Over TLS each second time."""
+        if self.tls:
+            return f"https://127.0.0.1:{self.world.tls_port}{path}"
         return f"http://127.0.0.1:{self.world.port}{path}"
 
 
@@ -47,7 +55,7 @@ def number(pattern, text):
 class Wrk(Program):
     kind = "wrk"
 
-    def once(self):
+    def run_once(self):
         script = f"{self.world.dir}/throttle.lua"
         with open(script, "w") as f:
             f.write(THROTTLE)
@@ -64,7 +72,7 @@ class Wrk(Program):
 class H2load(Program):
     kind = "h2load"
 
-    def once(self):
+    def run_once(self):
         count = 100 * RUN_S
         _, text = self.call("h2load", "--h1", "-n", count, "-c", 10, "--rps", 10,
                             self.url("/bulk"))
@@ -84,14 +92,14 @@ class Curl(Program):
         return f"curl-{self.sequence}"
 
     def expect(self, argv, body, count, method):
-        out, text = self.call("curl", "-sS", "-m", 30, *argv)
+        out, text = self.call("curl", "-sS", "-m", 30, "--http1.1", "--cacert", self.world.ca, *argv)
         if out == body:
             self.tally.counts["answers"] += count
         else:
             self.trouble(f"curl: {len(out)} bytes, not {len(body)}: {text[-200:]!r}", method,
                          is_partial=bool(out))
 
-    def once(self):
+    def run_once(self):
         ids = [self.next_id() for _ in range(3)]
         self.expect([self.url(f"/e/{i}/30000") for i in ids],
                     b"".join(due(i, 30000) for i in ids), 3, "GET")

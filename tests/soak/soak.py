@@ -19,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "http")]
 os.environ["WEIR_BIN"] = str(pathlib.Path(sys.argv[1]).resolve())
+import certs  # noqa: E402
 import config  # noqa: E402
 import verdict  # noqa: E402
 from chaos import UPGRADE_AT, Chaos  # noqa: E402
@@ -39,6 +40,8 @@ class World:
     dir: str
     port: int
     second_port: int
+    tls_port: int
+    ca: str
     seconds: float
     stop: object
 
@@ -108,11 +111,13 @@ class Soak:
             s.wait_up()
         self.bulk = Bulk(folder)
         names = {s.name: s for s in self.app + self.steady}
+        self.pairs = certs.Pairs(folder)
         self.weir = Weir(config.plain(), bulk=self.bulk, second=free_port(), third=free_port(),
-                         **names)
+                         pair=self.pairs.path, **names)
         self.stop = multiprocessing.Event()
-        self.world = World(folder, self.weir.port, self.weir.names["second"], SECONDS, self.stop)
-        self.chaos = Chaos(self.weir, self.app, SEED)
+        self.world = World(folder, self.weir.port, self.weir.names["second"],
+                           self.weir.tls_port, str(self.pairs.ca), SECONDS, self.stop)
+        self.chaos = Chaos(self.weir, self.app, self.pairs, SEED)
         self.broken = []
 
     def clients_start(self):
@@ -212,6 +217,8 @@ class Soak:
         yield "answers to wrk and h2load", f"{self.sum('answers', bulk):,}, " \
             f"their server counts {self.bulk_requests:,}"
         yield "echoes through tunnels", f"{self.sum('echoes'):,}"
+        yield "connections over TLS, resumed", f"{self.sum('tls'):,}, {self.sum('resumed'):,}"
+        yield "certificates exchanged", f"{done['certs']}, and {done['bad_certs']} that were refused"
         yield "clients that vanished", f"{self.sum('gone'):,}"
         yield "reloads", f"{done['reloads']}, and {done['refused']} that had to be refused"
         yield "servers that died", f"{done['deaths']}; requests sent to another one: " \

@@ -219,6 +219,12 @@ class Client:
         finally:
             self.sock.settimeout(old)
 
+    def idle_end(self):
+        """Between two answers: has the peer closed or sent anything?"""
+        if not self.buf and select.select([self.sock], [], [], 0)[0]:
+            self.fill()
+        return self.eof or bool(self.buf)
+
     def quiet(self, seconds=0.2):
         """True when nothing comes, not even a close, for that long."""
         return not self.buf and not select.select([self.sock], [], [], seconds)[0]
@@ -241,6 +247,18 @@ class TlsClient(Client):
         except ssl.SSLEOFError:
             self.eof = self.reset = True
             return False
+
+    def idle_end(self):
+        """Between two answers: has the peer closed or sent anything but its tickets?"""
+        old = self.sock.gettimeout()
+        self.sock.settimeout(0)
+        try:
+            self.fill()
+            return True
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return bool(self.buf)
+        finally:
+            self.sock.settimeout(old)
 
 
 def get(to, path="/", host="a.test", headers=(), **kw):
