@@ -30,7 +30,7 @@ NGINX_ORIGIN = """open_file_cache max=10;
     server {{ listen 127.0.0.1:{port} backlog=4096; root {dir}/files; }}"""
 NGINX_PROXY = """
     upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
-    server {{ listen 127.0.0.1:{port} backlog=4096;
+    server {{ listen 127.0.0.1:{port} {options} backlog=4096; {more}
         location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -60,20 +60,10 @@ frontend f
 backend b
     server o 127.0.0.1:{origin} pool-max-conn 2000
 """
-NGINX_TLS = """
-    upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
-    server {{ listen 127.0.0.1:{port} ssl http2 backlog=4096; http2_max_requests 1000000000;
-        ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
+NGINX_TLS = """ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
         ssl_protocols TLSv1.2 TLSv1.3; ssl_ecdh_curve X25519:prime256v1;
-        ssl_session_tickets on; ssl_session_cache off; ssl_buffer_size 16k;
-        location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Forwarded-Host $http_host;
-            proxy_set_header X-Forwarded-Port $server_port;
-            proxy_buffer_size 16k; proxy_buffers 16 64k; proxy_busy_buffers_size 256k; }} }}
-"""
+        ssl_session_tickets on; ssl_session_cache off; ssl_buffer_size 16k;"""
+NGINX_H2 = "http2_max_requests 1000000000;"
 WEIR = """
 workers {workers}
 listen 127.0.0.1:{port}
@@ -185,9 +175,12 @@ class Field:
                         for n in range(10_000))
         return self._weir_run("weir-sites", port, sites=sites)
 
+    def _nginx_proxy(self, name, port, options="", more=""):
+        http = NGINX_PROXY.format(port=port, origin=self.origin, options=options, more=more)
+        return ["nginx", "-c", self._nginx(name, http, self.workers)]
+
     def argv_nginx(self, port):
-        http = NGINX_PROXY.format(port=port, origin=self.origin)
-        return ["nginx", "-c", self._nginx("nginx", http, self.workers)]
+        return self._nginx_proxy("nginx", port)
 
     def argv_haproxy(self, port):
         return ["haproxy", "-db", "-f", self._write("haproxy.cfg", HAPROXY.format(
@@ -199,9 +192,7 @@ class Field:
         return self._weir_run("h2c-weir", port)
 
     def argv_h2c_nginx(self, port):
-        http = NGINX_PROXY.format(port=f"{port} http2", origin=self.origin)
-        http = http.replace("location", "http2_max_requests 1000000000; location")
-        return ["nginx", "-c", self._nginx("h2c-nginx", http, self.workers)]
+        return self._nginx_proxy("h2c-nginx", port, "http2", NGINX_H2)
 
     def argv_h2c_haproxy(self, port):
         text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
@@ -231,8 +222,8 @@ class Field:
         return [self.weir, "run", "-c", self._write("tls-weir.conf", text)]
 
     def argv_tls_nginx(self, port):
-        http = NGINX_TLS.format(port=port, origin=self.origin, dir=self.dir)
-        return ["nginx", "-c", self._nginx("tls-nginx", http, self.workers)]
+        more = NGINX_TLS.format(dir=self.dir) + NGINX_H2
+        return self._nginx_proxy("tls-nginx", port, "ssl http2", more)
 
     def argv_tls_haproxy(self, port):
         text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
