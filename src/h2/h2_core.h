@@ -60,6 +60,7 @@ enum h2_event_kind {
 struct h2_event {
     enum h2_event_kind kind;
     enum err err;
+    uint32_t code; /* H2_EV_RESET by the peer, H2_EV_GOAWAY: its enum h2_code */
     struct h2_stream *stream;
     uint32_t id;
     struct slice bytes;

@@ -190,7 +190,6 @@ static bool on_reset(struct h2_core *c, struct slice p, struct h2_event *ev)
 {
     uint32_t id = c->frame.stream;
     struct h2_stream *s = h2_core_find(c, id);
-    (void)p;
     if (!s && h2_is_idle(c, id))
         return h2_fail_event(c, ERR_H2_PROTOCOL, H2_PROTOCOL_ERROR, ev);
     if (!s)
@@ -198,7 +197,11 @@ static bool on_reset(struct h2_core *c, struct slice p, struct h2_event *ev)
     h2_unlist(c, s, H2_GONE_RESET_THERE);
     if (!s->we_ended && h2_limit_event(c, H2_LIMIT_RESETS, ev))
         return true;
-    *ev = (struct h2_event){.kind = H2_EV_RESET, .stream = s, .id = id, .err = ERR_CLIENT_RESET};
+    *ev = (struct h2_event){.kind = H2_EV_RESET,
+                            .stream = s,
+                            .id = id,
+                            .err = ERR_CLIENT_RESET,
+                            .code = h2_get32(p.at)};
     return true;
 }
 
@@ -301,7 +304,8 @@ static bool on_goaway(struct h2_core *c, struct slice p, struct h2_event *ev)
 {
     if (h2_limit_event(c, H2_LIMIT_SETTINGS, ev))
         return true;
-    *ev = (struct h2_event){.kind = H2_EV_GOAWAY, .id = h2_get32(p.at) & H2_STREAM_MAX};
+    *ev = (struct h2_event){
+        .kind = H2_EV_GOAWAY, .id = h2_get32(p.at) & H2_STREAM_MAX, .code = h2_get32(p.at + 4)};
     return true;
 }
 

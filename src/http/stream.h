@@ -54,6 +54,7 @@ struct stream {
     bool blocked;         /* the connection takes no more for now */
     bool reusable;        /* origin side, after both ends: the connection may serve again */
     bool first_byte;      /* origin side: anything was received */
+    bool unprocessed;     /* origin side, with err: the server says that it did nothing of it */
     bool takes_pipes;     /* what it is given to send may lie in a pipe (io/pipe.h) */
     bool windowed;        /* shares its connection: sent_bytes tells whether its peer takes any */
     bool closing;    /* client side: the last exchange of its connection. The user may set it, too,

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "h1/h1.h"
 #include "h2/h2.h"
+#include "h2/h2_origin.h"
 #include "main/handshakes.h"
 #include "main/main_conf.h"
 #include "net/listener.h"
@@ -465,6 +466,8 @@ static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes,
                      buffer_cap_bytes))
         return false;
     t->worker.acceptor.take_preface = take_preface;
+    t->worker.shared_engine = &h2_origin_engine;
+    t->worker.pools.engine = &h2_mux_engine;
     return tls_init(t, tickets);
 }
 

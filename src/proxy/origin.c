@@ -42,7 +42,7 @@ static bool body_replayable(const struct exchange *x)
 
 static bool harmless_again(const struct exchange *x)
 {
-    bool server_saw_it = x->origin && x->origin->sent_bytes > 0;
+    bool server_saw_it = x->origin && x->origin->sent_bytes > 0 && !x->origin->unprocessed;
     return method_idempotent(x->req.method) || !server_saw_it;
 }
 
@@ -59,11 +59,13 @@ static bool retry_allowed(struct exchange *x)
     return granted;
 }
 
-/* A reused connection that died before it answered says nothing about the server: the same one is
- * asked again over a fresh connection, without a budget, once per try. */
+/* A reused connection that died before it answered says nothing about the server, and one that goes
+ * away or refuses a stream had no part in it: the same server is asked again over a fresh
+ * connection, without a budget, once per try. */
 static bool stale_again(struct exchange *x, enum err e)
 {
-    if (e != ERR_ORIGIN_STALE || x->lease.fresh_only || !body_replayable(x) || !harmless_again(x))
+    bool untouched = e == ERR_ORIGIN_STALE || e == ERR_ORIGIN_UNPROCESSED;
+    if (!untouched || x->lease.fresh_only || !body_replayable(x) || !harmless_again(x))
         return false;
     x->tries--;
     return true;
@@ -273,10 +275,12 @@ static enum err request_prepare(struct exchange *x)
 
 static enum err request_send(struct exchange *x)
 {
+    const struct worker *w = x->worker;
+    const struct origin_engine *engine = x->lease.mux ? w->shared_engine : w->engine;
     body_reset(x, &x->res_body);
     message_init(&x->res);
-    x->origin = x->worker->engine->open(x->lease.conn, &x->task, &x->arena, &x->res, &x->res_body,
-                                        x->worker->acceptor.limits(&x->worker->acceptor, NULL));
+    x->origin = engine->open(x->lease.conn, &x->task, &x->arena, &x->res, &x->res_body,
+                             w->acceptor.limits(&x->worker->acceptor, NULL));
     if (!x->origin)
         return ERR_OVER_BUDGET;
     x->res_body.unseen = x->client->takes_pipes;

@@ -148,29 +148,28 @@ static void watch_response_body(struct exchange *x, struct soonest *s, int64_t n
     }
 }
 
+/* What tells that a peer takes bytes. On a connection that is shared others move, too. */
+static uint64_t taken_by(const struct stream *s)
+{
+    return s->windowed ? s->sent_bytes : s->conn->bytes_out;
+}
+
 static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)
 {
     if (!x->origin)
         return;
     const struct upstream_timeouts *t = &x->lease.view->up->timeouts;
     watch_response_body(x, s, now, upstream_ms(t->read_ms, x->settings->read_ms));
-    progress(x->origin->conn->bytes_out, &x->origin_tx_seen, &x->origin_tx_ms, now,
-             x->origin->blocked);
+    progress(taken_by(x->origin), &x->origin_tx_seen, &x->origin_tx_ms, now, x->origin->blocked);
     if (x->origin->blocked)
         consider(s, x->origin_tx_ms, upstream_ms(t->send_ms, x->settings->send_ms),
                  ERR_ORIGIN_SEND_TIMEOUT);
 }
 
-/* What tells that the client takes bytes. On a connection that is shared others move, too. */
-static uint64_t client_taken(const struct exchange *x)
-{
-    return x->client->windowed ? x->client->sent_bytes : x->client->conn->bytes_out;
-}
-
 static void watch_client(struct exchange *x, struct soonest *s, int64_t now)
 {
     bool waiting = x->client->blocked || body_in_pipe(&x->res_body);
-    progress(client_taken(x), &x->client_tx_seen, &x->client_tx_ms, now, waiting);
+    progress(taken_by(x->client), &x->client_tx_seen, &x->client_tx_ms, now, waiting);
     if (waiting)
         consider(s, x->client_tx_ms, x->settings->client_send_ms, ERR_CLIENT_SEND_TIMEOUT);
 }
@@ -185,8 +184,8 @@ static void watch_tunnel(struct exchange *x, struct soonest *s, int64_t now)
 {
     progress(x->req_body.pushed_bytes, &x->client_rx_seen, &x->client_rx_ms, now, true);
     progress(x->res_body.pushed_bytes, &x->origin_rx_seen, &x->origin_rx_ms, now, true);
-    progress(client_taken(x), &x->client_tx_seen, &x->client_tx_ms, now, true);
-    progress(x->origin->conn->bytes_out, &x->origin_tx_seen, &x->origin_tx_ms, now, true);
+    progress(taken_by(x->client), &x->client_tx_seen, &x->client_tx_ms, now, true);
+    progress(taken_by(x->origin), &x->origin_tx_seen, &x->origin_tx_ms, now, true);
     int64_t last =
         newer(newer(x->client_rx_ms, x->client_tx_ms), newer(x->origin_rx_ms, x->origin_tx_ms));
     consider(s, last, x->settings->tunnel_ms, ERR_TUNNEL_IDLE);

@@ -30,11 +30,12 @@ struct worker {
     struct stream_acceptor acceptor;
     struct conf_view *view; /* of the newest configuration installed here */
     struct origin_pools pools;
-    struct tls_worker *tls;             /* main's wiring; NULL: dry, or a test */
-    const struct origin_engine *engine; /* h1 */
-    struct list points;                 /* struct listen_point.link */
-    struct list exchanges;              /* running: struct exchange.link */
-    struct exchange *free_exchanges;    /* cache, so that a steady state allocates nothing */
+    struct tls_worker *tls;                    /* main's wiring; NULL: dry, or a test */
+    const struct origin_engine *engine;        /* h1 */
+    const struct origin_engine *shared_engine; /* on connections that are shared (h2); or NULL */
+    struct list points;                        /* struct listen_point.link */
+    struct list exchanges;                     /* running: struct exchange.link */
+    struct exchange *free_exchanges;           /* cache, so that a steady state allocates nothing */
     uint32_t free_count;
     uint32_t index;
     uint64_t request_seq; /* for $request_id */

@@ -19,7 +19,7 @@ http {{
     uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
     client_max_body_size 0;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{how};
         root {dir}/www;
         location = / {{ return 200 "nginx\\n"; }}
         location = /gone {{ return 410; }}
@@ -55,14 +55,14 @@ class Peer:
 
 
 class Nginx(Peer):
-    def __init__(self, port=None):
+    def __init__(self, port=None, http2=False):
         self.folder = tempfile.TemporaryDirectory(prefix="weir-nginx-")
         self.dir = pathlib.Path(self.folder.name)
         self.www = self.dir / "www"
         self.www.mkdir()
         port = port or free_port()
         conf = self.dir / "nginx.conf"
-        conf.write_text(NGINX_CONF.format(dir=self.dir, port=port))
+        conf.write_text(NGINX_CONF.format(dir=self.dir, port=port, how=" http2" if http2 else ""))
         super().__init__([find_nginx(), "-p", str(self.dir), "-c", str(conf), "-e",
                           str(self.dir / "start.log")], port)
 

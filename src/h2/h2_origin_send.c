@@ -1,0 +1,261 @@
+/* h2_origin_send.c - requests: heads, bodies as the windows and the connection allow, trailers, and
+ * the goodbye: what is not whole by then is reset, so that no server takes it for whole. */
+// SPDX-License-Identifier: Apache-2.0
+#include "h2/h2_block.h"
+#include "h2/h2_origin_fields.h"
+#include "h2/h2_origin_priv.h"
+
+enum {
+    COPY_BYTES = 2048, /* cheaper to copy than to send as a span of its own */
+    UNCOUNTED_MAX_BYTES = 4096,
+    QUOTA_BYTES = 65536, /* then it is another stream's turn */
+    MANY_STREAMS = 4,
+};
+
+static bool is_cut_off(const struct h2_origin *o)
+{
+    return !o->flow.listed || o->session->lost || o->session->failed || o->session->out.lost;
+}
+
+/* ---- heads ---- */
+
+static void block_send(struct h2_origin *o, char *at, size_t len, bool end)
+{
+    size_t n = h2_block_frame(at, len, o->flow.id, end ? H2_FLAG_END_STREAM : 0);
+    h2_gather_commit(&o->session->out, n);
+    o->stream.sent_bytes += n;
+    if (!end)
+        return;
+    o->stream.sent_all = true;
+    h2_core_ended(&o->session->core, &o->flow);
+}
+
+static bool has_body(const struct message *m)
+{
+    return m->length == LENGTH_UNKNOWN || (m->length == LENGTH_KNOWN && m->content_length > 0);
+}
+
+/* May the session begin another stream? Whoever was let on before it could not any more is told
+ * that nothing was sent. */
+static bool takes_streams(const struct h2_session_origin *s)
+{
+    return !s->lost && !s->failed && !s->out.lost && !s->mux.shut &&
+           s->core.open_count < s->core.peer_streams_max;
+}
+
+static void flow_open(struct h2_origin *o)
+{
+    struct h2_core *c = &o->session->core;
+    c->last_id = c->last_id ? c->last_id + 2 : 1;
+    struct h2_event ev = {.id = c->last_id, .urgency = H2_URGENCY_DEFAULT};
+    h2_core_open(c, &o->flow, &ev);
+    o->read_count = o->session->read_count;
+    o->stream.conn->use_count++;
+}
+
+static enum err origin_send_head(struct stream *st, const struct message *m)
+{
+    struct h2_origin *o = h2_of_stream(st);
+    struct h2_session_origin *s = o->session;
+    if (!st->err && !takes_streams(s))
+        h2_origin_unprocessed(o);
+    if (st->err)
+        return st->err;
+    s->core.now_ms = h2_loop_of(s)->now_ms;
+    s->out.busy = s->stream_count > MANY_STREAMS;
+    size_t room = h2_block_room(h2_request_room(m));
+    char *at = h2_gather_reserve(&s->out, room);
+    if (!at)
+        return room > BUF_LARGE_BYTES ? ERR_OVER_BUDGET : ERR_NO_BUFFERS;
+    flow_open(o);
+    o->method = m->method;
+    o->counted = m->length == LENGTH_KNOWN;
+    o->left = m->content_length;
+    struct slice scheme = st->conn->layer ? SLICE("https") : SLICE("http");
+    size_t len = h2_request_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, m, scheme);
+    block_send(o, at, len, !has_body(m));
+    return ERR_OK;
+}
+
+static void origin_next_head(struct stream *st)
+{
+    struct h2_origin *o = h2_of_stream(st);
+    struct h2_origin_head *h = o->heads;
+    if (st->head_state != STREAM_HEAD_INTERIM)
+        return;
+    st->head_state = STREAM_HEAD_NONE;
+    if (!h)
+        return;
+    o->heads = h->next;
+    if (!o->heads)
+        o->heads_tail = &o->heads;
+    *st->head = h->message;
+    st->head_state = h->message.status < 200 ? STREAM_HEAD_INTERIM : STREAM_HEAD_FINAL;
+    h2_wake_user(o);
+}
+
+/* ---- bodies ---- */
+
+void h2_origin_wake_waiting(struct h2_session_origin *s)
+{
+    struct list *l;
+    while ((l = list_pop(&s->waiting))) {
+        struct h2_origin *o = LIST_ENTRY(l, struct h2_origin, turn);
+        o->stream.blocked = false;
+        h2_wake_user(o);
+    }
+}
+
+/* Why nothing more goes now; the user is woken when it does. */
+static bool must_wait(struct h2_origin *o)
+{
+    struct h2_session_origin *s = o->session;
+    bool crowded = h2_gather_crowded(&s->out), own = o->flow.send_window <= 0;
+    if (!crowded && !own && s->core.send_window > 0)
+        return false;
+    o->stream.blocked = true;
+    if (!own && list_empty(&s->waiting))
+        s->waiting_since_ms = h2_loop_of(s)->now_ms;
+    if (!own)
+        list_push(&s->waiting, &o->turn);
+    if (crowded)
+        conn_want_room(s->mux.conn);
+    h2_origin_tell(s);
+    return true;
+}
+
+/* The next run that one frame may have. */
+static struct span take_run(struct h2_origin *o, struct body *b)
+{
+    struct span front;
+    size_t max = h2_core_may_send(&o->session->core, &o->flow);
+    if (body_peek(b, &front) && !front.buf && max > UNCOUNTED_MAX_BYTES)
+        max = UNCOUNTED_MAX_BYTES;
+    return body_take(b, max);
+}
+
+static bool put_payload(struct h2_gather *g, struct span run)
+{
+    if (run.buf && run.len > COPY_BYTES)
+        return h2_gather_span(g, run);
+    char *at = h2_gather_reserve(g, run.len);
+    if (at) {
+        if (run.len)
+            memcpy(at, run.at, run.len);
+        h2_gather_commit(g, run.len);
+    }
+    span_drop(run);
+    return at != NULL;
+}
+
+/* The frame's head and its data may not be parted: what is copied has to fit one buffer. */
+static enum err send_run(struct h2_origin *o, struct span run, bool end)
+{
+    struct h2_session_origin *s = o->session;
+    bool ok = h2_gather_reserve(&s->out, H2_FRAME_HEAD_BYTES + COPY_BYTES * 2) &&
+              h2_core_data(&s->core, &o->flow, (uint32_t)run.len, end);
+    if (!ok) {
+        span_drop(run);
+        return ERR_NO_BUFFERS;
+    }
+    o->left -= o->counted ? run.len : 0;
+    o->stream.sent_bytes += H2_FRAME_HEAD_BYTES + run.len;
+    o->stream.sent_all = end;
+    return put_payload(&s->out, run) ? ERR_OK : ERR_ORIGIN_RESET;
+}
+
+static bool has_trailers(const struct body *b)
+{
+    return b->trailers && b->trailers->count > 0;
+}
+
+static enum err send_trailers(struct h2_origin *o, const struct headers *t)
+{
+    struct h2_session_origin *s = o->session;
+    char *at = h2_gather_reserve(&s->out, h2_block_room(h2_trailers_room(t)));
+    if (!at)
+        return ERR_NO_BUFFERS;
+    block_send(o, at, h2_trailers_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, t), true);
+    return ERR_OK;
+}
+
+static enum err send_end(struct h2_origin *o, const struct body *b)
+{
+    if (o->stream.sent_all)
+        return ERR_OK;
+    return has_trailers(b) ? send_trailers(o, b->trailers) : send_run(o, (struct span){0}, true);
+}
+
+/* Is the body as long as its head said? */
+static bool fits(const struct h2_origin *o, const struct body *b)
+{
+    return !o->counted || (b->bytes <= o->left && !(b->ended && b->bytes < o->left));
+}
+
+static enum err send_some(struct h2_origin *o, struct body *b)
+{
+    size_t sent = 0;
+    while (b->count) {
+        if (must_wait(o))
+            return ERR_OK;
+        if (sent >= QUOTA_BYTES && o->session->stream_count > 1) {
+            h2_wake_user(o);
+            return ERR_OK;
+        }
+        struct span run = take_run(o, b);
+        sent += run.len;
+        TRY(send_run(o, run, body_done(b) && !has_trailers(b)));
+    }
+    return body_done(b) ? send_end(o, b) : ERR_OK;
+}
+
+static enum err origin_send_body(struct stream *st, struct body *b)
+{
+    struct h2_origin *o = h2_of_stream(st);
+    if (st->sent_all)
+        return ERR_OK;
+    if (st->err)
+        return st->err;
+    if (is_cut_off(o))
+        return ERR_OK; /* the server wants no more of it; what it answered counts */
+    if (!fits(o, b))
+        return ERR_INTERNAL;
+    st->blocked = false;
+    list_remove(&o->turn);
+    o->session->core.now_ms = h2_loop_of(o->session)->now_ms;
+    TRY(send_some(o, b));
+    return b->count == 0 ? b->err : ERR_OK;
+}
+
+/* ---- goodbye ---- */
+
+static void origin_tunnel(struct stream *st)
+{
+    h2_origin_break(h2_of_stream(st), ERR_ORIGIN_BAD_UPGRADE); /* no head leads here */
+}
+
+static void origin_detach(struct stream *st)
+{
+    struct h2_origin *o = h2_of_stream(st);
+    struct h2_session_origin *s = o->session;
+    st->body->want = NULL;
+    h2_intake_drop(&o->in);
+    task_cancel(&h2_loop_of(s)->tasks, &o->pump);
+    list_remove(&o->turn);
+    list_remove(&o->link);
+    s->stream_count--;
+    if (o->flow.id == 0)
+        return;
+    s->core.now_ms = h2_loop_of(s)->now_ms;
+    h2_core_reset(&s->core, &o->flow, H2_CANCEL);
+    h2_core_close(&s->core, &o->flow);
+    h2_origin_tell(s);
+}
+
+const struct stream_ops h2_origin_ops = {
+    .send_head = origin_send_head,
+    .send_body = origin_send_body,
+    .next_head = origin_next_head,
+    .tunnel = origin_tunnel,
+    .detach = origin_detach,
+};
