@@ -17,6 +17,9 @@ struct conf_source {
      * Returns NULL, or why there is none. The function may be missing: there is no local CA. */
     const char *(*issue)(const struct conf_source *s, const struct slice *names, uint32_t count,
                          struct text *cert, struct text *key);
+    /* The files are only collected: whether their contents are any good is told by whoever builds
+     * from them. Which files are wanted must not depend on it. */
+    bool skims;
 };
 
 extern const struct conf_source conf_source_system;

@@ -94,8 +94,11 @@ static const char *recorder_issue(const struct conf_source *s, const struct slic
     return why;
 }
 
-const struct conf_source bundle_recorder = {
-    .load = recorder_load, .glob = recorder_glob, .env = system_env, .issue = recorder_issue};
+const struct conf_source bundle_recorder = {.load = recorder_load,
+                                            .glob = recorder_glob,
+                                            .env = system_env,
+                                            .issue = recorder_issue,
+                                            .skims = true};
 
 /* ---- the memory file ---- */
 

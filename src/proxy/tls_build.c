@@ -50,12 +50,17 @@ static int64_t now_unix_s(const struct builder *bu)
     return bu->conf->loaded_unix_ms / 1000;
 }
 
+static bool skims(const struct builder *bu)
+{
+    return bu->b->source && bu->b->source->skims;
+}
+
 static void cert_warn(struct builder *bu, struct conf_pos pos, const struct tls_cert *c)
 {
     struct text why;
     struct slice rest, line;
     text_init(&why);
-    if (tls_cert_warnings(c, NULL, 0, now_unix_s(bu), &why)) {
+    if (!skims(bu) && tls_cert_warnings(c, NULL, 0, now_unix_s(bu), &why)) {
         rest = text_slice(&why);
         while (slice_cut(&rest, '\n', &line))
             if (line.len > 0)
@@ -79,7 +84,9 @@ static struct proxy_cert *cert_from_pem(struct builder *bu, struct slice cert, s
     struct tls_cert *c = NULL;
     struct text why;
     text_init(&why);
-    bool ok = tls_cert_load(&c, cert, key, &why) == ERR_OK;
+    enum err e = skims(bu) ? tls_cert_skim_at(&c, cert, now_unix_s(bu), &why)
+                           : tls_cert_load_at(&c, cert, key, now_unix_s(bu), &why);
+    bool ok = e == ERR_OK;
     if (!ok)
         diag_error(bu->b->diag, pos, "%.*s: %.*s", SLICE_ARG(label),
                    SLICE_ARG(slice_trim(text_slice(&why))));
@@ -170,7 +177,8 @@ static void folder_use(struct folder *f, struct tls_line *l)
     struct text why;
     struct slice rest, line;
     text_init(&why);
-    bool ok = cert_dir_load(&dir, f->files, f->count, now_unix_s(f->bu), &why);
+    bool ok = (skims(f->bu) ? cert_dir_skim : cert_dir_load)(&dir, f->files, f->count,
+                                                             now_unix_s(f->bu), &why);
     rest = text_slice(&why);
     while (!ok && slice_cut(&rest, '\n', &line))
         if (line.len > 0)

@@ -107,10 +107,10 @@ static bool at_end(void)
     return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 }
 
-/* All certificates of the text, at most one leaf and TLS_CHAIN_MAX above it. */
-static bool read_all(BIO *in, struct tls_cert *c, struct text *why)
+/* At most `most` certificates of the text; one more than may be is a mistake. */
+static bool read_all(BIO *in, struct tls_cert *c, int most, struct text *why)
 {
-    for (int number = 1;; number++) {
+    for (int number = 1; number <= most; number++) {
         X509 *x = PEM_read_bio_X509(in, NULL, refuse_password, &(bool){false});
         if (!x && at_end())
             return true;
@@ -128,16 +128,17 @@ static bool read_all(BIO *in, struct tls_cert *c, struct text *why)
         else
             mem_must(sk_X509_push(c->chain, x) ? x : NULL, 0);
     }
+    return true;
 }
 
-static bool read_certs(struct slice pem, struct tls_cert *c, struct text *why)
+static bool read_certs(struct slice pem, struct tls_cert *c, int most, struct text *why)
 {
     if (!has(pem, "CERTIFICATE-----")) {
         say_missing(pem, "certificate", "openssl x509", why);
         return false;
     }
     BIO *in = mem_must(BIO_new_mem_buf(pem.at, (int)pem.len), 0);
-    bool ok = read_all(in, c, why);
+    bool ok = read_all(in, c, most, why);
     BIO_free(in);
     ERR_clear_error();
     if (ok && !c->leaf)
@@ -187,12 +188,11 @@ static void read_facts(struct tls_cert *c)
 static bool load(struct tls_cert *c, struct slice cert_pem, struct slice key_pem, int64_t now,
                  struct text *why)
 {
-    c->chain = mem_must(sk_X509_new_null(), 0);
     if (cert_pem.len > PEM_BYTES_MAX || key_pem.len > PEM_BYTES_MAX) {
         text_addf(why, "longer than %d bytes", PEM_BYTES_MAX);
         return false;
     }
-    if (!read_certs(cert_pem, c, why))
+    if (!read_certs(cert_pem, c, TLS_CHAIN_MAX + 2, why))
         return false;
     EVP_PKEY *public = X509_get0_pubkey(c->leaf);
     c->key = read_key(key_pem, public ? EVP_PKEY_get0_type_name(public) : NULL, why);
@@ -203,6 +203,7 @@ static struct tls_cert *cert_new(void)
 {
     struct tls_cert *c = MEM_NEW(struct tls_cert);
     c->refs = 1;
+    c->chain = mem_must(sk_X509_new_null(), 0);
     pthread_mutex_init(&c->staple_lock, NULL);
     return c;
 }
@@ -236,6 +237,22 @@ enum err tls_cert_load_at(struct tls_cert **out, struct slice cert_pem, struct s
     }
     read_facts(c);
     cert_known_add(c);
+    *out = c;
+    return ERR_OK;
+}
+
+enum err tls_cert_skim_at(struct tls_cert **out, struct slice cert_pem, int64_t now_unix_s,
+                          struct text *why)
+{
+    struct tls_cert *c = cert_new();
+    if (!read_certs(cert_pem, c, 1, why) || !cert_check_times(c, now_unix_s, why)) {
+        ERR_clear_error();
+        tls_cert_drop(c);
+        return ERR_BAD_CONFIG;
+    }
+    EVP_PKEY *public = X509_get0_pubkey(c->leaf);
+    c->kind = public ? tls_key_kind_of(public) : TLS_KEY_ECDSA;
+    read_facts(c);
     *out = c;
     return ERR_OK;
 }

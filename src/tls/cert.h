@@ -50,6 +50,10 @@ enum err tls_cert_load(struct tls_cert **out, struct slice cert_pem, struct slic
 /* The same with a clock of the caller's. */
 enum err tls_cert_load_at(struct tls_cert **out, struct slice cert_pem, struct slice key_pem,
                           int64_t now_unix_s, struct text *why) MUST_CHECK;
+/* What a process has to know that only collects files for another one: names, kind of key and
+ * times of the leaf. No key, no chain: never for a handshake. It takes a fourth of the time. */
+enum err tls_cert_skim_at(struct tls_cert **out, struct slice cert_pem, int64_t now_unix_s,
+                          struct text *why) MUST_CHECK;
 struct tls_cert *tls_cert_take(struct tls_cert *c);
 void tls_cert_drop(struct tls_cert *c); /* NULL: nothing */
 

@@ -66,12 +66,18 @@ static bool is_known_curve(const EVP_PKEY *key)
     return nid == NID_X9_62_prime256v1 || nid == NID_secp384r1 || nid == NID_secp521r1;
 }
 
+enum tls_key_kind tls_key_kind_of(const EVP_PKEY *key)
+{
+    int id = EVP_PKEY_get_base_id(key);
+    return id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS ? TLS_KEY_RSA : TLS_KEY_ECDSA;
+}
+
 static bool check_kind(struct tls_cert *c, struct text *why)
 {
     int id = EVP_PKEY_get_base_id(c->key);
-    bool is_rsa = id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS;
-    c->kind = is_rsa ? TLS_KEY_RSA : TLS_KEY_ECDSA;
-    if (is_rsa || id == EVP_PKEY_ED25519 || (id == EVP_PKEY_EC && is_known_curve(c->key)))
+    c->kind = tls_key_kind_of(c->key);
+    if (c->kind == TLS_KEY_RSA || id == EVP_PKEY_ED25519 ||
+        (id == EVP_PKEY_EC && is_known_curve(c->key)))
         return true;
     const char *name = EVP_PKEY_get0_type_name(c->key);
     text_addf(why,

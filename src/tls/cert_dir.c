@@ -143,7 +143,9 @@ static bool load_pair(struct cert_dir *d, const struct cert_file *cert, const st
     text_addf(why, "%.*s: ", SLICE_ARG(cert->path));
     if (key != cert)
         text_addf(why, "with %.*s: ", SLICE_ARG(key->path));
-    if (tls_cert_load_at(&c, cert->text, key->text, now, why) != ERR_OK) {
+    enum err e = d->skims ? tls_cert_skim_at(&c, cert->text, now, why)
+                          : tls_cert_load_at(&c, cert->text, key->text, now, why);
+    if (e != ERR_OK) {
         text_add(why, SLICE("\n"));
         return false;
     }
@@ -192,12 +194,12 @@ static bool say_unused_keys(const struct pairing *p, struct text *why)
     return all_used;
 }
 
-bool cert_dir_load(struct cert_dir *d, const struct cert_file *files, size_t count,
-                   int64_t now_unix_s, struct text *why)
+static bool load_all(struct cert_dir *d, const struct cert_file *files, size_t count,
+                     int64_t now_unix_s, struct text *why)
 {
     struct pairing p = {.files = files, .count = count};
     bool ok = true;
-    *d = (struct cert_dir){.entries = mem_new(sizeof *d->entries * (count ? count : 1))};
+    d->entries = mem_new(sizeof *d->entries * (count ? count : 1));
     for (int kind = 0; kind < TLS_KEY_KINDS; kind++)
         hash_map_init(&d->names[kind]);
     hash_map_init(&p.by_path);
@@ -210,6 +212,20 @@ bool cert_dir_load(struct cert_dir *d, const struct cert_file *files, size_t cou
     hash_map_release(&p.by_path);
     hash_map_release(&p.used);
     return ok;
+}
+
+bool cert_dir_load(struct cert_dir *d, const struct cert_file *files, size_t count,
+                   int64_t now_unix_s, struct text *why)
+{
+    *d = (struct cert_dir){0};
+    return load_all(d, files, count, now_unix_s, why);
+}
+
+bool cert_dir_skim(struct cert_dir *d, const struct cert_file *files, size_t count,
+                   int64_t now_unix_s, struct text *why)
+{
+    *d = (struct cert_dir){.skims = true};
+    return load_all(d, files, count, now_unix_s, why);
 }
 
 void cert_dir_release(struct cert_dir *d)

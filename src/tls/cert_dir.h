@@ -23,6 +23,7 @@ struct cert_dir_entry {
 struct cert_dir {
     struct cert_dir_entry *entries;
     size_t count;
+    bool skims;
     struct hash_map names[TLS_KEY_KINDS]; /* name -> struct tls_cert, borrowed from entries */
 };
 
@@ -30,6 +31,9 @@ struct cert_dir {
  * and what could be loaded is there nevertheless. Texts are not kept. cert_dir_release() in either
  * case. */
 bool cert_dir_load(struct cert_dir *d, const struct cert_file *files, size_t count,
+                   int64_t now_unix_s, struct text *why);
+/* The same by tls_cert_skim_at(). */
+bool cert_dir_skim(struct cert_dir *d, const struct cert_file *files, size_t count,
                    int64_t now_unix_s, struct text *why);
 void cert_dir_release(struct cert_dir *d);
 

@@ -17,6 +17,7 @@ bool cert_known_drop(struct tls_cert *c);
 /* cert_check.c: what is wrong at `now_unix_s`. False with *why. Needs leaf, chain, key; sets kind.
  */
 bool cert_check(struct tls_cert *c, int64_t now_unix_s, struct text *why);
+enum tls_key_kind tls_key_kind_of(const EVP_PKEY *key);
 bool cert_check_times(struct tls_cert *c, int64_t now_unix_s, struct text *why); /* only those */
 
 /* Words for messages: certificate 1 ("CN=example.com"), 2026-01-02. */

@@ -436,6 +436,38 @@ static void the_same_texts_give_the_same_one(void **state)
     made_free(&stranger);
 }
 
+/* Names, kind and times are those of the whole; what follows the first is not looked at. */
+static void skimming_tells_the_same(void **state)
+{
+    (void)state;
+    struct tls_cert *c = NULL;
+    clear();
+    made_cert_pem(&leaf, &cert_pem);
+    text_add(&cert_pem, SLICE("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
+    assert_int_equal(tls_cert_skim_at(&c, text_slice(&cert_pem), NOW, &why), ERR_OK);
+    assert_true(tls_cert_covers(c, SLICE("www.example.com")));
+    assert_false(tls_cert_covers(c, SLICE("example.com")));
+    assert_int_equal(c->kind, TLS_KEY_ECDSA);
+    assert_null(c->key);
+    assert_int_equal(sk_X509_num(c->chain), 0);
+    tls_cert_drop(c);
+    c = NULL;
+    assert_int_equal(tls_cert_skim_at(&c, text_slice(&cert_pem), NOW + 91 * 86400, &why),
+                     ERR_BAD_CONFIG);
+    assert_non_null(strstr(why.at, " expired on "));
+    clear();
+    assert_int_equal(tls_cert_skim_at(&c, SLICE("nothing"), NOW, &why), ERR_BAD_CONFIG);
+    assert_null(c);
+    clear();
+    made_cert_pem(&leaf, &cert_pem);
+    made_key_pem(&leaf, NULL, &key_pem);
+    assert_int_equal(tls_cert_skim_at(&c, text_slice(&cert_pem), NOW, &why), ERR_OK);
+    struct tls_cert *whole = load_ok(); /* never the skimmed one */
+    assert_non_null(whole->key);
+    tls_cert_drop(whole);
+    tls_cert_drop(c);
+}
+
 static void texts_are_wiped(void **state)
 {
     (void)state;
@@ -447,7 +479,7 @@ static void texts_are_wiped(void **state)
     assert_null(t.at);
 }
 
-UNIT_SUITE(tls_cert,
+UNIT_SUITE(tls_cert, cmocka_unit_test_setup_teardown(skimming_tells_the_same, set_up, tear_down),
            cmocka_unit_test_setup_teardown(the_same_texts_give_the_same_one, set_up, tear_down),
            cmocka_unit_test_setup_teardown(loads_a_chain, set_up, tear_down),
            cmocka_unit_test_setup_teardown(one_text_may_hold_both, set_up, tear_down),
