@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/2 towards clients: real clients, and hostile ones that say frame by frame what they should not."""
+import json
 import re
 import ssl
 import struct
@@ -8,10 +9,11 @@ import time
 
 import pytest
 
-from kit import Hold, Origin, Pki, TlsClient, Weir, answer, chunked, client_context, memory, wait_until
+from kit import ROOT, Hold, Origin, Pki, TlsClient, Weir, answer, chunked, client_context, memory, wait_until
 from kit import h2raw
 from kit.h2raw import H2Raw, frame
 from kit.tools import need, run
+from peers import NodeApp
 
 HI = 'site * {\n respond 200 "$method $proto $host $path"\n}\n'
 TLS = """workers 1
@@ -121,6 +123,28 @@ def test_host_of_another_certificate_is_misdirected(pki, cert):
             assert c.get(stream=3, scheme="https", authority="b.test")[0] == 421
             assert c.get(stream=5, scheme="https", authority="unknown.test")[0] == 421
             assert c.get(stream=7, scheme="https")[0] == 200
+
+
+@pytest.mark.seconds(120)
+def test_chromium_loads_a_page_and_a_websocket(cert):
+    """A page with twenty images, a POST, server-sent events, and a WebSocket by extended CONNECT."""
+    need("/usr/bin/chromium")
+    if not (ROOT / "tests/node/node_modules/playwright-core").exists():
+        pytest.skip("npm package playwright-core is not installed (tools/setup test)")
+    text = TLS.replace("    respond", "    proxy @n@\n    route /shut/ { proxy 127.0.0.1:9 }\n    #")
+    node = NodeApp()
+    try:
+        with Weir(text.replace("site a.test", "site *"), crt=cert.crt, key=cert.key, n=node) as w:
+            done = run("node", ROOT / "tests/node/browser.js", f"https://127.0.0.1:{w.tls_port}/page", seconds=100)
+            assert done.returncode == 0, done.stderr
+            got = json.loads(done.stdout)
+            assert got["protocol"] == "h2" and got["images"] == 20 and got["fetched"] == "posted: 5"
+            assert got["socket"] == "echo: hi" and got["events"] == ["0", "1", "2", "3", "4"]
+            assert got["error_page"].startswith("502")
+            sockets = [a for a in w.access() if a["path"] == "/ws"]
+            assert [(a["proto"], a["status"]) for a in sockets] == [("HTTP/2.0", 101)]
+    finally:
+        node.close()
 
 
 # ---------------------------------------------------------------- messages
