@@ -258,9 +258,27 @@ static void tls_start_recv(struct conn *c)
         conn_layer_recv(c);
 }
 
+/* Room for `len` bytes more behind what is in `in`, in a larger buffer if need be. */
+static bool widen_in(struct tls_conn *t, size_t len)
+{
+    size_t had = t->in_len;
+    if (t->in->cap - t->in->len >= len)
+        return true;
+    struct buf *b = had + len <= BUF_LARGE_BYTES ? buf_take(&t->conn->loop->bufs, BUF_LARGE) : NULL;
+    if (!b)
+        return false;
+    memcpy(b->bytes, t->in_at, had);
+    b->len = (uint32_t)had;
+    drop_in(t);
+    t->in = b;
+    t->in_at = b->bytes;
+    t->in_len = had;
+    return true;
+}
+
 static void add_in(struct tls_conn *t, struct buf *b, size_t len)
 {
-    if (t->in && t->hs && t->in->cap - t->in->len >= len) { /* a ClientHello in pieces */
+    if (t->in && t->hs && widen_in(t, len)) { /* a ClientHello in pieces */
         memcpy(t->in->bytes + t->in->len, b->bytes, len);
         t->in->len += (uint32_t)len;
         t->in_len += len;

@@ -11,7 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HOST_BYTES_MAX = 255, ALERT_DECODE_ERROR = 50, ALERT_UNRECOGNIZED_NAME = 112 };
+enum {
+    HOST_BYTES_MAX = 255,
+    WIRE_BYTES_MAX = 2 * HELLO_BYTES_MAX,
+    /* of a hello in small records */ ALERT_DECODE_ERROR = 50,
+    ALERT_UNRECOGNIZED_NAME = 112
+};
 
 _Static_assert((int)HELLO_BYTES_MAX <= (int)TLS_RECORD_BYTES,
                "worker->record is the parser's scratch");
@@ -131,7 +136,7 @@ static void more(struct tls_handshake *h)
     struct tls_conn *t = h->t;
     if (t->fin)
         tls_handshake_fail(h, t->in_len ? ERR_TLS_CLOSED : ERR_TLS_NOTHING_SENT);
-    else if (t->in && t->in->len == t->in->cap)
+    else if (t->in_len >= WIRE_BYTES_MAX)
         refuse(h, HELLO_BAD);
     else
         conn_layer_recv(t->conn);

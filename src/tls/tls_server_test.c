@@ -1,6 +1,7 @@
 /* tls_server_test.c - the server's side of handshakes: which certificate answers, who may come in,
  * sessions that do not cross policies, and clients that stall, flood or speak something else. */
 // SPDX-License-Identifier: Apache-2.0
+#include "tls/hello.h"
 #include "tls/tls_testing_priv.h"
 
 static void expect_fact(const struct conn *c, enum tls_fact which, const char *text)
@@ -461,9 +462,53 @@ static void any_split_shakes_hands(void **state)
     }
 }
 
-UNIT_SUITE(tls_tls_server, cmocka_unit_test(finds_names), cmocka_unit_test(the_name_chooses),
-           cmocka_unit_test(the_client_chooses_the_kind), cmocka_unit_test(profiles),
-           cmocka_unit_test(alpn), cmocka_unit_test(client_certificate_modes),
+enum { PADDING_EXTENSION = 1000 };
+
+static int add_padding(SSL *ssl, unsigned int type, unsigned int context, const unsigned char **out,
+                       size_t *len, X509 *x, size_t chain, int *alert, void *arg)
+{
+    static const unsigned char zeros[HELLO_BYTES_MAX];
+    (void)ssl, (void)type, (void)context, (void)x, (void)chain, (void)alert;
+    *out = zeros;
+    *len = *(size_t *)arg;
+    return 1;
+}
+
+static size_t padding;
+
+static void with_padding(size_t bytes)
+{
+    padding = bytes;
+    rig_shake();
+}
+
+/* A ClientHello may fill several buffers; what is longer than HELLO_BYTES_MAX is refused. */
+static void long_hellos(void **state)
+{
+    static const struct sim_faults split = {.split = 500};
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        rig_open(sim_net_new(seed, &split));
+        rig_connect(); /* makes the context */
+        SSL_CTX *ctx = SSL_get_SSL_CTX(tls_of(rig.a.conn)->ssl);
+        assert_int_equal(SSL_CTX_add_custom_ext(ctx, PADDING_EXTENSION, SSL_EXT_CLIENT_HELLO,
+                                                add_padding, NULL, &padding, NULL, NULL),
+                         1);
+        for (size_t bytes = 7000; bytes < 15900; bytes += 1100) {
+            with_padding(bytes);
+            if (rig.b.open_err)
+                fail_msg("%zu bytes: %s", bytes, err_name(rig.b.open_err));
+        }
+        with_padding(HELLO_BYTES_MAX);
+        assert_int_equal(rig.b.open_err, ERR_TLS_BAD_HELLO);
+        rig_close();
+    }
+}
+
+UNIT_SUITE(tls_tls_server, cmocka_unit_test(finds_names), cmocka_unit_test(long_hellos),
+           cmocka_unit_test(the_name_chooses), cmocka_unit_test(the_client_chooses_the_kind),
+           cmocka_unit_test(profiles), cmocka_unit_test(alpn),
+           cmocka_unit_test(client_certificate_modes),
            cmocka_unit_test(what_a_client_certificate_says), cmocka_unit_test(sessions_resume),
            cmocka_unit_test(sessions_stay_with_their_policy), cmocka_unit_test(tickets_rotate),
            cmocka_unit_test(tickets_survive_as_bytes),
