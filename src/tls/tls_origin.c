@@ -254,6 +254,8 @@ static bool is_ip(const char *host)
 static bool set_name(SSL *ssl, const struct tls_origin *o, const char *host)
 {
     bool ip = is_ip(host);
+    if (o->verify && !*host)
+        return false; /* to OpenSSL no name means any */
     if (!ip && !SSL_set_tlsext_host_name(ssl, host))
         return false;
     if (!o->verify)
@@ -265,6 +267,8 @@ static bool set_name(SSL *ssl, const struct tls_origin *o, const char *host)
 
 static bool set_session_key(struct tls_conn *t, const struct tls_origin *o, struct slice host)
 {
+    if (host.len > 1 && host.at[host.len - 1] == '.')
+        host.len--; /* of the root: neither SNI (RFC 6066 3) nor certificates have it */
     char *key = malloc(sizeof o->id + host.len + 1);
     if (!key)
         return false;
