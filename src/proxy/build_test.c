@@ -479,7 +479,7 @@ static const struct {
     {"listen :80\nsite a {\n tls client=required ca=/c\n respond 200\n}", 3, 2, "without TLS"},
     {"listen :80\ntls client=required ca=/c\nsite a { respond 200 }", 2, 1, "without TLS"},
     {"site a {\n tls cert=/nowhere/c.pem\n respond 200\n}", 2, 11, "cannot read /nowhere"},
-    {"site a {\n tls client=required\n respond 200\n}", 2, 2, "is missing"},
+    {"site a {\n tls client=required\n respond 200\n}", 2, 2, "needs ca=FILE"},
     {"listen :80\nlisten [::]:80", 2, 8, "listened on already"},
     {"listen 1.2.3:80", 1, 8, "an address is due"},
     {"site a:80 { respond 200 }", 1, 6, "not a host name"},

@@ -50,21 +50,17 @@ static int64_t now_unix_s(const struct builder *bu)
     return bu->conf->loaded_unix_ms / 1000;
 }
 
-static bool skims(const struct builder *bu)
-{
-    return bu->b->source && bu->b->source->skims;
-}
-
-static void cert_warn(struct builder *bu, struct conf_pos pos, const struct tls_cert *c)
+static void cert_warn(struct builder *bu, struct conf_pos pos, struct slice label,
+                      const struct tls_cert *c)
 {
     struct text why;
     struct slice rest, line;
     text_init(&why);
-    if (!skims(bu) && tls_cert_warnings(c, NULL, 0, now_unix_s(bu), &why)) {
+    if (tls_cert_warnings(c, NULL, 0, now_unix_s(bu), &why)) {
         rest = text_slice(&why);
         while (slice_cut(&rest, '\n', &line))
             if (line.len > 0)
-                diag_warn(bu->b->diag, pos, "%.*s", SLICE_ARG(line));
+                diag_warn(bu->b->diag, pos, "%.*s: %.*s", SLICE_ARG(label), SLICE_ARG(line));
     }
     text_release(&why);
 }
@@ -84,14 +80,21 @@ static struct proxy_cert *cert_from_pem(struct builder *bu, struct slice cert, s
     struct tls_cert *c = NULL;
     struct text why;
     text_init(&why);
-    enum err e = skims(bu) ? tls_cert_skim_at(&c, cert, now_unix_s(bu), &why)
-                           : tls_cert_load_at(&c, cert, key, now_unix_s(bu), &why);
-    bool ok = e == ERR_OK;
+    bool ok = tls_cert_load(&c, cert, key, &why) == ERR_OK;
     if (!ok)
         diag_error(bu->b->diag, pos, "%.*s: %.*s", SLICE_ARG(label),
                    SLICE_ARG(slice_trim(text_slice(&why))));
     text_release(&why);
     return ok ? cert_add(bu, c, label, pos) : NULL;
+}
+
+/* What is wrong may be wrong with either file, and the message stands at the certificate's. */
+static void key_hint(struct builder *bu, const char *key_path)
+{
+    if (key_path)
+        diag_hint(bu->b->diag, "its key is read from %s", key_path);
+    else
+        diag_hint(bu->b->diag, "its key is read from the same file; key=FILE names another");
 }
 
 static struct proxy_cert *cert_from_files(struct builder *bu, const struct conf_word *cert,
@@ -106,11 +109,14 @@ static struct proxy_cert *cert_from_files(struct builder *bu, const struct conf_
     text_reserve(&cert_pem, KEY_TEXT_BYTES); /* what grows leaves copies behind */
     text_reserve(&key_pem, KEY_TEXT_BYTES);
     if (file_load(bu, cert, cert_path, &cert_pem) &&
-        (same || file_load(bu, key, key_path, &key_pem)))
+        (same || file_load(bu, key, key_path, &key_pem))) {
         c = cert_from_pem(bu, text_slice(&cert_pem), text_slice(same ? &cert_pem : &key_pem),
                           slice_of(cert_path), cert->pos);
-    if (c)
-        cert_warn(bu, cert->pos, c->cert);
+        if (c)
+            cert_warn(bu, cert->pos, c->label, c->cert);
+        else
+            key_hint(bu, same ? NULL : key_path);
+    }
     tls_text_wipe(&cert_pem);
     tls_text_wipe(&key_pem);
     return c;
@@ -177,8 +183,7 @@ static void folder_use(struct folder *f, struct tls_line *l)
     struct text why;
     struct slice rest, line;
     text_init(&why);
-    bool ok = (skims(f->bu) ? cert_dir_skim : cert_dir_load)(&dir, f->files, f->count,
-                                                             now_unix_s(f->bu), &why);
+    bool ok = cert_dir_load(&dir, f->files, f->count, now_unix_s(f->bu), &why);
     rest = text_slice(&why);
     while (!ok && slice_cut(&rest, '\n', &line))
         if (line.len > 0)
@@ -186,7 +191,7 @@ static void folder_use(struct folder *f, struct tls_line *l)
     l->certs = BUILD_ARRAY(f->bu->b, struct proxy_cert *, dir.count);
     for (size_t i = 0; i < dir.count; i++) {
         const struct cert_dir_entry *e = &dir.entries[i];
-        cert_warn(f->bu, f->word->pos, e->cert);
+        cert_warn(f->bu, f->word->pos, e->cert_path, e->cert);
         l->certs[l->count++] = cert_add(f->bu, tls_cert_take(e->cert),
                                         arena_dup(f->bu->b->arena, e->cert_path), f->word->pos);
     }
@@ -400,7 +405,8 @@ static void client_set(struct builder *bu, const struct site *s, const struct tl
         p->client_ca = client_ca_load(bu, t);
         return;
     }
-    diag_error(bu->b->diag, terms_pos(s, t), "whose client certificates are valid is missing");
+    diag_error(bu->b->diag, terms_pos(s, t),
+               "asking for client certificates needs ca=FILE: the authorities that sign them");
     diag_hint(bu->b->diag, "tls client=required ca=FILE");
 }
 
