@@ -106,7 +106,15 @@ static enum metric metric_of(enum err e)
     return e == ERR_H2_CONTINUATIONS ? METRIC_H2_CONTINUATIONS : METRIC_H2_PROTOCOL_ERRORS;
 }
 
-/* There is no request to report it by. */
+/* Is there a request that will report it? One that has failed already reports that. */
+static bool has_reporter(const struct h2_session *s)
+{
+    LIST_EACH (l, (struct list *)&s->streams)
+        if (!LIST_ENTRY(l, struct h2_client, link)->stream.err)
+            return true;
+    return false;
+}
+
 static void report(struct h2_session *s, enum err e)
 {
     struct h2_client *h = h2_client_open(s);
@@ -123,7 +131,7 @@ void h2_session_fail(struct h2_session *s, enum err e, enum h2_code code)
     h2_core_fail(&s->core, code);
     count(s, metric_of(e), 1);
     count(s, METRIC_CONNECTIONS_DROPPED, 1);
-    if (s->stream_count == 0)
+    if (!has_reporter(s))
         report(s, e);
     break_all(s, e);
     if (is_through(s))

@@ -352,18 +352,10 @@ static void on_window(struct h2_session *s, const struct h2_event *ev)
     wake_user(h);
 }
 
-/* All that a block of a stream without a user is good for is the table. */
-static void handle_rest(struct h2_session *s, const struct h2_event *ev)
-{
-    if (ev->kind == H2_EV_HEADERS)
-        decode_nowhere(s, ev->bytes);
-    h2_client_rest_event(of_flow(ev->stream), ev);
-}
-
 static void handle(struct h2_session *s, const struct h2_event *ev)
 {
     if (ev->stream && of_flow(ev->stream)->rest) {
-        handle_rest(s, ev);
+        h2_client_rest_event(of_flow(ev->stream), ev);
         return;
     }
     switch (ev->kind) {

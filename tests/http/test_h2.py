@@ -295,6 +295,30 @@ def test_early_answer_to_an_upload():
         assert c.ping()
 
 
+def test_rest_of_an_answered_request(hi):
+    """A little may still come, and is judged; more than that is stopped, without an error."""
+    with H2Raw(hi.port) as c:
+        def answered(stream):
+            c.request(stream, end=False, method="POST")
+            assert c.wait(lambda f: f.stream == stream and f.flags & h2raw.END_STREAM)
+        answered(1)
+        c.say(h2raw.DATA, 0, 1, b"x" * 1000)
+        c.fields(1, [("x-check", "1")])
+        answered(3)
+        c.fields(3, [(":path", "/late")])
+        assert c.reset(3) == h2raw.PROTOCOL_ERROR
+        answered(5)
+        c.fields(5, [("x-check", "1")], end=False)
+        assert c.reset(5) == h2raw.PROTOCOL_ERROR
+        answered(7)
+        for _ in range(5):
+            c.say(h2raw.DATA, 0, 7, b"x" * 15000)
+            c.ping()
+        assert c.reset(7) == h2raw.NO_ERROR
+        assert not c.reset(1, 0.1) and c.goaway(0.1) is None
+        assert c.get("/", 9)[0] == 200
+
+
 # ---------------------------------------------------------------- websocket (RFC 8441)
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
