@@ -69,6 +69,8 @@ void h2_intake_drop(struct h2_intake *in)
 static void fill(struct h2_intake *in)
 {
     struct body *b = in->body;
+    if (in->held)
+        return;
     while (in->kept && body_room(b) > 0) {
         struct buf *kept = kept_pop(in);
         if (body_push(b, (struct span){kept, kept->bytes, kept->len}) != ERR_OK)
@@ -89,7 +91,7 @@ enum err h2_intake_push(struct h2_intake *in, struct buf *buf, struct slice byte
 {
     struct body *b = in->body;
     struct span s = {buf, bytes.at, bytes.len};
-    bool direct = !in->kept && body_room(b) > 0;
+    bool direct = !in->held && !in->kept && body_room(b) > 0;
     enum err e = ERR_OK;
     if (b->err || (direct && body_push(b, span_ref(s)) != ERR_OK))
         h2_core_consumed(in->core, in->flow, (uint32_t)bytes.len); /* taken, and forgotten */

@@ -15,6 +15,7 @@ struct h2_intake {
     struct buf_pool *bufs;
     struct buf *kept, **kept_tail; /* wait for room in the body; by buf.next */
     uint64_t credited_bytes;       /* of what the body's consumer took */
+    bool held;                     /* nothing goes into the body yet */
     bool ended;                    /* the end is due once `kept` is in the body */
 };
 

@@ -163,10 +163,13 @@ void h2_origin_tell(struct h2_session_origin *s)
     if (settled == m->settled && stalled == m->stalled && shut == m->shut &&
         m->limit == s->core.peer_streams_max)
         return;
+    bool first = settled && !m->settled;
     m->settled |= settled;
     m->stalled = stalled;
     m->shut = shut;
     m->limit = s->core.peer_streams_max;
+    if (first)
+        h2_origin_settled(s);
     mux_changed(m);
 }
 

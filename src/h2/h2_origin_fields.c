@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "h2/h2_origin_fields.h"
 #include "base/num.h"
+#include "base/sha1.h"
 
 enum { EXTRA_BYTES = 192 }; /* names of pseudo-headers, Content-Length, TE, table sizes */
 
@@ -25,18 +26,22 @@ size_t h2_request_room(const struct message *m)
 }
 
 static char *put_pseudo(struct hpack_encoder *e, char *to, const struct message *m,
-                        struct slice scheme)
+                        struct slice scheme, struct slice protocol)
 {
-    to = put(e, to, FIELD_OTHER, SLICE(":method"), m->method_text);
+    struct slice method = protocol.len ? SLICE("CONNECT") : m->method_text;
+    to = put(e, to, FIELD_OTHER, SLICE(":method"), method);
+    if (protocol.len)
+        to = put(e, to, FIELD_OTHER, SLICE(":protocol"), protocol);
     to = put(e, to, FIELD_OTHER, SLICE(":scheme"), scheme);
     to = put(e, to, FIELD_OTHER, SLICE(":authority"), headers_get(&m->headers, FIELD_HOST));
     return put(e, to, FIELD_OTHER, SLICE(":path"), m->target);
 }
 
-/* Framing and routing have their own places; Expect is for hops that wait, and so goes on. */
-static bool has_own_place(const struct header *it)
+/* Framing and routing have their own places; an extended CONNECT needs no key (RFC 8441 5). */
+static bool has_own_place(const struct header *it, bool connect)
 {
-    return it->dead || it->hop || it->id == FIELD_CONTENT_LENGTH || it->id == FIELD_HOST;
+    return it->dead || it->hop || it->id == FIELD_CONTENT_LENGTH || it->id == FIELD_HOST ||
+           (connect && it->id == FIELD_SEC_WEBSOCKET_KEY);
 }
 
 /* RFC 9110 10.1.4: of TE only this may be said; gRPC insists on it. */
@@ -47,12 +52,12 @@ static bool wants_trailers(const struct message *m)
 }
 
 size_t h2_request_write(struct hpack_encoder *e, char *to, const struct message *m,
-                        struct slice scheme)
+                        struct slice scheme, struct slice protocol)
 {
     char text[NUM_U64_MAX_BYTES];
-    char *at = put_pseudo(e, to + hpack_encode_begin(e, to), m, scheme);
+    char *at = put_pseudo(e, to + hpack_encode_begin(e, to), m, scheme, protocol);
     for (const struct header *it = m->headers.at, *end = it + m->headers.count; it != end; it++)
-        if (!has_own_place(it))
+        if (!has_own_place(it, protocol.len > 0))
             at = put(e, at, (enum field_id)it->id, it->name, it->value);
     if (wants_trailers(m))
         at = put(e, at, FIELD_TE, SLICE("te"), SLICE("trailers"));
@@ -114,6 +119,50 @@ enum err h2_response_finish(struct h2_response *r, enum method method, unsigned 
     if (m->status < 200 && end)
         return ERR_BAD_HEADER;
     return apply_length(r, method, end, m);
+}
+
+/* ---- WebSocket ---- */
+
+static void base64_write(char *to, const uint8_t *from, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < len; i += 3) {
+        uint32_t v = (uint32_t)from[i] << 16 | (i + 1 < len ? from[i + 1] << 8 : 0) |
+                     (i + 2 < len ? from[i + 2] : 0);
+        *to++ = digits[v >> 18];
+        *to++ = digits[v >> 12 & 63];
+        *to++ = i + 1 < len ? digits[v >> 6 & 63] : '=';
+        *to++ = i + 2 < len ? digits[v & 63] : '=';
+    }
+}
+
+static struct slice accept_of(struct slice key, struct arena *a)
+{
+    enum { TEXT_BYTES = (SHA1_BYTES + 2) / 3 * 4 };
+    struct slice all = ARENA_CONCAT(a, key, SLICE("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    char *to = arena_alloc(a, TEXT_BYTES);
+    uint8_t digest[SHA1_BYTES];
+    if (!all.at || !to)
+        return SLICE_NONE;
+    sha1_of(all, digest);
+    base64_write(to, digest, sizeof digest);
+    return (struct slice){to, TEXT_BYTES};
+}
+
+enum err h2_response_switch(const struct message *request, struct arena *a, struct message *m)
+{
+    struct slice key = headers_get(&request->headers, FIELD_SEC_WEBSOCKET_KEY);
+    m->status = 101;
+    m->length = LENGTH_NONE;
+    m->upgrade = true;
+    m->upgrade_to = request->upgrade_to;
+    headers_del_id(&m->headers, FIELD_CONTENT_LENGTH); /* means nothing here: RFC 9110 9.3.6 */
+    headers_del_id(&m->headers, FIELD_SEC_WEBSOCKET_ACCEPT);
+    if (!key.at)
+        return ERR_OK;
+    struct slice proof = accept_of(key, a);
+    return proof.at ? headers_add_id(&m->headers, a, FIELD_SEC_WEBSOCKET_ACCEPT, proof)
+                    : ERR_OVER_BUDGET;
 }
 
 enum err h2_origin_err(enum err e)

@@ -44,6 +44,7 @@ struct h2_origin {
     struct task pump; /* the response's body has room again */
     struct h2_intake in;
     struct h2_origin_head *heads, **heads_tail; /* waiting */
+    const struct message *asked;                /* an upgrade, until its head came: the user's */
     uint64_t left;                              /* of the request's body */
     uint64_t read_count;                        /* the session's when the head was sent */
     uint8_t method;                             /* enum method, of the request */
@@ -51,7 +52,9 @@ struct h2_origin {
     bool final;                                 /* the final head has come */
     bool complete;                              /* the response is whole */
     bool counted;                               /* `left` counts */
-    struct stream_limits limits;                /* a copy: snapshots come and go */
+    bool deferred;               /* `asked` waits for SETTINGS: may it be an extended CONNECT? */
+    bool connect;                /* it is one (RFC 8441) */
+    struct stream_limits limits; /* a copy: snapshots come and go */
 };
 
 static inline struct h2_session_origin *h2_of_mux(struct mux *m)
@@ -102,4 +105,6 @@ void h2_origin_pump(struct task *t);
 /* ---- h2_origin_send.c: what it is sent ---- */
 
 extern const struct stream_ops h2_origin_ops;
+/* SETTINGS have come: what waited for them goes. */
+void h2_origin_settled(struct h2_session_origin *s);
 void h2_origin_wake_waiting(struct h2_session_origin *s);

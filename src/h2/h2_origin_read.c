@@ -119,6 +119,10 @@ static enum err read_head(struct h2_origin *o, const struct h2_event *ev, struct
     TRY(h2_response_finish(&r, (enum method)o->method, ev->end, m));
     if (m->status < 200)
         return ERR_OK;
+    if (o->connect && m->status < 300) {
+        o->in.held = true; /* until told that the tunnel begins */
+        return h2_response_switch(o->asked, o->stream.arena, m);
+    }
     bool bare = m->length == LENGTH_NONE;
     if (!bare && m->length != LENGTH_KNOWN)
         return ERR_OK;
@@ -127,7 +131,7 @@ static enum err read_head(struct h2_origin *o, const struct h2_event *ev, struct
 
 static void head_came(struct h2_origin *o, const struct message *m, const struct h2_event *ev)
 {
-    bool final = m->status >= 200;
+    bool final = m->status >= 200 || m->status == 101;
     if (m == o->stream.head)
         o->stream.head_state = final ? STREAM_HEAD_FINAL : STREAM_HEAD_INTERIM;
     o->final = final;

@@ -53,14 +53,22 @@ static void flow_open(struct h2_origin *o)
     o->stream.conn->use_count++;
 }
 
-static enum err origin_send_head(struct stream *st, const struct message *m)
+/* RFC 8441: one that the server knows nothing of stays the GET that it also is. */
+static struct slice protocol_of(const struct h2_origin *o, const struct message *m)
 {
-    struct h2_origin *o = h2_of_stream(st);
+    bool can = m->upgrade && o->session->core.peer_connects;
+    return can && slice_eq_nocase(m->upgrade_to, SLICE("websocket")) ? SLICE("websocket")
+                                                                     : SLICE_NONE;
+}
+
+static enum err head_send(struct h2_origin *o, const struct message *m)
+{
+    struct stream *st = &o->stream;
     struct h2_session_origin *s = o->session;
-    if (!st->err && !takes_streams(s))
+    if (!takes_streams(s)) {
         h2_origin_unprocessed(o);
-    if (st->err)
         return st->err;
+    }
     s->core.now_ms = h2_loop_of(s)->now_ms;
     s->out.busy = s->stream_count > MANY_STREAMS;
     size_t room = h2_block_room(h2_request_room(m));
@@ -72,9 +80,36 @@ static enum err origin_send_head(struct stream *st, const struct message *m)
     o->counted = m->length == LENGTH_KNOWN;
     o->left = m->content_length;
     struct slice scheme = st->conn->layer ? SLICE("https") : SLICE("http");
-    size_t len = h2_request_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, m, scheme);
-    block_send(o, at, len, !has_body(m));
+    struct slice protocol = protocol_of(o, m);
+    o->connect = protocol.len > 0;
+    size_t len = h2_request_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, m, scheme, protocol);
+    block_send(o, at, len, !o->connect && !has_body(m));
+    st->sent_all |= o->connect;
     return ERR_OK;
+}
+
+void h2_origin_settled(struct h2_session_origin *s)
+{
+    LIST_EACH (l, &s->streams) {
+        struct h2_origin *o = LIST_ENTRY(l, struct h2_origin, link);
+        if (!o->deferred || o->stream.err)
+            continue;
+        o->deferred = false;
+        enum err e = head_send(o, o->asked);
+        if (e)
+            h2_origin_break(o, e);
+        h2_wake_user(o);
+    }
+}
+
+static enum err origin_send_head(struct stream *st, const struct message *m)
+{
+    struct h2_origin *o = h2_of_stream(st);
+    if (st->err)
+        return st->err;
+    o->asked = m->upgrade ? m : NULL;
+    o->deferred = m->upgrade && !o->session->mux.settled;
+    return o->deferred ? ERR_OK : head_send(o, m);
 }
 
 static void origin_next_head(struct stream *st)
@@ -231,7 +266,12 @@ static enum err origin_send_body(struct stream *st, struct body *b)
 
 static void origin_tunnel(struct stream *st)
 {
-    h2_origin_break(h2_of_stream(st), ERR_ORIGIN_BAD_UPGRADE); /* no head leads here */
+    struct h2_origin *o = h2_of_stream(st);
+    st->sent_all = st->reusable = false;
+    body_reopen(st->body);
+    h2_origin_bind_body(o);
+    o->in.held = false;
+    task_wake(&h2_loop_of(o->session)->tasks, &o->pump);
 }
 
 static void origin_detach(struct stream *st)

@@ -831,6 +831,105 @@ static void goodbye(void **state)
     rig_close();
 }
 
+/* ---- WebSocket ---- */
+
+static enum err switch_ask(int i)
+{
+    struct message *m = &uses[i].request;
+    m->upgrade = true;
+    m->upgrade_to = SLICE("websocket");
+    assert_int_equal(headers_add(&m->headers, &uses[i].arena, SLICE("Sec-WebSocket-Key"),
+                                 SLICE("dGhlIHNhbXBsZSBub25jZQ==")),
+                     ERR_OK);
+    return use_ask(i, "GET", LENGTH_NONE, 0);
+}
+
+static void a_websocket(void **state)
+{
+    (void)state;
+    bool end;
+    rig_open(NULL, 1);
+    say_setting(H2_SET_ENABLE_CONNECT_PROTOCOL, 1);
+    use_open(0);
+    assert_int_equal(switch_ask(0), ERR_OK);
+    expect_fields(0, ":method=CONNECT;:protocol=websocket;:scheme=http;:authority=a.test;"
+                     ":path=/p?q;x-a=1;te=trailers;");
+    struct stream *s = uses[0].stream;
+    assert_true(s->sent_all);
+    say_fields(1, 0, ":status: 200\ncontent-length: 3");
+    say(H2_DATA, 0, 1, "early", 5);
+    assert_int_equal(s->head_state, STREAM_HEAD_FINAL);
+    assert_int_equal(uses[0].head.status, 101);
+    assert_true(slice_eq(uses[0].head.upgrade_to, SLICE("websocket")));
+    assert_true(slice_eq(headers_get(&uses[0].head.headers, FIELD_SEC_WEBSOCKET_ACCEPT),
+                         SLICE("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
+    assert_null(headers_get(&uses[0].head.headers, FIELD_CONTENT_LENGTH).at);
+    assert_int_equal(uses[0].body.bytes, 0); /* the tunnel does not stand yet */
+    s->ops->tunnel(s);
+    run_ms(5);
+    assert_int_equal(body_drain(&uses[0].body), 5);
+    body_give(0, 9, false);
+    assert_int_equal(body_send(0), ERR_OK);
+    assert_int_equal(heard_data(1, &end), 9);
+    say(H2_DATA, ES, 1, "bye", 3);
+    assert_int_equal(body_drain(&uses[0].body), 3);
+    assert_true(uses[0].body.ended);
+    body_end(&uses[0].request_body);
+    assert_int_equal(body_send(0), ERR_OK);
+    assert_int_equal(heard_data(1, &end), 9);
+    assert_true(end);
+    use_close(0);
+    run_ms(5);
+    assert_int_equal(heard_reset(1), -1);
+    rig_close();
+}
+
+static void a_websocket_that_is_refused(void **state)
+{
+    (void)state;
+    rig_open(NULL, 1);
+    say_setting(H2_SET_ENABLE_CONNECT_PROTOCOL, 1);
+    use_open(0);
+    assert_int_equal(switch_ask(0), ERR_OK);
+    say_fields(1, ES, ":status: 403\ncontent-length: 0");
+    assert_int_equal(uses[0].head.status, 403);
+    assert_true(uses[0].body.ended);
+    use_close(0);
+    run_ms(5);
+    assert_int_equal(heard_reset(1), H2_CANCEL); /* our side was open */
+    rig_close();
+}
+
+static void a_server_without_websockets_is_asked_by_get(void **state)
+{
+    (void)state;
+    rig_open(NULL, 1);
+    use_open(0);
+    assert_int_equal(switch_ask(0), ERR_OK);
+    expect_fields(0, ":method=GET;:scheme=http;:authority=a.test;:path=/p?q;"
+                     "sec-websocket-key=dGhlIHNhbXBsZSBub25jZQ==;x-a=1;te=trailers;");
+    say_fields(1, ES, ":status: 200");
+    assert_int_equal(uses[0].head.status, 200);
+    rig_close();
+}
+
+static void an_upgrade_waits_for_settings(void **state)
+{
+    (void)state;
+    struct h2_frame f;
+    const char *p;
+    rig_open(NULL, 1);
+    rig.mux->settled = false; /* as on a connection that is new */
+    use_open(0);
+    assert_int_equal(switch_ask(0), ERR_OK);
+    assert_false(heard(H2_HEADERS, 0, &f, &p));
+    assert_false(uses[0].stream->sent_all);
+    say_setting(H2_SET_ENABLE_CONNECT_PROTOCOL, 1);
+    expect_fields(0, ":method=CONNECT;:protocol=websocket;:scheme=http;:authority=a.test;"
+                     ":path=/p?q;x-a=1;te=trailers;");
+    rig_close();
+}
+
 /* However the network cuts and delays, an answer arrives whole. */
 static void any_network(void **state)
 {
@@ -872,4 +971,6 @@ UNIT_SUITE(h2_h2_origin, cmocka_unit_test(a_request_as_fields),
            cmocka_unit_test(a_broken_rule_ends_the_connection), cmocka_unit_test(the_servers_limit),
            cmocka_unit_test(a_ping_that_is_answered), cmocka_unit_test(a_ping_without_an_answer),
            cmocka_unit_test(a_crowded_window_is_a_stall_in_time), cmocka_unit_test(goodbye),
-           cmocka_unit_test(any_network));
+           cmocka_unit_test(a_websocket), cmocka_unit_test(a_websocket_that_is_refused),
+           cmocka_unit_test(a_server_without_websockets_is_asked_by_get),
+           cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_network));

@@ -423,13 +423,20 @@ def test_nginx_and_h2load():
 class NodeH2(Peer):
     SCRIPT = """
     const http2 = require('http2'); const crypto = require('crypto');
-    http2.createServer((req, res) => {
+    const server = http2.createServer({settings: {enableConnectProtocol: true}}, (req, res) => {
       if (req.url === '/echo') { req.pipe(res); return; }
       if (req.url === '/hash') {
         const h = crypto.createHash('sha256'); req.on('data', d => h.update(d));
         req.on('end', () => res.end(h.digest('hex'))); return; }
       res.setHeader('x-version', req.httpVersion); res.end('node ' + req.url);
-    }).listen(PORT, '127.0.0.1');
+    });
+    server.on('connect', (req, res) => {
+      if (req.headers[':protocol'] !== 'websocket' || req.url !== '/ws') {
+        res.stream.respond({':status': 403}, {endStream: true}); return; }
+      res.stream.respond({':status': 200, 'sec-websocket-protocol': 'chat'});
+      res.stream.pipe(res.stream);
+    });
+    server.listen(PORT, '127.0.0.1');
     """
 
     def __init__(self):
@@ -452,3 +459,94 @@ def test_node():
             assert out.decode() == hashlib.sha256(body).hexdigest()
     finally:
         n.close()
+
+
+def switch(c, path="/ws"):
+    c.send(f"GET {path} HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+    return c.response(body=False)
+
+
+def test_websocket_of_http1_to_http2():
+    n = NodeH2()
+    try:
+        with Weir("site * { proxy @n@ { proto h2c } }", n=n) as w:
+            for _ in range(2):  # the first on a connection that is not open yet
+                with w.client() as c:
+                    r = switch(c)
+                    assert r.status == 101
+                    assert r.get("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+                    assert r.get("Sec-WebSocket-Protocol") == "chat"
+                    assert r.get("Upgrade") == "websocket"
+                    for size in (1, 70_000, 1_000_000):
+                        data = bytes(i % 251 for i in range(size))
+                        t = threading.Thread(target=c.send, args=(data,))
+                        t.start()
+                        assert c.take(size) == data
+                        t.join()
+            with w.client() as c:
+                assert switch(c, "/other").status == 403
+            with w.client() as c:  # others are served meanwhile
+                assert switch(c).status == 101
+                assert w.get("/x").text == "node /x"
+    finally:
+        n.close()
+
+
+def test_websocket_of_http2_to_http2():
+    """By hand over python's h2: an extended CONNECT through weir."""
+    import h2.connection
+    import h2.events
+    n = NodeH2()
+    try:
+        with Weir("site * { proxy @n@ { proto h2c } }", n=n) as w, w.client() as c:
+            conn = h2.connection.H2Connection()
+            conn.initiate_connection()
+            conn.send_headers(1, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+                                  (":path", "/ws"), (":authority", "a.test"),
+                                  ("sec-websocket-version", "13")])
+            c.send(conn.data_to_send())
+            got, status = b"", None
+            while len(got) < 30_000:
+                assert (data := c.sock.recv(65536))
+                for e in conn.receive_data(data):
+                    if isinstance(e, h2.events.ResponseReceived):
+                        status = dict(e.headers)[b":status"]
+                        conn.send_data(1, b"x" * 10_000)
+                    elif isinstance(e, h2.events.DataReceived):
+                        got += e.data
+                        conn.acknowledge_received_data(e.flow_controlled_length, 1)
+                        if len(got) in (10_000, 20_000):
+                            conn.send_data(1, b"y" * 10_000)
+                c.send(conn.data_to_send())
+            assert status == b"200"
+            assert got == b"x" * 10_000 + b"y" * 20_000
+    finally:
+        n.close()
+
+
+def test_a_reload_leaves_requests_and_connections_alone():
+    gate = threading.Event()
+
+    def script(link, r):
+        if r.get(":path") != "/0":
+            link.answer(r)
+            return
+
+        def later():
+            gate.wait(10)
+            with link.lock:
+                link.answer(r, b"late")
+                link.flush()
+        threading.Thread(target=later, daemon=True).start()
+    with H2Origin(script) as o, proxied(o) as w:
+        results = []
+        t = threading.Thread(target=lambda: results.extend(at_once(w, 1)))
+        t.start()
+        wait_until(lambda: o.seen == 1, 3, "the request")
+        w.reload()
+        assert w.get("/other").text == "ok"
+        gate.set()
+        t.join()
+        assert results[0].text == "late"
+        assert len(o.links) == 1
