@@ -17,6 +17,10 @@
  * them made anew each time. */
 enum { CONTEXTS_MAX = 4096 };
 
+/* 112 bits, as Debian builds OpenSSL; its own default was 1 up to 3.1, with which peers'
+ * certificates may have SHA-1 and RSA keys of 1024 bits. */
+enum { SECURITY_LEVEL = 2 };
+
 struct context_key {
     uint8_t policy_id[TLS_POLICY_ID_BYTES];
     const struct tls_cert *certs[TLS_KEY_KINDS];
@@ -99,6 +103,7 @@ SSL_CTX *tls_context_new(struct tls_worker *w)
     SSL_CTX *ctx = open_library(w) ? SSL_CTX_new_ex(w->lib, NULL, TLS_method()) : NULL;
     if (!ctx)
         return NULL;
+    SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -151,6 +151,24 @@ static void alpn(void **state)
     rig_close();
 }
 
+static void every_kind_of_key_shakes_hands(void **state)
+{
+    (void)state;
+    rig_certs_make();
+    struct tls_cert *edwards = rig_cert(&(struct made_spec){
+        .cn = "a.example", .san = "DNS:a.example", .issuer = &certs.ca, .kind = MADE_ED25519});
+    struct tls_cert *all[] = {certs.ec, certs.rsa, edwards};
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        rig_open(sim_net_new(1, &rig_plain));
+        struct tls_identity *id = rig_identity(all[i], NULL);
+        rig_server.fallback = id;
+        rig_connect();
+        rig_close();
+        free(id);
+    }
+    tls_cert_drop(edwards);
+}
+
 /* ---- client certificates ---- */
 
 static struct tls_identity *mtls_identity(enum tls_client_cert mode)
@@ -507,8 +525,8 @@ static void long_hellos(void **state)
 
 UNIT_SUITE(tls_tls_server, cmocka_unit_test(finds_names), cmocka_unit_test(long_hellos),
            cmocka_unit_test(the_name_chooses), cmocka_unit_test(the_client_chooses_the_kind),
-           cmocka_unit_test(profiles), cmocka_unit_test(alpn),
-           cmocka_unit_test(client_certificate_modes),
+           cmocka_unit_test(profiles), cmocka_unit_test(every_kind_of_key_shakes_hands),
+           cmocka_unit_test(alpn), cmocka_unit_test(client_certificate_modes),
            cmocka_unit_test(what_a_client_certificate_says), cmocka_unit_test(sessions_resume),
            cmocka_unit_test(sessions_stay_with_their_policy), cmocka_unit_test(tickets_rotate),
            cmocka_unit_test(tickets_survive_as_bytes),
