@@ -24,6 +24,19 @@ void descriptors_raise(void)
     (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
+/* A limit of 0 alone would not do: a handler of core files that is a program gets them even so. The
+ * search for leaks traces the process, so a build for it is left alone. */
+void memory_hide(void)
+{
+    if (!ASAN_ON)
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void memory_show(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
 static bool fail(const char *what, const char *name)
 {
     fprintf(stderr, "weir: %s '%s': %s\n", what, name, errno ? strerror(errno) : "not found");

@@ -5,6 +5,10 @@
 
 void descriptors_raise(void); /* RLIMIT_NOFILE to its hard limit */
 
+/* While files with private keys are read: no core file, no tracing by the own user. */
+void memory_hide(void);
+void memory_show(void);
+
 /* Gives up what a worker process does not need, for good: becomes `user` when root runs us (open
  * log files are given to it; an empty one: stays), drops every capability, may not gain any by
  * executing something, leaves no core file and cannot be traced by its user unless `core_dumps`,

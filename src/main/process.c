@@ -217,7 +217,10 @@ static int load_first(struct process *p, struct load *l)
     text_release(&why);
     if (bundle < 0)
         return EXIT_FAILED;
-    if (!process_load(p, l, bundle, (uint64_t)p->supervised.generation)) {
+    memory_hide(); /* privileges_drop() settles it; log files like /dev/stderr need it till then */
+    bool ok = process_load(p, l, bundle, (uint64_t)p->supervised.generation);
+    memory_show();
+    if (!ok) {
         print_diag(p, &l->diag);
         return EXIT_CONFIG;
     }

@@ -6,6 +6,7 @@
 #include "main/bundle.h"
 #include "main/load.h"
 #include "main/main_conf.h"
+#include "main/privileges.h"
 #include "main/watch.h"
 #include "proxy/route.h"
 #include "proxy/tls_build.h"
@@ -89,6 +90,7 @@ static int read_all(const struct process_options *o, const struct addr *control)
 static void child_run(int channel, const struct process_options *o, const struct addr *control)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    memory_hide();
     struct handover m = {.kind = HANDOVER_CONFIG, .fds = {read_all(o, control)}, .fd_count = 1};
     _exit(m.fds[0] >= 0 && handover_send(channel, &m) ? 0 : 1);
 }
