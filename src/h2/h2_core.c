@@ -262,6 +262,11 @@ bool h2_limit_event(struct h2_core *c, enum h2_limit kind, struct h2_event *ev)
     return true;
 }
 
+bool h2_late_event(struct h2_core *c, struct h2_event *ev)
+{
+    return c->role == H2_SERVER && h2_limit_event(c, H2_LIMIT_EMPTY, ev);
+}
+
 bool h2_stream_error(struct h2_core *c, uint32_t id, struct h2_stream *s, enum h2_code code,
                      struct h2_event *ev)
 {

@@ -75,7 +75,7 @@ static bool data_of_nobody(struct h2_core *c, struct h2_event *ev)
         return h2_fail_event(c, ERR_H2_PROTOCOL, H2_PROTOCOL_ERROR, ev);
     drop_rest(c);
     switch (h2_gone(c, id)) {
-    case H2_GONE_RESET_HERE: return c->frame.len == 0 && h2_limit_event(c, H2_LIMIT_EMPTY, ev);
+    case H2_GONE_RESET_HERE: return c->frame.len == 0 && h2_late_event(c, ev);
     case H2_GONE_RESET_THERE: return h2_stream_error(c, id, NULL, H2_STREAM_CLOSED, ev);
     default: return h2_fail_event(c, ERR_H2_PROTOCOL, H2_STREAM_CLOSED, ev);
     }

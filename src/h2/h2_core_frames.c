@@ -69,7 +69,7 @@ static bool block_late(struct h2_core *c, uint32_t id, struct slice block, struc
     case H2_GONE_ENDED: return h2_fail_event(c, ERR_H2_PROTOCOL, H2_STREAM_CLOSED, ev);
     default: return h2_fail_event(c, ERR_H2_PROTOCOL, H2_PROTOCOL_ERROR, ev);
     }
-    return h2_limit_event(c, H2_LIMIT_EMPTY, ev) || block_nowhere(block, ev);
+    return h2_late_event(c, ev) || block_nowhere(block, ev);
 }
 
 /* What is wrong with a further block of an open stream; the event then is of the block and of the
@@ -193,7 +193,7 @@ static bool on_reset(struct h2_core *c, struct slice p, struct h2_event *ev)
     if (!s && h2_is_idle(c, id))
         return h2_fail_event(c, ERR_H2_PROTOCOL, H2_PROTOCOL_ERROR, ev);
     if (!s)
-        return h2_limit_event(c, H2_LIMIT_EMPTY, ev);
+        return h2_late_event(c, ev);
     h2_unlist(c, s, H2_GONE_RESET_THERE);
     if (!s->we_ended && h2_limit_event(c, H2_LIMIT_RESETS, ev))
         return true;

@@ -27,6 +27,9 @@ void h2_unlist(struct h2_core *c, struct h2_stream *s, enum h2_gone how);
 /* Both return true: an event. */
 bool h2_fail_event(struct h2_core *c, enum err e, enum h2_code code, struct h2_event *ev);
 bool h2_limit_event(struct h2_core *c, enum h2_limit kind, struct h2_event *ev);
+/* Something for a stream that is over, which brings nothing. A client gives up as many streams as
+ * those whom it serves do: what a server had sent of them by then is no fault of its. */
+bool h2_late_event(struct h2_core *c, struct h2_event *ev);
 /* An error of a stream, which may be gone (NULL). An event unless there is nobody to be told. */
 bool h2_stream_error(struct h2_core *c, uint32_t id, struct h2_stream *s, enum h2_code code,
                      struct h2_event *ev);

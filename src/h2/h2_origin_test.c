@@ -742,6 +742,26 @@ static void a_broken_rule_ends_the_connection(void **state)
     rig_close();
 }
 
+/* As many as clients like; answers to them are on their way. */
+static void cancelled_streams_are_no_fault_of_the_servers(void **state)
+{
+    (void)state;
+    rig_open(NULL, 1);
+    for (uint32_t id = 1; id < 2 * 600; id += 2) {
+        ask(0);
+        use_close(0);
+        say_fields(id, 0, ":status: 200");
+        say(H2_DATA, ES, id, NULL, 0);
+        if (id % 4 == 1)
+            say_code(H2_RST_STREAM, id, H2_NO_ERROR);
+        rig.got_len = H2_PREFACE_BYTES; /* heard, and forgotten */
+        assert_false(rig.gone);
+    }
+    ask(0);
+    assert_int_equal(error_of(0), ERR_OK);
+    rig_close();
+}
+
 /* ---- the word to the pool ---- */
 
 static void the_servers_limit(void **state)
@@ -970,7 +990,9 @@ UNIT_SUITE(h2_h2_origin, cmocka_unit_test(a_request_as_fields),
            cmocka_unit_test(a_connection_that_dies),
            cmocka_unit_test(a_broken_rule_ends_the_connection), cmocka_unit_test(the_servers_limit),
            cmocka_unit_test(a_ping_that_is_answered), cmocka_unit_test(a_ping_without_an_answer),
-           cmocka_unit_test(a_crowded_window_is_a_stall_in_time), cmocka_unit_test(goodbye),
-           cmocka_unit_test(a_websocket), cmocka_unit_test(a_websocket_that_is_refused),
+           cmocka_unit_test(a_crowded_window_is_a_stall_in_time),
+           cmocka_unit_test(cancelled_streams_are_no_fault_of_the_servers),
+           cmocka_unit_test(goodbye), cmocka_unit_test(a_websocket),
+           cmocka_unit_test(a_websocket_that_is_refused),
            cmocka_unit_test(a_server_without_websockets_is_asked_by_get),
            cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_network));
