@@ -5,12 +5,14 @@
 #include "main/process_priv.h"
 #include "tls/tls.h"
 #include <string.h>
+#include <time.h>
 
 enum { RENEW_MS = 60 * 1000 };
 
 static void give(struct process *p)
 {
     uint8_t bytes[TLS_TICKETS_BYTES];
+    tls_tickets_rotate(p->tickets, time(NULL));
     tls_tickets_export(p->tickets, bytes);
     supervised_give_tickets(&p->supervised, (struct slice){(const char *)bytes, sizeof bytes});
     explicit_bzero(bytes, sizeof bytes);

@@ -89,6 +89,8 @@ struct tls_tickets;
 enum { TLS_TICKETS_BYTES = 1 + 3 * 88 };
 struct tls_tickets *tls_tickets_new(void);
 void tls_tickets_free(struct tls_tickets *t);
+/* Keys go when they are due. Handshakes see to that, too; this is for when there are none. */
+void tls_tickets_rotate(struct tls_tickets *t, int64_t now_unix_s);
 /* The keys as bytes that the next worker process imports: secret, wipe them. */
 void tls_tickets_export(struct tls_tickets *t, uint8_t to[TLS_TICKETS_BYTES]);
 /* Takes them in place of its own. False: they are no such bytes; nothing has changed. */

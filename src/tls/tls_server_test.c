@@ -367,6 +367,29 @@ static void tickets_survive_as_bytes(void **state)
     tls_tickets_free(fresh);
 }
 
+static void keys_go_in_time_without_handshakes(void **state)
+{
+    enum { KEY = 88, MADE_AT = 1 + 80, NAME = 16 };
+    uint8_t keys[TLS_TICKETS_BYTES], later[TLS_TICKETS_BYTES];
+    int64_t made_s;
+    (void)state;
+    struct tls_tickets *t = tls_tickets_new();
+    tls_tickets_export(t, keys);
+    memcpy(&made_s, keys + MADE_AT, sizeof made_s);
+    for (int64_t age = TLS_TICKET_ROTATE_S - 100; age < TLS_TICKET_ROTATE_S + 1000; age += 100) {
+        int64_t then = made_s - age;
+        memcpy(keys + MADE_AT, &then, sizeof then);
+        assert_true(tls_tickets_import(t, keys, sizeof keys));
+        tls_tickets_rotate(t, made_s);
+        tls_tickets_export(t, later);
+        bool rotated = memcmp(keys + 1, later + 1, NAME) != 0;
+        assert_int_equal(rotated, age >= TLS_TICKET_ROTATE_S);
+        if (rotated)
+            assert_memory_equal(keys + 1, later + 1 + KEY, NAME);
+    }
+    tls_tickets_free(t);
+}
+
 /* ---- clients that do not behave ---- */
 
 static void stall(struct sim_net *net)
@@ -530,6 +553,7 @@ UNIT_SUITE(tls_tls_server, cmocka_unit_test(finds_names), cmocka_unit_test(long_
            cmocka_unit_test(what_a_client_certificate_says), cmocka_unit_test(sessions_resume),
            cmocka_unit_test(sessions_stay_with_their_policy), cmocka_unit_test(tickets_rotate),
            cmocka_unit_test(tickets_survive_as_bytes),
+           cmocka_unit_test(keys_go_in_time_without_handshakes),
            cmocka_unit_test(a_stalled_handshake_ends_in_time),
            cmocka_unit_test(the_oldest_is_dropped), cmocka_unit_test(plain_http_gets_a_hint),
            cmocka_unit_test(what_is_no_handshake), cmocka_unit_test(any_split_shakes_hands));

@@ -64,13 +64,25 @@ static bool is_due(const struct tls_tickets *t, int64_t now_s)
     return t->keys[0].made_s == 0 || age_s >= TLS_TICKET_ROTATE_S || age_s < -60;
 }
 
+static void rotate(struct tls_tickets *t, int64_t now_s)
+{
+    if (!is_due(t, now_s))
+        return;
+    memmove(t->keys + 1, t->keys, (KEYS - 1) * sizeof(struct key));
+    make_key(&t->keys[0], now_s);
+}
+
+void tls_tickets_rotate(struct tls_tickets *t, int64_t now_unix_s)
+{
+    pthread_mutex_lock(&t->lock);
+    rotate(t, now_unix_s);
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void key_to_seal(struct tls_tickets *t, int64_t now_s, struct key *out)
 {
     pthread_mutex_lock(&t->lock);
-    if (is_due(t, now_s)) {
-        memmove(t->keys + 1, t->keys, (KEYS - 1) * sizeof(struct key));
-        make_key(&t->keys[0], now_s);
-    }
+    rotate(t, now_s);
     *out = t->keys[0];
     pthread_mutex_unlock(&t->lock);
 }
