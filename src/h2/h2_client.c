@@ -176,7 +176,7 @@ static void on_pump(struct task *t)
     struct h2_session *s = CONTAINER_OF(t, struct h2_session, pump);
     if (is_through(s))
         session_close(s);
-    else if (s->rest.len)
+    else if (s->rest.len || s->paused)
         h2_session_read(s);
 }
 

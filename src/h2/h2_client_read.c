@@ -90,14 +90,22 @@ static void body_fill(struct h2_client *h)
     }
     if (h->ended && !h->kept)
         body_end(b);
-    b->starved = h->kept || h->flow.recv_window < h->flow.window_bytes / 2;
+}
+
+/* The body tells when its consumer has taken what is worth a turn of ours: there is more for it, or
+ * the client has to be let go on. */
+static void body_watch(struct h2_client *h)
+{
+    struct body *b = h->stream.body;
+    give_credit(h);
+    b->starved = h->kept || (b->bytes > 0 && h->flow.recv_window < h->flow.window_bytes / 2);
 }
 
 void h2_client_body_pump(struct task *t)
 {
     struct h2_client *h = CONTAINER_OF(t, struct h2_client, pump);
     body_fill(h);
-    give_credit(h);
+    body_watch(h);
 }
 
 static void on_want(struct body *b)
@@ -142,7 +150,7 @@ static void on_data(struct h2_session *s, const struct h2_event *ev)
         data_push(h, ev->bytes);
     h->ended |= ev->end;
     body_fill(h);
-    give_credit(h);
+    body_watch(h);
 }
 
 /* ---- streams ---- */

@@ -254,6 +254,7 @@ static void bodies_are_read(void **state)
         say_frame(H2_DATA, 0, 1, data, sizeof data);
     run_ms(20);
     assert_int_equal(scene.users[0].read_bytes, 3 * sizeof data);
+    assert_false(scene.users[0].req.starved); /* it is the client's turn */
     say_frame(H2_DATA, H2_FLAG_END_STREAM, 1, data, 10);
     run_ms(20);
     assert_int_equal(heard(1).ends, 1);

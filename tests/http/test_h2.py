@@ -224,6 +224,28 @@ def test_many_small_frames_while_the_origin_waits():
         assert (status, body) == (200, b"ok")
 
 
+def test_upload_that_stalls_is_timed_out():
+    """More than half a window is here and taken: it is the client that is waited for."""
+    text = "site * {\n timeout client_body=500ms\n proxy @o@\n}\n"
+    with Origin(lambda r: answer("ok")) as o, Weir(text, o=o) as w, H2Raw(w.port) as c:
+        c.request(end=False, method="POST", extra=[("content-length", "100000")])
+        for _ in range(4):
+            c.say(h2raw.DATA, 0, 1, b"x" * 12000)
+        assert c.of(h2raw.HEADERS, seconds=3).get(":status") == "408"
+        wait_until(lambda: [a.get("error") for a in w.access()] == ["client_body_timeout"])
+        assert c.ping()
+
+
+def test_upload_is_buffered_first():
+    text = "site * {\n request buffer on\n body max=10M\n proxy @o@\n}\n"
+    with Origin(lambda r: answer(str(len(r.body)))) as o, Weir(text, o=o) as w:
+        path = w.dir / "blob"
+        path.write_bytes(b"x" * 3_000_000)
+        r = run(need("curl"), "-s", "--http2-prior-knowledge", "--data-binary", f"@{path}", w.url())
+        assert r.stdout == "3000000"
+        assert o.requests[0].get("Content-Length") == "3000000"
+
+
 def test_streams_share_the_connection():
     """A small answer does not wait behind a large one whose window is shut."""
     big = answer(b"x" * 1_000_000)
