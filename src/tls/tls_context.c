@@ -7,6 +7,7 @@
  * addresses name them. What was not used for long makes room. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
+#include "tls/cert_priv.h"
 #include "tls/staple.h"
 #include "tls/tls_conn_priv.h"
 #include "tls/tls_mem.h"
@@ -142,19 +143,13 @@ static int accept_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-static enum tls_key_kind kind_of(X509 *x)
-{
-    return X509_get0_pubkey(x) && EVP_PKEY_get_base_id(X509_get0_pubkey(x)) == EVP_PKEY_RSA
-               ? TLS_KEY_RSA
-               : TLS_KEY_ECDSA;
-}
-
 /* The certificate is chosen by now: its answer of the moment, from the snapshot's object. */
 static int staple(SSL *ssl, void *arg)
 {
     struct tls_conn *t = SSL_get_app_data(ssl);
     X509 *x = SSL_get_certificate(ssl);
-    struct tls_cert *c = t->hs && x ? t->hs->identity->certs[kind_of(x)] : NULL;
+    EVP_PKEY *key = x ? X509_get0_pubkey(x) : NULL;
+    struct tls_cert *c = t->hs && key ? t->hs->identity->certs[tls_key_kind_of(key)] : NULL;
     struct tls_staple *s = c ? tls_cert_take_staple(c, t->worker->loop->unix_ms / 1000) : NULL;
     unsigned char *der = s ? OPENSSL_memdup(s->der, s->len) : NULL;
     (void)arg;
