@@ -42,6 +42,17 @@ void h2_conn_consumed(struct h2_core *c, uint32_t n)
     write_update(c, 0, (uint32_t)open);
 }
 
+/* Streams of a client are of many, who read as they like: one after the other may grow to its share
+ * and stop reading, and all of them together still do not fill the connection's window. A hundred
+ * have 1 + 1/2 + 1/3 + ... = 5.2 shares of a sixth. */
+static uint32_t stream_max(const struct h2_core *c)
+{
+    if (c->role == H2_SERVER)
+        return H2_STREAM_WINDOW_MAX_BYTES;
+    uint32_t share = H2_CONN_WINDOW_MAX_BYTES / 6 / (c->open_count ? c->open_count : 1);
+    return share > H2_WINDOW_BYTES ? share : H2_WINDOW_BYTES;
+}
+
 void h2_core_consumed(struct h2_core *c, struct h2_stream *s, uint32_t n)
 {
     s->held_bytes -= n;
@@ -49,8 +60,9 @@ void h2_core_consumed(struct h2_core *c, struct h2_stream *s, uint32_t n)
     int64_t open = (int64_t)s->window_bytes - s->held_bytes - s->recv_window;
     if (!s->listed || s->peer_ended || open < s->window_bytes / 2)
         return;
-    if (is_wanted(c, s->held_bytes, s->updated_ms))
-        s->window_bytes = doubled(s->window_bytes, H2_STREAM_WINDOW_MAX_BYTES);
+    uint32_t max = stream_max(c);
+    if (s->window_bytes < max && is_wanted(c, s->held_bytes, s->updated_ms))
+        s->window_bytes = doubled(s->window_bytes, max);
     open = (int64_t)s->window_bytes - s->held_bytes - s->recv_window;
     s->recv_window += open;
     s->updated_ms = c->now_ms;

@@ -5,8 +5,8 @@
  * the others end in peace. Failed: the server broke the rules, or did not answer a PING. Lost: the
  * connection broke. After the last three it is gone for the pool, and closes when nobody uses it.
  *
- * A server that answers nothing for too long is asked by a PING whether it is there; until it is,
- * new streams go elsewhere. */
+ * A server that answers nothing for too long is asked by a PING whether it is there. Until it is,
+ * and while what clients do not take fills half of the window, new streams go elsewhere. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
 #include "h2/h2_core_priv.h"
@@ -155,7 +155,8 @@ void h2_origin_tell(struct h2_session_origin *s)
     int64_t now_ms = h2_loop_of(s)->now_ms;
     bool settled = s->core.phase == H2_PHASE_OPEN;
     bool waits = !list_empty(&s->waiting);
-    bool stalled = s->probing || (waits && now_ms - s->waiting_since_ms >= STALL_MS);
+    bool filled = s->core.held_bytes > s->core.window_bytes / 2;
+    bool stalled = filled || s->probing || (waits && now_ms - s->waiting_since_ms >= STALL_MS);
     bool shut = s->mux.shut || s->core.last_id >= STREAM_ID_LAST;
     struct mux *m = &s->mux;
     if (settled && !m->settled && !s->probing)
@@ -289,6 +290,9 @@ static struct mux *session_start(struct conn *c)
     conn_set_user(c, &conn_ops, s);
     h2_core_init(&s->core, H2_CLIENT, LIST_BYTES, core_room);
     s->core.now_ms = c->loop->now_ms;
+    /* Many clients that take nothing of their answers must not shut it for the others: theirs is
+     * held back by the windows of their streams. */
+    s->core.window_bytes = H2_CONN_WINDOW_MAX_BYTES;
     h2_core_start(&s->core);
     timer_set(&c->loop->timers, &s->timer, c->loop->now_ms + SETTINGS_MS);
     conn_recv(c);

@@ -259,6 +259,28 @@ def test_a_server_that_takes_no_body_stalls_only_its_stream():
         assert results[0].status in (502, 504)
 
 
+def test_clients_that_do_not_read_hold_up_nobody_else():
+    """Forty answers, larger than what kernels hold, of which nothing is taken, on one connection."""
+    big = bytes(12_000_000)
+
+    def script(link, r):
+        link.answer(r, big if r.get(":path") == "/big" else b"small")
+    with H2Origin(script) as o, proxied(o) as w:
+        assert w.get("/").text == "small"
+        stuck = [w.client(rcvbuf=4096) for _ in range(40)]
+        for c in stuck:
+            c.send(b"GET /big HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        wait_until(lambda: o.seen == 41, 5, "the requests")
+        time.sleep(0.5)
+        for _ in range(5):
+            assert w.get("/").text == "small"
+        for c in stuck[:3]:
+            assert len(c.response().body) == len(big)
+        for c in stuck:
+            c.close()
+        assert len(o.links) == 1
+
+
 def test_silence_is_looked_into_by_a_ping():
     quiet = []
 
