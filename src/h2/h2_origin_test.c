@@ -950,6 +950,96 @@ static void an_upgrade_waits_for_settings(void **state)
     rig_close();
 }
 
+/* ---- anything ---- */
+
+/* A conversation as it should be, of which some bytes are then others. */
+static size_t conversation(char *to)
+{
+    static const char data[] = "0123456789abcdefghij";
+    static const struct {
+        uint8_t type, flags;
+        uint32_t id;
+        const char *payload;
+        size_t len;
+    } frames[] = {
+        {H2_HEADERS, EH, 1,
+         "\x88\x0f\x0d\x02"
+         "20\x40\x01x\x01y",
+         11},
+        {H2_HEADERS, EH, 3,
+         "\x48\x03"
+         "103\xbf",
+         6},
+        {H2_DATA, 0, 1, data, 12},
+        {H2_PING, 0, 0, "12345678", 8},
+        {H2_SETTINGS, 0, 0, "\0\4\0\0\1\0", 6},
+        {H2_HEADERS, EH, 3, "\x88\xbf", 2},
+        {H2_WINDOW_UPDATE, 0, 0, "\0\0\1\0", 4},
+        {H2_DATA, H2_FLAG_PADDED, 3, "\2abcd\0\0", 7},
+        {H2_DATA, ES, 1, data + 12, 8},
+        {H2_HEADERS, EH | ES, 3, "\x40\x01t\x01u", 5},
+        {H2_RST_STREAM, 0, 5, "\0\0\0\7", 4},
+        {H2_GOAWAY, 0, 0, "\0\0\0\3\0\0\0\0", 8},
+    };
+    char *at = to;
+    for (size_t i = 0; i < COUNT_OF(frames); i++) {
+        at = h2_frame_write(at, &(struct h2_frame){(uint32_t)frames[i].len, frames[i].id,
+                                                   frames[i].type, frames[i].flags});
+        at = (char *)memcpy(at, frames[i].payload, frames[i].len) + frames[i].len;
+    }
+    return (size_t)(at - to);
+}
+
+static void say_bytes(const char *at, size_t len)
+{
+    struct buf *b = buf_take(&rig.loop.bufs, BUF_SMALL);
+    assert_non_null(b);
+    memcpy(b->bytes, at, len);
+    b->len = (uint32_t)len;
+    assert_int_equal(conn_write(rig.peer, (struct span){b, b->bytes, len}), ERR_OK);
+    run_ms(20);
+}
+
+/* Whatever a server sends, an answer that looks whole is as long as it said. */
+static void check_whole(int i)
+{
+    const struct use *u = &uses[i];
+    bool whole = u->body.ended && !u->body.err;
+    if (whole && u->stream->head_state == STREAM_HEAD_FINAL && u->head.length == LENGTH_KNOWN)
+        assert_int_equal(u->body.pushed_bytes, u->head.content_length);
+    assert_true(!whole || !u->stream->err);
+}
+
+static void any_bytes(void **state)
+{
+    (void)state;
+    static const struct sim_faults faults = {.window_bytes = 4096, .split = 300, .delay_max_ms = 3};
+    char text[1024];
+    struct rand rand;
+    rand_init(&rand, 7);
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        size_t len = conversation(text);
+        for (uint64_t n = seed ? 1 + rand_below(&rand, 3) : 0; n > 0; n--)
+            text[rand_below(&rand, (uint32_t)len)] ^= (char)(1 << rand_below(&rand, 8));
+        rig_open(&faults, seed + 1);
+        for (int i = 0; i < 3; i++)
+            ask(i);
+        say_bytes(text, len);
+        struct stream *s = uses[1].stream;
+        for (int i = 0; i < 4 && s->head_state == STREAM_HEAD_INTERIM; i++)
+            s->ops->next_head(s);
+        for (int i = 0; i < 3; i++)
+            check_whole(i);
+        if (seed == 0) {
+            assert_true(uses[0].body.ended && uses[1].body.ended);
+            assert_int_equal(uses[1].body.pushed_bytes, 4);
+            assert_int_equal(uses[1].body.trailers->count, 1);
+            assert_int_equal(error_of(2), ERR_ORIGIN_UNPROCESSED);
+        }
+        rig_close();
+    }
+}
+
 /* However the network cuts and delays, an answer arrives whole. */
 static void any_network(void **state)
 {
@@ -995,4 +1085,5 @@ UNIT_SUITE(h2_h2_origin, cmocka_unit_test(a_request_as_fields),
            cmocka_unit_test(goodbye), cmocka_unit_test(a_websocket),
            cmocka_unit_test(a_websocket_that_is_refused),
            cmocka_unit_test(a_server_without_websockets_is_asked_by_get),
-           cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_network));
+           cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_bytes),
+           cmocka_unit_test(any_network));
