@@ -275,8 +275,8 @@ static enum err send_some(struct h2_client *h, struct body *b)
 {
     size_t sent = 0;
     while (b->count) {
-        if (must_wait(h))
-            return ERR_OK;
+        if (must_wait(h)) /* nobody opens a window any more who has ended his side */
+            return h->stream.windowed && h->session->eof ? ERR_CLIENT_CLOSED : ERR_OK;
         if (sent >= QUOTA_BYTES && shares(h)) {
             wake_user(h);
             return ERR_OK;

@@ -142,7 +142,7 @@ static void say_frame(uint8_t type, uint8_t flags, uint32_t id, const char *payl
         peer_say_bytes(payload, len);
 }
 
-static void say_request(uint32_t id, const char *path, bool end)
+static void say_urgent(uint32_t id, const char *path, bool end, const char *priority)
 {
     char block[256], *at = block;
     struct hpack_encoder *e = &scene.encoder;
@@ -151,8 +151,15 @@ static void say_request(uint32_t id, const char *path, bool end)
     at += hpack_encode(e, at, FIELD_OTHER, SLICE(":scheme"), SLICE("http"));
     at += hpack_encode(e, at, FIELD_OTHER, SLICE(":path"), slice_of(path));
     at += hpack_encode(e, at, FIELD_OTHER, SLICE(":authority"), SLICE("h"));
+    if (priority)
+        at += hpack_encode(e, at, FIELD_OTHER, SLICE("priority"), slice_of(priority));
     uint8_t flags = H2_FLAG_END_HEADERS | (end ? H2_FLAG_END_STREAM : 0);
     say_frame(H2_HEADERS, flags, id, block, (uint32_t)(at - block));
+}
+
+static void say_request(uint32_t id, const char *path, bool end)
+{
+    say_urgent(id, path, end, NULL);
 }
 
 static void say_hello(void)
@@ -310,6 +317,44 @@ static void connection_window_holds_back(void **state)
     run_ms(20);
     assert_int_equal(heard(0).ends, 2);
     assert_int_equal(heard(0).data_bytes, 120000);
+}
+
+/* What the connection's window has room for goes to the most urgent, then in order. */
+static void urgent_streams_go_first(void **state)
+{
+    (void)state;
+    say_frame(H2_SETTINGS, 0, 0, "\0\4\0\x10\0\0", 6);
+    say_urgent(1, "/90000", true, "u=5");
+    run_ms(20);
+    say_urgent(3, "/8000", true, "u=3");
+    say_urgent(5, "/8000", true, "u=1");
+    say_urgent(7, "/8000", true, "u=1");
+    run_ms(20);
+    assert_int_equal(heard(1).data_bytes, H2_WINDOW_BYTES);
+    say_frame(H2_WINDOW_UPDATE, 0, 0, "\0\0\x1f\x40", 4); /* 8000 */
+    run_ms(20);
+    assert_int_equal(heard(5).ends, 1);
+    say_frame(H2_WINDOW_UPDATE, 0, 0, "\0\0\x1f\x40", 4);
+    run_ms(20);
+    assert_int_equal(heard(7).ends, 1);
+    assert_int_equal(heard(3).data_bytes, 0);
+    say_frame(H2_PRIORITY_UPDATE, 0, 0, "\0\0\0\1u=0", 7); /* counts from its next turn on */
+    say_frame(H2_WINDOW_UPDATE, 0, 0, "\0\1\0\0", 4);
+    run_ms(20);
+    assert_int_equal(heard(0).ends, 4);
+}
+
+/* Streams without a priority get about the same. */
+static void others_share(void **state)
+{
+    (void)state;
+    say_frame(H2_SETTINGS, 0, 0, "\0\4\0\x10\0\0", 6);
+    say_frame(H2_WINDOW_UPDATE, 0, 0, "\0\7\0\0", 4);
+    say_request(1, "/600000", true);
+    say_request(3, "/600000", true);
+    run_ms(300);
+    assert_true(heard(0).data_bytes == 0x70000 + H2_WINDOW_BYTES);
+    assert_true(heard(1).data_bytes > 100000 && heard(3).data_bytes > 100000);
 }
 
 static void more_streams_than_allowed_are_refused(void **state)
@@ -489,6 +534,7 @@ static void resets_leave_nothing(void **state)
 
 UNIT_SUITE(h2_h2_client, CASE(requests_are_answered), CASE(bodies_are_read),
            CASE(small_frames_wait), CASE(windows_hold_back), CASE(connection_window_holds_back),
+           CASE(urgent_streams_go_first), CASE(others_share),
            CASE(more_streams_than_allowed_are_refused), CASE(resets_do_not_make_room),
            CASE(no_user_means_refused), CASE(errors_are_reported), CASE(idle_connections_end),
            CASE(requests_are_limited), CASE(aborted_sessions_tell_their_streams),
