@@ -2,7 +2,6 @@
  * client that has not asked for anything yet: its connection would be closed right after. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/handshakes.h"
-#include "base/text.h"
 #include "h1/h1.h"
 #include "h2/h2.h"
 #include "proxy/route.h"
@@ -34,12 +33,7 @@ static void handshake_free(struct handshake *h)
 /* What both sides agreed on by ALPN (RFC 7301); nothing is HTTP/1. */
 static bool speaks_h2(const struct conn *c)
 {
-    struct text name;
-    text_init(&name);
-    tls_fact_write(c, TLS_FACT_ALPN, &name);
-    bool h2 = slice_eq(text_slice(&name), SLICE("h2"));
-    text_release(&name);
-    return h2;
+    return slice_eq(tls_alpn(c), SLICE("h2"));
 }
 
 static void session_begin(struct worker *w, struct conn *c, struct listen_point *p)

@@ -6,6 +6,8 @@
 #include "proxy/route.h"
 #include <stdlib.h>
 
+enum { SCRATCH_BYTES = 4096 };
+
 static const struct stream_limits *acceptor_limits(struct stream_acceptor *a, void *listener)
 {
     struct worker *w = CONTAINER_OF(a, struct worker, acceptor);
@@ -31,6 +33,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     *w = (struct worker){.index = index, .engine = engine, .counters = counters};
     if (!loop_init(&w->loop, backend, backend_arg, counters, buffer_cap_bytes))
         return false;
+    text_reserve(&w->scratch, SCRATCH_BYTES); /* need not grow while it serves */
     w->loop.on_unused = free_exchanges;
     w->acceptor.open = exchange_open;
     w->acceptor.limits = acceptor_limits;

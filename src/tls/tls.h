@@ -142,6 +142,8 @@ enum tls_fact {
 };
 /* Writes it to `to`; nothing when there is none or the connection is plain. */
 void tls_fact_write(const struct conn *c, enum tls_fact which, struct text *to);
+/* What both sides agreed on by ALPN, borrowed; empty: nothing, or plain. Allocates nothing. */
+struct slice tls_alpn(const struct conn *c);
 /* The policy its handshake was made by; NULL: plain. For 421. */
 const uint8_t *tls_policy_id(const struct conn *c);
 /* Why the last handshake or verification with this origin failed, in words; "" when it did not. */

@@ -42,7 +42,8 @@ bool tls_conn_start(struct tls_conn *t, SSL_CTX *ctx)
     if (!b)
         return false;
     SSL_set_bio(t->ssl, b, b);
-    SSL_set_app_data(t->ssl, t);
+    if (!SSL_set_app_data(t->ssl, t)) /* the callbacks look there */
+        return false;
     if (t->is_server)
         SSL_set_accept_state(t->ssl);
     else

@@ -96,7 +96,12 @@ static bool open_library(struct tls_worker *w)
         w->lib = OSSL_LIB_CTX_new();
     if (w->lib && !w->ticket_cipher)
         w->ticket_cipher = EVP_CIPHER_fetch(w->lib, "AES-256-CBC", NULL);
-    return w->ticket_cipher != NULL;
+    if (w->ticket_cipher)
+        return true;
+    /* What began without memory never works (its providers stay missing): the next one tries anew. */
+    OSSL_LIB_CTX_free(w->lib);
+    w->lib = NULL;
+    return false;
 }
 
 SSL_CTX *tls_context_new(struct tls_worker *w)

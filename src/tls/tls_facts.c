@@ -151,3 +151,13 @@ void tls_fact_write(const struct conn *c, enum tls_fact which, struct text *to)
             add_client(x, which, to);
     }
 }
+
+struct slice tls_alpn(const struct conn *c)
+{
+    const struct tls_conn *t = tls_of(c);
+    const unsigned char *name = NULL;
+    unsigned int len = 0;
+    if (t && t->ssl)
+        SSL_get0_alpn_selected(t->ssl, &name, &len);
+    return (struct slice){(const char *)name, len};
+}

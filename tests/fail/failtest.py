@@ -19,10 +19,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "http")]
 os.environ["WEIR_BIN"] = str(pathlib.Path(sys.argv[1]).resolve())
 import kit.tools  # noqa: E402
 from page import GROUPS, MORE_ERRORS, Case, Page  # noqa: E402
-from scenario import Scenario, Servers  # noqa: E402
+from scenario import Scenario, Servers, TlsScenario  # noqa: E402
 
 ALL = os.environ.get("FAIL_ALL", "0") not in ("", "0")
 SECONDS = float(os.environ.get("FAIL_SECONDS", "120"))
+TLS = os.environ.get("FAIL_TLS", "0") not in ("", "0")
 JOBS = int(os.environ.get("FAIL_JOBS", "2"))
 BINARY = os.environ["WEIR_BIN"]
 SHIM = str(pathlib.Path(sys.argv[2]).resolve())
@@ -49,7 +50,7 @@ def play(case):
     """Runs the scenario with this failure: (case, broken or None, what clients saw, where)."""
     page = Page(f"{folder}/page")
     page.arm(case)
-    scenario = Scenario(servers, environment(page))
+    scenario = (TlsScenario if TLS else Scenario)(servers, environment(page))
     broken = scenario.run()
     fired = page.fired
     where = None
@@ -80,12 +81,22 @@ def record(_):
     """Everything that a run without a failure calls."""
     page = Page(f"{folder}/page")
     page.arm(None)
-    scenario = Scenario(servers, environment(page))
+    scenario = (TlsScenario if TLS else Scenario)(servers, environment(page))
     broken = scenario.run()
     assert not broken, f"the scenario fails by itself: {broken}\n{scenario.last_text}"
     assert not page.at.is_full, "more sites than the page has room for"
     print("without a failure clients see: " + " ".join(scenario.seen), flush=True)
-    return page.sites(), list(page.at.seen)
+    sites = page.sites()
+    return (tls_only(page, sites) if TLS else sites), list(page.at.seen)
+
+
+TLS_FILE = re.compile(r"(tls|cert|hello|staple|ocsp|local_ca|handshakes|tickets|watch)[_a-z]*\.c")
+
+
+def tls_only(page, sites):
+    """Those that have to do with TLS: the others have their turn without it."""
+    files = page.files(sites, BINARY)
+    return [s for s, names in zip(sites, files) if any(TLS_FILE.fullmatch(n or "") for n in names)]
 
 
 def plan(sites, seen):

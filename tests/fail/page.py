@@ -79,6 +79,16 @@ class Page:
         """'function file:line' of the callers, innermost first."""
         return [self.frame(f, binary) for f in site.frames[:depth]]
 
+    def files(self, sites, binary):
+        """Of each site, the source files of the frames that are weir's own."""
+        own = [i for i in range(self.at.module_count) if not self.at.modules[i].value][:1]
+        offsets = [[f & ((1 << 48) - 1) for f in s.frames if f >> 48 in own] for s in sites]
+        asked = sorted({o for some in offsets for o in some})
+        out = subprocess.run(["addr2line", "-s", "-e", str(binary)], capture_output=True, text=True,
+                             input="".join(f"{o:#x}\n" for o in asked)).stdout.splitlines()
+        file_of = {o: line.split(":")[0] for o, line in zip(asked, out)}
+        return [{file_of.get(o) for o in some} for some in offsets]
+
     def frame(self, frame, binary):
         module, offset = frame >> 48, frame & ((1 << 48) - 1)
         if module >= self.at.module_count:

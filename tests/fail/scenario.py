@@ -9,9 +9,11 @@ apart; the supervisor starts another one, which has to serve."""
 import os
 import re
 import signal
+import tempfile
 import time
 
-from kit import CLOSE, Client, Origin, Weir, answer, free_port, wait_until
+from kit import CLOSE, Client, Origin, Pki, TlsClient, Weir, answer, client_context, free_port, \
+    server_context, wait_until
 from kit.client import Closed
 from kit.weir import SANITIZER
 
@@ -39,6 +41,21 @@ log error info to=@dir@/error.log
 """
 
 
+TLS_CONFIG = """workers 1
+listen @listen@ tls
+admin @admin@
+log access json to=@dir@/access.log
+site a.test {
+    tls cert=@pair@
+    proxy @origin@
+}
+site guarded.test {
+    tls cert=@pair@ client=optional ca=@ca@
+    proxy https://@secure@ { tls ca=@ca@ name=a.test }
+}
+"""
+
+
 class Broken(Exception):
     """A promise that was not kept."""
 
@@ -63,13 +80,26 @@ class Servers:
     def __init__(self):
         self.plain = Origin(_reply)
         self.echo = Origin([SWITCH, _echo], early=True)
+        self.pki = Pki(tempfile.mkdtemp())
+        cert = self.pki.cert("a.test", "a.test", "guarded.test", "b.test")
+        self.pair = self.pki.folder / "pair.pem"
+        self.pair.write_text(cert.crt.read_text() + cert.key.read_text())
+        self.secure = Origin(_reply, tls=server_context(cert))
 
 
 class Scenario:
+    config, reloaded, silent_s = CONFIG, RELOADED, SILENT_S
+
     def __init__(self, servers, env):
         self.seen = []     # what clients saw, a word a step
-        self.weir = Weir(CONFIG, wait=False, env=env, origin=servers.plain, echo=servers.echo,
-                         port=servers.plain.port, second=free_port())
+        self.weir = Weir(self.config, wait=False, env=env, origin=servers.plain, echo=servers.echo,
+                         port=servers.plain.port, second=free_port(), **self.names(servers))
+
+    def names(self, servers):
+        return {}
+
+    def client(self, port):
+        return Client(port, timeout=WAIT_S)
 
     # -- one client
 
@@ -80,7 +110,7 @@ class Scenario:
     def visit(self, talk, port=None):
         """talk(client) gives a Response and the body that is due with a 200."""
         try:
-            with Client(port or self.weir.port, timeout=WAIT_S) as c:
+            with self.client(port or self.weir.port) as c:
                 response, due = talk(c)
         except TimeoutError:
             raise Broken(f"no answer and no close within {WAIT_S} s") from None
@@ -145,7 +175,7 @@ class Scenario:
     def start(self):
         """Until it says that it serves, or has had the time to: the line may be what is lost. The
         listeners are open earlier, and a connection would be one more thing that happens to it."""
-        until = time.monotonic() + SILENT_S
+        until = time.monotonic() + self.silent_s
         wait_until(lambda: not self.alive() or "weir 0" in self.text() or
                    time.monotonic() > until, WAIT_S)
         if not self.alive():
@@ -170,7 +200,7 @@ class Scenario:
             raise Broken(f"/status is not whole and says 200: {e!r}") from None
 
     def reload(self):
-        self.weir.write(RELOADED)
+        self.weir.write(self.reloaded)
         os.kill(self.weir.pid, signal.SIGHUP)
         try:
             return self.see(wait_until(self.installed, WAIT_S, "the reload"))
@@ -259,3 +289,44 @@ class Scenario:
         finally:
             self.last_text = self.text()
             self.weir.kill()
+
+
+class TlsScenario(Scenario):
+    """The same over TLS: handshakes, a session that goes on, bodies, a server behind TLS, a reload."""
+    config, silent_s = TLS_CONFIG, 3 * SILENT_S  # many more calls are counted
+    reloaded = TLS_CONFIG + 'site b.test { tls cert=@pair@ min=1.3\n respond 200 "new" }\n'
+
+    def names(self, servers):
+        self.context, self.session, self.host = client_context(servers.pki.ca.crt), None, "a.test"
+        return {"pair": servers.pair, "ca": servers.pki.ca.crt, "secure": servers.secure}
+
+    def client(self, port):
+        return TlsClient(port, self.context, self.host, self.session, timeout=WAIT_S)
+
+    def get(self, path, port=None):
+        def talk(c):
+            answer_ = c.get(path, self.host)
+            self.session = c.sock.session
+            return answer_, b"%s 0 " % path.encode()
+        return self.visit(talk, port)
+
+    def post(self, path):
+        due = b"%s %d " % (path.encode(), len(BODY)) + BODY
+        return self.visit(lambda c: (c.post(path, BODY, self.host), due))
+
+    def guarded(self, path):
+        self.host, session, self.session = "guarded.test", self.session, None
+        self.get(path)
+        self.host, self.session = "a.test", session
+
+    def play(self):
+        self.start()
+        self.get("/first")
+        self.get("/resumed")
+        self.post("/body")
+        self.guarded("/secure")
+        self.guarded("/secure-again")
+        self.reload()
+        if self.get("/last") != "whole" and self.get("/last-of-all") != "whole":
+            raise Broken(f"does not serve any more: {' '.join(self.seen)}")
+        self.judge_deaths()

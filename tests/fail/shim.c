@@ -6,7 +6,10 @@
  * names the file; failtest.py has the same layout) says which call is to fail: the n-th of a group,
  * or the k-th of a site. It is shared with the driver and with children of the program. What the
  * kernel cannot fail, or not alone, is left alone: epoll deletions, reads and writes of eventfds,
- * shutdown. */
+ * shutdown.
+ *
+ * What OpenSSL allocates is known by where weir called OpenSSL: its own hundreds of places are not
+ * ours to test. Not counted is what it allocates to set up itself (see is_set_up()). */
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 #include <errno.h>
@@ -79,6 +82,8 @@ enum { MODE_COUNT, MODE_NTH, MODE_SITE };
 enum {
     FRAMES = 12,
     SKIPPED_FRAMES = 3,
+    ALLOCATOR_FRAMES = 3,
+    RUN_ONCE_BYTES = 64,
     SITES = 4096,
     MODULES = 64,
     CALLS_MAX = 64,
@@ -117,16 +122,44 @@ struct page {
 static struct page *page; /* NULL: nothing is counted yet */
 static struct module {
     uintptr_t from, to, base;
+    bool is_openssl;
 } modules[MODULES];
 static int module_count;
+static uintptr_t run_once, libc_from, libc_to; /* CRYPTO_THREAD_run_once(), the C library */
 static __thread volatile bool inside __attribute__((tls_model("initial-exec")));
 
 /* ---- which stack ---- */
 
 struct walk {
     uint64_t frames[FRAMES];
-    int skip, count;
+    int skip, count, seen;
+    bool inside_openssl; /* still: the frames are not ours */
+    uintptr_t entry;     /* in OpenSSL, the outermost function so far */
+    bool once;           /* something that OpenSSL does once */
 };
+
+static bool is_openssl(uintptr_t pc)
+{
+    for (int i = 0; i < module_count; i++)
+        if (pc >= modules[i].from && pc < modules[i].to)
+            return modules[i].is_openssl;
+    return false;
+}
+
+/* OpenSSL 3.0 crashes when memory ends while it sets up itself or a library context: nothing that
+ * weir could do about, once in a process or worker, at its first TLS. */
+static bool is_set_up(uintptr_t entry)
+{
+    static const char *const names[] = {"OSSL_LIB_CTX_new", "OPENSSL_init_crypto",
+                                        "OPENSSL_init_ssl", "OSSL_LIB_CTX_free"};
+    Dl_info info;
+    if (!entry || !dladdr((void *)entry, &info) || !info.dli_sname)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(info.dli_sname, names[i]) == 0)
+            return true;
+    return false;
+}
 
 static uint64_t frame_name(uintptr_t pc)
 {
@@ -139,8 +172,21 @@ static uint64_t frame_name(uintptr_t pc)
 static _Unwind_Reason_Code walk_one(struct _Unwind_Context *at, void *ctx)
 {
     struct walk *w = ctx;
+    uintptr_t pc = (uintptr_t)_Unwind_GetIP(at) - 1;
     if (w->skip-- > 0)
         return _URC_NO_REASON;
+    if (w->seen++ < ALLOCATOR_FRAMES && is_openssl(pc)) {
+        w->inside_openssl = true;
+        w->count = 0; /* weir's allocator, which OpenSSL was given */
+    }
+    if (w->inside_openssl && is_openssl(pc)) {
+        w->entry = pc;
+        w->once |= pc >= run_once && pc < run_once + RUN_ONCE_BYTES;
+        return _URC_NO_REASON;
+    }
+    if (w->inside_openssl && pc >= libc_from && pc < libc_to)
+        return _URC_NO_REASON; /* pthread_once() */
+    w->inside_openssl = false;
     w->frames[w->count++] = frame_name((uintptr_t)_Unwind_GetIP(at) - 1);
     return w->count == FRAMES ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
@@ -164,6 +210,12 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *ctx)
         m->base = info->dlpi_addr;
         m->from = m->base + p->p_vaddr;
         m->to = m->from + p->p_memsz;
+        m->is_openssl = strstr(info->dlpi_name, "libcrypto.so") != NULL ||
+                        strstr(info->dlpi_name, "libssl.so") != NULL;
+        if (strstr(info->dlpi_name, "libc.so")) {
+            libc_from = m->from;
+            libc_to = m->to;
+        }
         snprintf(page->modules[module_count++], sizeof page->modules[0], "%s", info->dlpi_name);
     }
     return 0;
@@ -214,6 +266,8 @@ __attribute__((noinline)) static bool count_call(enum call c)
     struct walk w = {.skip = SKIPPED_FRAMES};
     int group = calls[c].group;
     _Unwind_Backtrace(walk_one, &w);
+    if (w.once || is_set_up(w.entry))
+        return false;
     uint64_t id = walk_hash(&w, c);
     page_lock();
     struct site *s = site_find(id, c, &w);
@@ -261,6 +315,7 @@ static void page_open(void)
     page->call_count = CALL_COUNT;
     module_count = 0;
     dl_iterate_phdr(add_module, NULL);
+    run_once = (uintptr_t)dlsym(RTLD_DEFAULT, "CRYPTO_THREAD_run_once");
     page->module_count = (uint32_t)module_count;
     inside = false;
 }
