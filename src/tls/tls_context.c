@@ -98,7 +98,8 @@ static bool open_library(struct tls_worker *w)
         w->ticket_cipher = EVP_CIPHER_fetch(w->lib, "AES-256-CBC", NULL);
     if (w->ticket_cipher)
         return true;
-    /* What began without memory never works (its providers stay missing): the next one tries anew. */
+    /* What began without memory never works (its providers stay missing): the next one tries anew.
+     */
     OSSL_LIB_CTX_free(w->lib);
     w->lib = NULL;
     return false;
