@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/mem.h"
 #include "base/prefetch.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,7 +87,7 @@ void arena_release(struct arena *a)
         next = b->next;
         block_drop(b);
     }
-    *a = (struct arena){.budget = a->budget};
+    *a = (struct arena){.budget = a->budget, .must = a->must};
 }
 
 static struct arena_block *arena_take_block(struct arena *a, size_t bytes)
@@ -94,6 +95,8 @@ static struct arena_block *arena_take_block(struct arena *a, size_t bytes)
     if (bytes > a->budget - a->used)
         return NULL;
     struct arena_block *b = block_take(bytes);
+    if (a->must)
+        mem_must(b, bytes);
     if (b)
         a->used += bytes;
     return b;

@@ -8,6 +8,7 @@
 #pragma once
 #include "base/asan.h"
 #include "base/slice.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct arena {
     char *at, *end; /* free room in the head block */
     size_t used;    /* bytes of blocks taken, headers included */
     size_t budget;  /* bytes */
+    bool must;      /* the control plane's: without memory the process ends (base/mem.h) */
 };
 
 void arena_init(struct arena *a, size_t budget_bytes); /* takes no memory yet */

@@ -15,6 +15,7 @@ struct conf *conf_new(uint64_t generation)
 {
     struct conf *c = MEM_NEW(struct conf);
     arena_init(&c->arena, SNAPSHOT_MAX_BYTES);
+    c->arena.must = true;
     c->generation = generation;
     c->refs_shared = 1;
     return c;
