@@ -35,8 +35,7 @@ static void session_end(struct h2_session *s)
     count(s, METRIC_CONNECTIONS_OPEN, -1);
     timer_stop(&l->timers, &s->timer);
     task_cancel(&l->tasks, &s->pump);
-    flush_cancel(&s->flush);
-    h2_out_drop(s);
+    h2_gather_release(&s->out);
     span_drop(s->rest);
     s->rest = (struct span){0};
     list_remove(&s->link.link);
@@ -52,8 +51,8 @@ static void session_close(struct h2_session *s)
     if (s->over)
         return;
     h2_session_rests_drop(s);
-    h2_out_flush(&s->flush); /* the last words */
-    if (s->lost)
+    h2_gather_flush(&s->out); /* the last words */
+    if (s->out.lost)
         conn_abort(c);
     else
         conn_linger(c, by_ms);
@@ -74,7 +73,7 @@ static void close_soon(struct h2_session *s)
 
 static bool is_through(const struct h2_session *s)
 {
-    return s->stream_count == 0 && (s->lost || s->failed || s->eof || s->end == END_LAST);
+    return s->stream_count == 0 && (s->out.lost || s->failed || s->eof || s->end == END_LAST);
 }
 
 void h2_session_stream_gone(struct h2_session *s)
@@ -125,7 +124,7 @@ static void report(struct h2_session *s, enum err e)
 
 void h2_session_fail(struct h2_session *s, enum err e, enum h2_code code)
 {
-    if (s->failed || s->lost)
+    if (s->failed || s->out.lost)
         return;
     s->failed = true;
     h2_core_fail(&s->core, code);
@@ -143,7 +142,7 @@ void h2_session_fail(struct h2_session *s, enum err e, enum h2_code code)
 void h2_session_drain(struct h2_session *s)
 {
     struct loop *l = loop_of(s);
-    if (s->end != END_NOT || s->failed || s->lost)
+    if (s->end != END_NOT || s->failed || s->out.lost)
         return;
     s->end = END_TOLD;
     h2_core_goaway(&s->core, H2_STREAM_MAX, H2_NO_ERROR);
@@ -153,7 +152,7 @@ void h2_session_drain(struct h2_session *s)
 
 void h2_session_drain_end(struct h2_session *s)
 {
-    if (s->end == END_LAST || s->failed || s->lost)
+    if (s->end == END_LAST || s->failed || s->out.lost)
         return;
     s->end = END_LAST;
     h2_core_goaway(&s->core, s->core.last_id, H2_NO_ERROR);
@@ -197,7 +196,7 @@ static void on_eof(struct conn *c)
     s->eof = true;
     LIST_EACH (l, &s->streams) {
         struct h2_client *h = LIST_ENTRY(l, struct h2_client, link);
-        if (!h->ended)
+        if (!h->in.ended)
             body_fail(h->stream.body, ERR_CLIENT_CLOSED);
         h->stream.peer_ended = true;
         wake_user(h);
@@ -209,7 +208,7 @@ static void on_eof(struct conn *c)
 static void on_error(struct conn *c, enum err e)
 {
     struct h2_session *s = c->user;
-    s->lost = true;
+    s->out.lost = true;
     break_all(s, e);
     if (is_through(s))
         close_soon(s);
@@ -219,8 +218,8 @@ static void on_room(struct conn *c)
 {
     struct h2_session *s = c->user;
     h2_session_wake_waiting(s);
-    if (s->out)
-        flush_later(loop_of(s), &s->flush);
+    if (h2_gather_pending(&s->out))
+        flush_later(loop_of(s), &s->out.flush);
     if (s->paused)
         task_wake(&loop_of(s)->tasks, &s->pump);
 }
@@ -242,6 +241,11 @@ static void on_abort(struct session_link *l)
 
 static const struct session_ops session_ops = {.drain = on_drain, .abort = on_abort};
 
+static char *core_room(struct h2_core *c, size_t len)
+{
+    return h2_gather_put(&CONTAINER_OF(c, struct h2_session, core)->out, len);
+}
+
 static void session_begin(struct h2_session *s, struct conn *c, struct stream_acceptor *a,
                           void *listener)
 {
@@ -252,12 +256,12 @@ static void session_begin(struct h2_session *s, struct conn *c, struct stream_ac
     list_init(&s->waiting);
     timer_init(&s->timer, on_timer);
     task_init(&s->pump, on_pump);
-    flush_init(&s->flush, h2_out_flush);
+    h2_gather_init(&s->out, c);
     list_push(&a->sessions, &s->link.link);
     count(s, METRIC_CONNECTIONS_OPEN, 1);
     count(s, METRIC_CONNECTIONS_IDLE, 1);
     count(s, METRIC_H2_CONNECTIONS, 1);
-    h2_core_init(&s->core, H2_SERVER, limits_of(s)->head_bytes, h2_out_room);
+    h2_core_init(&s->core, H2_SERVER, limits_of(s)->head_bytes, core_room);
     s->core.now_ms = loop_of(s)->now_ms;
     h2_core_start(&s->core);
     begin_idle(s);

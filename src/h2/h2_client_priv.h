@@ -5,6 +5,8 @@
 #include "h2/h2.h"
 #include "h2/h2_core.h"
 #include "h2/h2_fields.h"
+#include "h2/h2_gather.h"
+#include "h2/h2_intake.h"
 
 enum session_end {
     END_NOT,
@@ -15,20 +17,17 @@ enum session_end {
 struct h2_session {
     struct session_link link;
     struct stream_acceptor *acceptor;
-    struct list streams; /* struct h2_client.link, all that have a user */
-    struct list rests;   /* struct h2_client.link: answered, and still sending */
-    struct list waiting; /* struct h2_client.turn, for the connection; by urgency, then in order */
-    struct span rest;    /* received, not read yet */
-    struct buf *out;     /* frames gathered in this tick */
-    uint32_t out_from;   /* of it was handed to the connection */
+    struct list streams;  /* struct h2_client.link, all that have a user */
+    struct list rests;    /* struct h2_client.link: answered, and still sending */
+    struct list waiting;  /* struct h2_client.turn, for the connection; by urgency, then in order */
+    struct span rest;     /* received, not read yet */
+    struct h2_gather out; /* `lost`: the connection broke */
     uint32_t stream_count; /* in `streams` */
     uint8_t end;           /* enum session_end */
     bool paused;           /* not reading: the client does not take what it has */
-    bool lost;             /* the connection broke */
     bool failed;           /* by us, GOAWAY is on its way: nothing else is sent */
     bool eof, over;
     struct task pump; /* goes on reading, outside of anybody's call */
-    struct flush flush;
     union {
         struct timer timer; /* idle, or draining */
         struct dead dead;   /* once over */
@@ -41,14 +40,12 @@ struct h2_client {
     struct h2_stream flow;
     struct h2_session *session;
     struct list link, turn;
-    struct task pump;              /* its body has room again */
-    struct buf *kept, **kept_tail; /* of the body, waiting for room in it; by buf.next */
-    uint64_t credited_bytes;       /* of what the body's consumer took */
-    uint64_t left;                 /* of the answer, when its length is known */
-    bool ended;                    /* the request is whole, once `kept` is in the body */
-    bool counted;                  /* `left` counts */
-    bool malformed;                /* the answer ends by PROTOCOL_ERROR (8.1.1) */
-    bool connect;                  /* extended CONNECT (RFC 8441) */
+    struct task pump; /* its body has room again */
+    struct h2_intake in;
+    uint64_t left;  /* of the answer, when its length is known */
+    bool counted;   /* `left` counts */
+    bool malformed; /* the answer ends by PROTOCOL_ERROR (8.1.1) */
+    bool connect;   /* extended CONNECT (RFC 8441) */
     bool tunnel, head_sent;
     bool waits_for_nothing; /* no Expect */
     bool rest;              /* its user is gone, see h2_client_rest.c */
@@ -98,7 +95,6 @@ void h2_session_stream_gone(struct h2_session *s); /* after a detach */
 void h2_session_read(struct h2_session *s);
 void h2_client_bind_body(struct h2_client *h);
 void h2_client_body_pump(struct task *t);
-void h2_client_body_drop(struct h2_client *h);
 /* A stream for which a user is found, with nothing of it read yet; NULL: none. */
 struct h2_client *h2_client_open(struct h2_session *s);
 /* It goes no further; its user is told. */
@@ -115,16 +111,3 @@ bool h2_client_rest_begin(struct h2_client *h); /* at detach; false: not needed,
 void h2_client_rest_event(struct h2_client *h, const struct h2_event *ev);
 void h2_session_rests_drop(struct h2_session *s);
 void h2_client_free(struct h2_client *h); /* its stream is over */
-
-/* ---- h2_client_out.c: gathering ---- */
-
-char *h2_out_room(struct h2_core *c, size_t len);
-/* `len` contiguous bytes, of which out_commit() sends some. NULL: no memory, or no room. */
-char *h2_out_reserve(struct h2_session *s, size_t len);
-void h2_out_commit(struct h2_session *s, size_t len);
-/* Takes over the span. False: the connection is lost. */
-bool h2_out_span(struct h2_session *s, struct span bytes) MUST_CHECK;
-bool h2_out_crowded(const struct h2_session *s); /* DATA has to wait */
-bool h2_out_stuffed(const struct h2_session *s); /* so has reading, which answers */
-void h2_out_flush(struct flush *f);
-void h2_out_drop(struct h2_session *s);

@@ -1,111 +1,16 @@
-/* h2_client_read.c - what the client sends: events of the core become streams, heads and bodies.
- *
- * Body bytes go by reference into the stream's body while that has room, else they are copied,
- * dense, into buffers that wait (`kept`): a body has few places, and a client may send many small
- * frames. How much can wait is what the windows allow; they open only as the body's consumer takes
- * bytes.
- */
+/* h2_client_read.c - what the client sends: events of the core become streams, heads and bodies. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
 #include "h2/h2_client_priv.h"
 
 _Static_assert(sizeof(struct h2_client) <= LOOP_BLOCK_SMALL_BYTES, "a stream is one loop block");
 
-enum { NOWHERE_ARENA_BYTES = 256 * 1024, KEEP_LARGE_BYTES = 4096 };
-
 /* ---- bodies ---- */
-
-/* The client may send as much as was taken. */
-static void give_credit(struct h2_client *h)
-{
-    uint64_t taken = h->stream.body->taken_bytes - h->credited_bytes;
-    if (!taken)
-        return;
-    h->credited_bytes += taken;
-    h2_core_consumed(&h->session->core, &h->flow, (uint32_t)taken);
-}
-
-static struct buf *keep_room(struct h2_client *h, size_t len)
-{
-    struct buf *last = h->kept_tail ? CONTAINER_OF(h->kept_tail, struct buf, next) : NULL;
-    if (last && last->len < last->cap)
-        return last;
-    enum buf_size size = len > KEEP_LARGE_BYTES ? BUF_LARGE : BUF_SMALL;
-    struct buf *b = buf_take_reserve(&loop_of(h->session)->bufs, size);
-    if (!b)
-        return NULL;
-    b->len = 0;
-    b->next = NULL;
-    *(last ? &last->next : &h->kept) = b;
-    h->kept_tail = &b->next;
-    return b;
-}
-
-static bool keep(struct h2_client *h, struct slice s)
-{
-    while (s.len) {
-        struct buf *b = keep_room(h, s.len);
-        if (!b)
-            return false;
-        size_t n = s.len < b->cap - b->len ? s.len : b->cap - b->len;
-        memcpy(b->bytes + b->len, s.at, n);
-        b->len += (uint32_t)n;
-        s = slice_from(s, n);
-    }
-    return true;
-}
-
-static struct buf *kept_pop(struct h2_client *h)
-{
-    struct buf *b = h->kept;
-    h->kept = b->next;
-    if (!h->kept)
-        h->kept_tail = NULL;
-    b->next = NULL;
-    return b;
-}
-
-/* Nobody wants it; the connection's window gets it back. */
-void h2_client_body_drop(struct h2_client *h)
-{
-    while (h->kept)
-        buf_drop(kept_pop(h));
-}
-
-static bool is_held_back(const struct h2_client *h)
-{
-    return h->connect && !h->tunnel;
-}
-
-/* Moves what waited into the body, and its end. */
-static void body_fill(struct h2_client *h)
-{
-    struct body *b = h->stream.body;
-    if (is_held_back(h))
-        return;
-    while (h->kept && body_room(b) > 0) {
-        struct buf *kept = kept_pop(h);
-        if (body_push(b, (struct span){kept, kept->bytes, kept->len}) != ERR_OK)
-            h2_client_body_drop(h);
-    }
-    if (h->ended && !h->kept)
-        body_end(b);
-}
-
-/* The body tells when its consumer has taken what is worth a turn of ours: there is more for it, or
- * the client has to be let go on. */
-static void body_watch(struct h2_client *h)
-{
-    struct body *b = h->stream.body;
-    give_credit(h);
-    b->starved = h->kept || (b->bytes > 0 && h->flow.recv_window < h->flow.window_bytes / 2);
-}
 
 void h2_client_body_pump(struct task *t)
 {
     struct h2_client *h = CONTAINER_OF(t, struct h2_client, pump);
-    body_fill(h);
-    body_watch(h);
+    h2_intake_move(&h->in);
 }
 
 static void on_want(struct body *b)
@@ -120,37 +25,17 @@ void h2_client_bind_body(struct h2_client *h)
     h->stream.body->want = on_want;
 }
 
-/* What comes for a body that broke off is taken, and forgotten. */
-static void forget(struct h2_client *h, size_t len)
-{
-    h2_core_consumed(&h->session->core, &h->flow, (uint32_t)len);
-}
-
-static void data_push(struct h2_client *h, struct slice bytes)
-{
-    struct body *b = h->stream.body;
-    struct span s = {h->session->rest.buf, bytes.at, bytes.len};
-    if (b->err) {
-        forget(h, bytes.len);
-    } else if (!h->kept && !is_held_back(h) && body_room(b) > 0) {
-        if (body_push(b, span_ref(s)) != ERR_OK)
-            forget(h, bytes.len);
-    } else if (!keep(h, bytes)) {
-        forget(h, bytes.len);
-        h2_client_break(h, ERR_NO_BUFFERS);
-    }
-}
-
 static void on_data(struct h2_session *s, const struct h2_event *ev)
 {
     struct h2_client *h = of_flow(ev->stream);
-    (void)s;
-    h->stream.received_bytes += ev->bytes.len + H2_FRAME_HEAD_BYTES;
-    if (ev->bytes.len)
-        data_push(h, ev->bytes);
-    h->ended |= ev->end;
-    body_fill(h);
-    body_watch(h);
+    uint32_t len = (uint32_t)ev->bytes.len;
+    h->stream.received_bytes += len + H2_FRAME_HEAD_BYTES;
+    if (len && h2_intake_push(&h->in, s->rest.buf, ev->bytes)) {
+        h2_core_consumed(&s->core, &h->flow, len);
+        h2_client_break(h, ERR_NO_BUFFERS);
+    }
+    if (ev->end)
+        h2_intake_end(&h->in);
 }
 
 /* ---- streams ---- */
@@ -189,35 +74,22 @@ struct h2_client *h2_client_open(struct h2_session *s)
         loop_block_give(loop_of(s), LOOP_BLOCK_SMALL, h);
         return NULL;
     }
+    h2_intake_init(&h->in, &s->core, &h->flow, h->stream.body, &loop_of(s)->bufs);
     h2_client_bind_body(h);
     list_push(&s->streams, &h->link);
     if (s->stream_count++ == 0)
         count(s, METRIC_CONNECTIONS_IDLE, -1);
+    h2_gather_streams(&s->out, s->stream_count);
     return h;
 }
 
 /* ---- heads ---- */
 
-static enum err take_nothing(void *user, const struct hpack_header *h)
-{
-    (void)user;
-    (void)h;
-    return ERR_OK;
-}
-
-static bool is_fatal(enum err e)
-{
-    return e == ERR_H2_COMPRESSION || e == ERR_NO_MEMORY;
-}
-
 /* Decodes, to keep the table in step. */
 static void decode_nowhere(struct h2_session *s, struct slice block)
 {
-    struct arena a;
-    arena_init(&a, NOWHERE_ARENA_BYTES);
-    enum err e = hpack_decode(&s->core.decoder, block, s->core.list_bytes, &a, take_nothing, NULL);
-    arena_release(&a);
-    if (is_fatal(e))
+    enum err e = hpack_skip(&s->core.decoder, block, s->core.list_bytes);
+    if (hpack_is_fatal(e))
         h2_session_fail(s, e, H2_COMPRESSION_ERROR);
 }
 
@@ -239,7 +111,7 @@ static enum err read_head(struct h2_client *h, const struct h2_event *ev)
     struct h2_fields f = {.headers = &m->headers, .arena = h->stream.arena, .limits = limits_of(s)};
     message_init(m);
     TRY(hpack_decode(&s->core.decoder, ev->bytes, s->core.list_bytes, f.arena, h2_fields_take, &f));
-    h->connect = f.protocol.at != NULL;
+    h->connect = h->in.held = f.protocol.at != NULL;
     TRY(h2_request_finish(&f, m, ev->end, rand_next(&loop_of(s)->rand)));
     m->scheme = SLICE("http");
     h->waits_for_nothing = !m->expect_continue;
@@ -253,10 +125,10 @@ static enum err read_head(struct h2_client *h, const struct h2_event *ev)
 /* An extended CONNECT has no body to the user, but bytes that follow its answer. */
 static void request_begin(struct h2_client *h, const struct h2_event *ev)
 {
-    h->ended = ev->end;
+    h->in.ended = ev->end;
     h->stream.received_bytes = ev->bytes.len + H2_FRAME_HEAD_BYTES;
     enum err e = read_head(h, ev);
-    if (is_fatal(e)) {
+    if (hpack_is_fatal(e)) {
         h2_session_fail(h->session, e, H2_COMPRESSION_ERROR);
         return;
     }
@@ -316,15 +188,14 @@ static void on_trailers(struct h2_session *s, const struct h2_event *ev)
     struct h2_client *h = of_flow(ev->stream);
     h->stream.received_bytes += ev->bytes.len + H2_FRAME_HEAD_BYTES;
     enum err e = read_trailers(h, ev->bytes);
-    if (is_fatal(e)) {
+    if (hpack_is_fatal(e)) {
         h2_session_fail(s, e, H2_COMPRESSION_ERROR);
     } else if (e) {
         h2_client_break(h, e);
         if (err_row(e)->status == 400 && !h2_core_blame(&s->core, &h->flow, H2_PROTOCOL_ERROR))
             h2_session_fail(s, ERR_H2_MADE_RESETS, H2_ENHANCE_YOUR_CALM);
     } else {
-        h->ended = true;
-        body_fill(h);
+        h2_intake_end(&h->in);
     }
 }
 
@@ -381,12 +252,17 @@ static void handle(struct h2_session *s, const struct h2_event *ev)
     }
 }
 
+static bool is_reading(const struct h2_session *s)
+{
+    return !s->failed && !s->over && !s->out.lost;
+}
+
 static void read_on(struct h2_session *s)
 {
     struct slice in = span_slice(s->rest);
     struct h2_event ev = {.kind = H2_EV_HEADERS};
-    while (ev.kind != H2_EV_MORE && !s->failed && !s->over && !s->lost) {
-        s->paused = h2_out_stuffed(s);
+    while (ev.kind != H2_EV_MORE && is_reading(s)) {
+        s->paused = h2_gather_stuffed(&s->out);
         if (s->paused)
             break;
         h2_core_next(&s->core, &in, &ev);
@@ -401,12 +277,12 @@ void h2_session_read(struct h2_session *s)
 {
     s->core.now_ms = loop_of(s)->now_ms;
     read_on(s);
-    if (s->paused && !s->over && !s->failed && !s->lost) {
+    if (s->paused && is_reading(s)) {
         conn_want_room(s->link.conn);
         return;
     }
     span_drop(s->rest);
     s->rest = (struct span){0};
-    if (!s->over && !s->failed && !s->lost)
+    if (is_reading(s))
         conn_recv(s->link.conn);
 }

@@ -5,6 +5,7 @@
  * order. A stream that does not say otherwise shares: it gives way to others after a quota. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/date.h"
+#include "h2/h2_block.h"
 #include "h2/h2_client_priv.h"
 
 enum {
@@ -37,41 +38,15 @@ static enum err send_failed(struct h2_client *h, enum err e)
 
 static bool is_cut_off(const struct h2_client *h)
 {
-    return !h->flow.listed || h->session->lost || h->session->failed;
+    return !h->flow.listed || h->session->out.lost || h->session->failed;
 }
 
 /* ---- header blocks ---- */
 
-static size_t frames_room(size_t block)
-{
-    return block + (block / H2_FRAME_MAX_BYTES + 1) * H2_FRAME_HEAD_BYTES;
-}
-
-/* Puts frames around a block that lies behind the place of the first head. Longer ones, which are
- * rare, are moved apart from the end. Returns how many bytes there are. */
-static size_t frame_block(char *at, size_t len, uint32_t id, uint8_t flags)
-{
-    size_t rest = len > H2_FRAME_MAX_BYTES ? len - H2_FRAME_MAX_BYTES : 0;
-    size_t extra = (rest + H2_FRAME_MAX_BYTES - 1) / H2_FRAME_MAX_BYTES;
-    for (size_t i = extra; i > 0; i--) {
-        char *part = at + H2_FRAME_HEAD_BYTES + i * H2_FRAME_MAX_BYTES;
-        size_t n = i == extra ? len - i * H2_FRAME_MAX_BYTES : H2_FRAME_MAX_BYTES;
-        char *to = part + i * H2_FRAME_HEAD_BYTES;
-        memmove(to, part, n);
-        uint8_t last = i == extra ? H2_FLAG_END_HEADERS : 0;
-        h2_frame_write(to - H2_FRAME_HEAD_BYTES,
-                       &(struct h2_frame){(uint32_t)n, id, H2_CONTINUATION, last});
-    }
-    uint8_t whole = extra ? 0 : H2_FLAG_END_HEADERS;
-    h2_frame_write(
-        at, &(struct h2_frame){(uint32_t)(len - rest), id, H2_HEADERS, (uint8_t)(flags | whole)});
-    return len + (extra + 1) * H2_FRAME_HEAD_BYTES;
-}
-
 static void block_send(struct h2_client *h, char *at, size_t len, bool end)
 {
-    size_t n = frame_block(at, len, h->flow.id, end ? H2_FLAG_END_STREAM : 0);
-    h2_out_commit(h->session, n);
+    size_t n = h2_block_frame(at, len, h->flow.id, end ? H2_FLAG_END_STREAM : 0);
+    h2_gather_commit(&h->session->out, n);
     h->stream.sent_bytes += n;
     if (end)
         h2_core_ended(&h->session->core, &h->flow);
@@ -81,12 +56,12 @@ static enum err response_send(struct h2_client *h, const struct message *m,
                               const struct h2_reply *r, bool end)
 {
     struct h2_session *s = h->session;
-    size_t room = frames_room(h2_response_room(m, r));
+    size_t room = h2_block_room(h2_response_room(m, r));
     if (room > BUF_LARGE_BYTES)
         return ERR_OVER_BUDGET;
-    char *at = h2_out_reserve(s, room);
+    char *at = h2_gather_reserve(&s->out, room);
     if (!at)
-        return s->lost ? ERR_CLIENT_RESET : ERR_NO_BUFFERS;
+        return s->out.lost ? ERR_CLIENT_RESET : ERR_NO_BUFFERS;
     block_send(h, at, h2_response_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, m, r), end);
     return ERR_OK;
 }
@@ -187,7 +162,7 @@ static bool shares(const struct h2_client *h)
 static bool must_wait(struct h2_client *h)
 {
     struct h2_session *s = h->session;
-    bool crowded = h2_out_crowded(s), own = h->flow.send_window <= 0;
+    bool crowded = h2_gather_crowded(&s->out), own = h->flow.send_window <= 0;
     bool shut = own || s->core.send_window <= 0;
     if (!crowded && !shut && !others_come_first(h))
         return false;
@@ -215,11 +190,11 @@ static bool put_payload(struct h2_session *s, struct span run)
     if (run.len == 0)
         return true; /* nothing but the end */
     if (run.buf && run.len > COPY_BYTES)
-        return h2_out_span(s, run);
-    char *at = h2_out_reserve(s, run.len);
+        return h2_gather_span(&s->out, run);
+    char *at = h2_gather_reserve(&s->out, run.len);
     if (at) {
         memcpy(at, run.at, run.len);
-        h2_out_commit(s, run.len);
+        h2_gather_commit(&s->out, run.len);
     }
     span_drop(run);
     return at != NULL;
@@ -229,7 +204,7 @@ static bool put_payload(struct h2_session *s, struct span run)
 static enum err send_run(struct h2_client *h, struct span run, bool end)
 {
     struct h2_session *s = h->session;
-    bool ok = h2_out_reserve(s, H2_FRAME_HEAD_BYTES + COPY_BYTES * 2) &&
+    bool ok = h2_gather_reserve(&s->out, H2_FRAME_HEAD_BYTES + COPY_BYTES * 2) &&
               h2_core_data(&s->core, &h->flow, (uint32_t)run.len, end);
     if (!ok) {
         span_drop(run);
@@ -248,7 +223,7 @@ static bool has_trailers(const struct body *b)
 static enum err send_trailers(struct h2_client *h, const struct headers *t)
 {
     struct h2_session *s = h->session;
-    char *at = h2_out_reserve(s, frames_room(h2_trailers_room(t)));
+    char *at = h2_gather_reserve(&s->out, h2_block_room(h2_trailers_room(t)));
     if (!at)
         return ERR_NO_BUFFERS;
     block_send(h, at, h2_trailers_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, t), true);
@@ -318,6 +293,7 @@ static void client_tunnel(struct stream *st)
 {
     struct h2_client *h = of_stream(st);
     h->tunnel = true;
+    h->in.held = false;
     st->sent_all = false;
     h2_client_bind_body(h);
     task_wake(&loop_of(h->session)->tasks, &h->pump);
@@ -339,7 +315,7 @@ static void client_detach(struct stream *st)
     struct h2_session *s = h->session;
     st->task = NULL;
     st->body->want = NULL;
-    h2_client_body_drop(h);
+    h2_intake_drop(&h->in);
     task_cancel(&loop_of(s)->tasks, &h->pump);
     list_remove(&h->turn);
     list_remove(&h->link);
@@ -347,7 +323,7 @@ static void client_detach(struct stream *st)
         h2_core_reset(&s->core, &h->flow, goodbye(h));
         h2_client_free(h);
     }
-    s->stream_count--;
+    h2_gather_streams(&s->out, --s->stream_count);
     h2_session_stream_gone(s);
 }
 

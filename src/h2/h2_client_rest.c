@@ -36,7 +36,7 @@ static bool is_small(const struct h2_client *h)
     const struct h2_session *s = h->session;
     bool large = h->flow.counts && h->flow.length_left > REST_MAX_BYTES;
     return h->flow.listed && !large && h->waits_for_nothing && !h->tunnel && !s->failed &&
-           !s->lost && !s->eof;
+           !s->out.lost && !s->eof;
 }
 
 bool h2_client_rest_begin(struct h2_client *h)
@@ -71,7 +71,7 @@ static void rest_headers(struct h2_client *h, const struct h2_event *ev)
     struct h2_session *s = h->session;
     enum err e;
     bool bad = trailers_are_bad(h, ev, &e);
-    if (e == ERR_H2_COMPRESSION || e == ERR_NO_MEMORY)
+    if (hpack_is_fatal(e))
         h2_session_fail(s, e, H2_COMPRESSION_ERROR);
     else if (bad && h2_core_take(&s->core, H2_LIMIT_MADE_RESETS, 1, &e))
         h2_session_fail(s, e, H2_ENHANCE_YOUR_CALM);

@@ -80,6 +80,14 @@ void h2_gather_commit(struct h2_gather *g, size_t len)
     flush_later(g->conn->loop, &g->flush);
 }
 
+char *h2_gather_put(struct h2_gather *g, size_t len)
+{
+    char *at = h2_gather_reserve(g, len);
+    if (at)
+        h2_gather_commit(g, len);
+    return at;
+}
+
 bool h2_gather_span(struct h2_gather *g, struct span bytes)
 {
     if (hand_over(g) && conn_write(g->conn, bytes) == ERR_OK)

@@ -5,6 +5,8 @@
 #pragma once
 #include "net/conn.h"
 
+enum { H2_GATHER_MANY = 4 };
+
 struct h2_gather {
     struct conn *conn;
     struct buf *buf;
@@ -19,11 +21,19 @@ void h2_gather_release(struct h2_gather *g);
 /* `len` contiguous bytes, of which commit() sends some. NULL: no memory, or no room. */
 char *h2_gather_reserve(struct h2_gather *g, size_t len);
 void h2_gather_commit(struct h2_gather *g, size_t len);
+/* Both at once, for what is written in full. */
+char *h2_gather_put(struct h2_gather *g, size_t len);
 /* Takes over the span. False: the connection is lost. */
 bool h2_gather_span(struct h2_gather *g, struct span bytes) MUST_CHECK;
 void h2_gather_flush(struct h2_gather *g);         /* now; what does not fit stays */
 bool h2_gather_crowded(const struct h2_gather *g); /* DATA has to wait */
 bool h2_gather_stuffed(const struct h2_gather *g); /* so has reading, which answers */
+
+/* How many streams write now: those of many fill a large buffer. */
+static inline void h2_gather_streams(struct h2_gather *g, uint32_t count)
+{
+    g->busy = count > H2_GATHER_MANY;
+}
 
 static inline bool h2_gather_pending(const struct h2_gather *g)
 {

@@ -78,7 +78,8 @@ static void fill(struct h2_intake *in)
     }
     if (in->ended && !in->kept)
         body_end(b);
-    b->starved = in->kept || in->flow->recv_window < in->flow->window_bytes / 2;
+    /* With nothing queued it is the peer that is waited for, however small its window. */
+    b->starved = in->kept || (b->bytes > 0 && in->flow->recv_window < in->flow->window_bytes / 2);
 }
 
 void h2_intake_move(struct h2_intake *in)

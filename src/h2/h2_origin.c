@@ -269,11 +269,7 @@ static const struct conn_user_ops conn_ops = {.on_data = on_data,
 
 static char *core_room(struct h2_core *c, size_t len)
 {
-    struct h2_session_origin *s = CONTAINER_OF(c, struct h2_session_origin, core);
-    char *at = h2_gather_reserve(&s->out, len);
-    if (at)
-        h2_gather_commit(&s->out, len);
-    return at;
+    return h2_gather_put(&CONTAINER_OF(c, struct h2_session_origin, core)->out, len);
 }
 
 static struct mux *session_start(struct conn *c)

@@ -8,7 +8,7 @@
 #include "h2/h2_origin_fields.h"
 #include "h2/h2_origin_priv.h"
 
-enum { NOWHERE_ARENA_BYTES = 256 * 1024, HEADS_WAITING_MAX = 32 };
+enum { HEADS_WAITING_MAX = 32 };
 
 /* ---- bodies ---- */
 
@@ -68,26 +68,11 @@ static void on_data(struct h2_session_origin *s, const struct h2_event *ev)
 
 /* ---- heads ---- */
 
-static enum err take_nothing(void *user, const struct hpack_header *h)
-{
-    (void)user;
-    (void)h;
-    return ERR_OK;
-}
-
-static bool is_fatal(enum err e)
-{
-    return e == ERR_H2_COMPRESSION || e == ERR_NO_MEMORY;
-}
-
 /* Decodes, to keep the table in step. */
 static void decode_nowhere(struct h2_session_origin *s, struct slice block)
 {
-    struct arena a;
-    arena_init(&a, NOWHERE_ARENA_BYTES);
-    enum err e = hpack_decode(&s->core.decoder, block, s->core.list_bytes, &a, take_nothing, NULL);
-    arena_release(&a);
-    if (is_fatal(e))
+    enum err e = hpack_skip(&s->core.decoder, block, s->core.list_bytes);
+    if (hpack_is_fatal(e))
         h2_origin_fail(s, ERR_ORIGIN_H2, H2_COMPRESSION_ERROR);
 }
 
@@ -144,7 +129,7 @@ static void head_failed(struct h2_origin *o, enum err e)
 {
     struct h2_session_origin *s = o->session;
     enum err ours = h2_origin_err(e);
-    if (is_fatal(e)) {
+    if (hpack_is_fatal(e)) {
         h2_origin_fail(s, ERR_ORIGIN_H2, H2_COMPRESSION_ERROR);
     } else if (ours == ERR_ORIGIN_BAD_HEAD || ours == ERR_ORIGIN_BAD_FRAMING) {
         blame(o, ours);

@@ -9,7 +9,6 @@ enum {
     COPY_BYTES = 2048, /* cheaper to copy than to send as a span of its own */
     UNCOUNTED_MAX_BYTES = 4096,
     QUOTA_BYTES = 65536, /* then it is another stream's turn */
-    MANY_STREAMS = 4,
 };
 
 static bool is_cut_off(const struct h2_origin *o)
@@ -70,7 +69,7 @@ static enum err head_send(struct h2_origin *o, const struct message *m)
         return st->err;
     }
     s->core.now_ms = h2_loop_of(s)->now_ms;
-    s->out.busy = s->stream_count > MANY_STREAMS;
+    h2_gather_streams(&s->out, s->stream_count);
     size_t room = h2_block_room(h2_request_room(m));
     char *at = h2_gather_reserve(&s->out, room);
     if (!at)

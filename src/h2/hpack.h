@@ -55,6 +55,15 @@ typedef enum err hpack_field(void *user, const struct hpack_header *h);
 enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list_bytes,
                       struct arena *a, hpack_field *field, void *user) MUST_CHECK;
 
+/* Takes a block that nobody wants through the table. Errors as above. */
+enum err hpack_skip(struct hpack_decoder *d, struct slice block, uint32_t list_bytes) MUST_CHECK;
+
+/* After this the table is out of step. */
+static inline bool hpack_is_fatal(enum err e)
+{
+    return e == ERR_H2_COMPRESSION || e == ERR_NO_MEMORY;
+}
+
 struct hpack_encoder {
     struct hpack_table *table;
     uint32_t max_bytes;   /* what the peer's SETTINGS allow, at most HPACK_TABLE_MAX_BYTES */

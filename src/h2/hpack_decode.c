@@ -15,6 +15,7 @@ enum {
     SIZE_UPDATE = 0x20, /* 6.3 */
     NEVER = 0x10,       /* 6.2.3 */
     HUFFMAN = 0x80,     /* 5.2 */
+    SKIP_ARENA_BYTES = 256 * 1024,
     INT_SHIFT_MAX = 28, /* five bytes after the prefix; 5.1 leaves the limit to us */
 };
 
@@ -305,4 +306,20 @@ enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list
     if (g.dead != ERR_OK)
         arena_release(&g.spare);
     return e != ERR_OK ? e : g.dead;
+}
+
+static enum err take_nothing(void *user, const struct hpack_header *h)
+{
+    (void)user;
+    (void)h;
+    return ERR_OK;
+}
+
+enum err hpack_skip(struct hpack_decoder *d, struct slice block, uint32_t list_bytes)
+{
+    struct arena a;
+    arena_init(&a, SKIP_ARENA_BYTES);
+    enum err e = hpack_decode(d, block, list_bytes, &a, take_nothing, NULL);
+    arena_release(&a);
+    return e;
 }

@@ -259,6 +259,18 @@ def test_a_server_that_takes_no_body_stalls_only_its_stream():
         assert results[0].status in (502, 504)
 
 
+def test_an_answer_that_stalls_is_timed_out():
+    """More than half a window is here and taken: it is the server that is waited for."""
+    def script(link, r):
+        link.head(r, 200)
+        for _ in range(3):
+            link.h2.send_data(r.stream, b"x" * 16_000)
+        link.flush()
+    with H2Origin(script) as o, proxied(o, "timeout read=500ms") as w:
+        assert is_cut_off(w, "/")
+        assert w.last_access()["error"] == "origin_read_timeout"
+
+
 def test_clients_that_do_not_read_hold_up_nobody_else():
     """Forty answers, larger than what kernels hold, of which nothing is taken, on one connection."""
     big = bytes(12_000_000)
