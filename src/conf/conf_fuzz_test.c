@@ -1,29 +1,18 @@
 /* conf_fuzz_test.c - runs the fuzzer's properties over the corpus in tests/corpus/conf. */
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/conf_fuzz_priv.h"
-#include "tests/unit.h"
-#include <glob.h>
-#include <stdio.h>
+#include "tests/corpus.h"
 
-static void replay(const char *path)
+static size_t replay(char *bytes, size_t len)
 {
-    static char bytes[1 << 20];
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    size_t len = fread(bytes, 1, sizeof(bytes), f);
-    fclose(f);
     fuzz_conf(bytes, len);
+    return 0;
 }
 
 static void corpus_holds(void **state)
 {
     (void)state;
-    glob_t g = {0};
-    assert_int_equal(glob("tests/corpus/conf/*", 0, NULL, &g), 0);
-    assert_true(g.gl_pathc >= 20);
-    for (size_t i = 0; i < g.gl_pathc; i++)
-        replay(g.gl_pathv[i]);
-    globfree(&g);
+    corpus_replay("tests/corpus/conf/*", 20, replay);
 }
 
 /* Every prefix of a file that uses everything: an editor saves such while one is typing. */
