@@ -37,6 +37,3 @@ struct conf_subst {
 /* Turns a raw word into its text: quotes off, escapes, parameters, ${env.X} and ${file:X} put in.
  */
 void conf_subst_word(struct conf_subst *s, struct conf_word *w);
-
-/* The file `name` as seen from the file `from`: relative names start in its folder. */
-struct slice conf_path_from(struct arena *a, const char *from, struct slice name);

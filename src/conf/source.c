@@ -98,3 +98,17 @@ const char *conf_load_file(const struct conf_build *b, const char *path, size_t 
     const struct conf_source *s = b->source ? b->source : &conf_source_system;
     return s->load(s, path, max_bytes, out);
 }
+
+bool conf_need_file(const struct conf_build *b, struct conf_pos pos, const char *path,
+                    size_t max_bytes, struct text *out)
+{
+    const char *why = conf_load_file(b, path, max_bytes, out);
+    if (why)
+        diag_error(b->diag, pos, "cannot read %s: %s", path, why);
+    return !why;
+}
+
+const char *conf_file_path(const struct conf_build *b, struct conf_pos pos, struct slice name)
+{
+    return conf_path_from(b->arena, pos.file ? pos.file->path : "", name).at;
+}

@@ -29,8 +29,17 @@ extern const struct conf_source conf_source_nothing; /* no file exists, no varia
 struct conf_tree *conf_read_from(const struct conf_source *source, struct arena *a, struct diag *d,
                                  const char *path, struct slice text);
 
+/* The file `name` as seen from the file `from`: relative names start in its folder. NUL-terminated.
+ */
+struct slice conf_path_from(struct arena *a, const char *from, struct slice name);
+
+/* The path of a file that the directive at `pos` names. */
+struct conf_build;
+const char *conf_file_path(const struct conf_build *b, struct conf_pos pos, struct slice name);
 /* A file that a directive names, for apply() functions: through b->source, so that a process which
  * may not open it itself gets it, too. NULL, or why not. */
-struct conf_build;
 const char *conf_load_file(const struct conf_build *b, const char *path, size_t max_bytes,
                            struct text *out);
+/* The same; false after an error at `pos`. */
+bool conf_need_file(const struct conf_build *b, struct conf_pos pos, const char *path,
+                    size_t max_bytes, struct text *out);

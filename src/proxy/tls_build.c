@@ -21,26 +21,15 @@ enum {
 
 /* ---- files ---- */
 
-/* Relative to the folder of the file that names it, as for `include`; NUL-terminated. */
 static const char *path_of_word(struct builder *bu, const struct conf_word *w)
 {
-    struct slice base = slice_of(w->pos.file ? w->pos.file->path : "");
-    while (base.len > 0 && base.at[base.len - 1] != '/')
-        base.len--;
-    bool absolute = w->text.len > 0 && w->text.at[0] == '/';
-    struct slice path = arena_printf(bu->b->arena, "%.*s%.*s", absolute ? 0 : (int)base.len,
-                                     base.at, SLICE_ARG(w->text));
-    return mem_must((void *)path.at, path.len);
+    return conf_file_path(bu->b, w->pos, w->text);
 }
 
 static bool file_load(struct builder *bu, const struct conf_word *w, const char *path,
                       struct text *out)
 {
-    const char *why = conf_load_file(bu->b, path, PEM_BYTES_MAX, out);
-    if (!why)
-        return true;
-    diag_error(bu->b->diag, w->pos, "cannot read %s: %s", path, why);
-    return false;
+    return conf_need_file(bu->b, w->pos, path, PEM_BYTES_MAX, out);
 }
 
 /* ---- certificates ---- */

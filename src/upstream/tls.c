@@ -99,26 +99,10 @@ static struct conf_pos option_pos(const struct conf_node *n, const char *name)
     return n->pos;
 }
 
-/* Relative to the folder of the configuration file. */
-static const char *path_of(struct conf_build *b, struct conf_pos pos, struct slice name)
-{
-    struct slice base = slice_of(pos.file ? pos.file->path : "");
-    while (base.len > 0 && base.at[base.len - 1] != '/')
-        base.len--;
-    if (name.at[0] == '/')
-        base.len = 0;
-    struct slice path = arena_printf(b->arena, "%.*s%.*s", SLICE_ARG(base), SLICE_ARG(name));
-    return mem_must((void *)path.at, path.len);
-}
-
 static bool file_load(struct conf_build *b, struct conf_pos pos, struct slice name,
                       struct text *out)
 {
-    const char *path = path_of(b, pos, name);
-    const char *why = conf_load_file(b, path, PEM_BYTES_MAX, out);
-    if (why)
-        diag_error(b->diag, pos, "cannot read %s: %s", path, why);
-    return !why;
+    return conf_need_file(b, pos, conf_file_path(b, pos, name), PEM_BYTES_MAX, out);
 }
 
 static void ca_set(struct conf_build *b, const struct conf_node *n, struct slice file,
