@@ -132,24 +132,35 @@ void *hash_map_find(const struct hash_map *m, struct slice key)
     return probe(m, key, (uint32_t)hash_fast(key, 0))->value;
 }
 
-static void grow(struct hash_map *m)
+static bool is_full(const struct hash_map *m)
+{
+    return !m->slots || m->count >= (m->mask + 1ull) / 4 * 3;
+}
+
+bool hash_map_reserve(struct hash_map *m)
 {
     struct hash_map old = *m;
+    if (!is_full(m))
+        return true;
     size_t slots = old.slots ? 2 * ((size_t)old.mask + 1) : FIRST_SLOTS;
     ASSERT(slots <= (size_t)UINT32_MAX + 1);
-    m->slots = mem_new(slots * sizeof(*m->slots));
+    struct hash_slot *room = calloc(slots, sizeof(*room));
+    if (!room)
+        return false;
+    m->slots = room;
     m->mask = (uint32_t)(slots - 1);
     uint32_t at = 0;
     for (struct hash_slot *s; (s = hash_map_next(&old, &at));)
         *probe(m, s->key, s->hash) = *s;
     free(old.slots);
+    return true;
 }
 
 void *hash_map_put(struct hash_map *m, struct slice key, void *value)
 {
     ASSERT(value);
-    if (!m->slots || m->count >= (m->mask + 1ull) / 4 * 3)
-        grow(m);
+    if (!hash_map_reserve(m))
+        mem_must(NULL, sizeof(struct hash_slot) * (m->mask + 1ull));
     uint32_t hash = (uint32_t)hash_fast(key, 0);
     struct hash_slot *s = probe(m, key, hash);
     void *old = s->value;

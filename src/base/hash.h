@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/slice.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 uint64_t hash_fast(struct slice s, uint64_t seed);
@@ -27,6 +28,8 @@ struct hash_map {
 void hash_map_init(struct hash_map *m);
 void hash_map_release(struct hash_map *m); /* not the values */
 void *hash_map_find(const struct hash_map *m, struct slice key);
+/* Room for one more key, so that a put() of the data path needs no memory. False: there is none. */
+bool hash_map_reserve(struct hash_map *m);
 /* Puts or replaces; returns the value it replaced or NULL. Control plane: ends the process when
  * memory runs out. `value` is not NULL. */
 void *hash_map_put(struct hash_map *m, struct slice key, void *value);

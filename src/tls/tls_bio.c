@@ -99,9 +99,13 @@ static void make_method(void)
 
 bool tls_bio_init(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_method);
-    return method != NULL;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    if (!method)
+        make_method(); /* again, when memory was short the last time */
+    bool made = method != NULL;
+    pthread_mutex_unlock(&lock);
+    return made;
 }
 
 BIO *tls_bio_new(struct tls_conn *t)

@@ -201,7 +201,7 @@ static void context_free(struct tls_worker *w, struct context *c)
 static struct context *context_make(struct tls_worker *w, const struct tls_identity *id,
                                     const struct context_key *key)
 {
-    struct context *c = calloc(1, sizeof *c);
+    struct context *c = hash_map_reserve(&w->context_map) ? calloc(1, sizeof *c) : NULL;
     SSL_CTX *ctx = c ? tls_context_new(w) : NULL;
     if (!ctx || !set_up(ctx, w, id)) {
         SSL_CTX_free(ctx);

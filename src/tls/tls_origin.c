@@ -89,7 +89,7 @@ static void slot_free(struct tls_worker *w, struct session_slot *s)
 
 static struct session_slot *slot_new(struct tls_worker *w, struct slice key)
 {
-    struct session_slot *s = malloc(sizeof *s + key.len);
+    struct session_slot *s = hash_map_reserve(&w->sessions) ? malloc(sizeof *s + key.len) : NULL;
     if (!s)
         return NULL;
     if (w->session_count == SESSIONS_MAX)
