@@ -154,10 +154,10 @@ format-check:
 	@clang-format --dry-run --Werror $(FORMATTED) && echo "format: every C file is in layout"
 
 # Beside Debian's nginx and haproxy and a relay that looks at nothing; ARGS="--rounds 3 --only 64".
-build/relay: bench/relay.c
+build/relay: bench/relay.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
-build/tls_relay: bench/tls_relay.c
+build/tls_relay: bench/tls_relay.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $< -lssl -lcrypto
 bench: build/relay build/tls_relay build/weir

@@ -5,16 +5,13 @@
  *
  * Each client connection gets one to the origin; bytes go across as they come. */
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
+#include "listen.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { CHUNK_BYTES = 65536, PIPE_BYTES = 1 << 20, EVENTS = 256 };
@@ -33,13 +30,6 @@ struct end {
 static int epoll;
 static struct end *graves[EVENTS * 4];
 static int grave_count;
-
-static void watch(struct end *e)
-{
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = e};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, e->fd, &ev);
-    setsockopt(e->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-}
 
 static void pair_close(struct end *e)
 {
@@ -152,8 +142,8 @@ static void accept_all(int listener, const struct sockaddr_in *origin, int splic
         if (spliced)
             pipe_make(b);
         connect(b->fd, (const struct sockaddr *)origin, sizeof *origin);
-        watch(b);
-        watch(a);
+        watch_edges(epoll, b->fd, b);
+        watch_edges(epoll, a->fd, a);
     }
 }
 
@@ -178,19 +168,10 @@ int main(int argc, char **argv)
     if (argc != 3 && !spliced)
         return 2;
     signal(SIGPIPE, SIG_IGN); /* splice() has no MSG_NOSIGNAL */
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in origin = at;
-    at.sin_port = htons((uint16_t)atoi(argv[1]));
-    origin.sin_port = htons((uint16_t)atoi(argv[2]));
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096)) {
-        perror("relay");
-        return 1;
-    }
+    struct sockaddr_in origin = loopback(atoi(argv[2]));
+    struct epoll_event events[EVENTS];
     epoll = epoll_create1(0);
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
-    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
+    int listener = listen_on(epoll, atoi(argv[1]));
     for (;;) {
         int n = epoll_wait(epoll, events, EVENTS, -1);
         for (int i = 0; i < n; i++) {

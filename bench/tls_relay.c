@@ -7,17 +7,14 @@
  * Each client connection gets a plain one to the origin. "alone" does handshakes between two ends
  * in memory and prints the server's side in us of CPU: full, then resumed. */
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
+#include "listen.h"
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,13 +46,6 @@ static SSL_CTX *server_context(const char *cert, const char *key)
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                             SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return c;
-}
-
-static void watch(struct end *e)
-{
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = e};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, e->fd, &ev);
-    setsockopt(e->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 }
 
 static void pair_close(struct end *e)
@@ -166,8 +156,8 @@ static void accept_all(int listener, const struct sockaddr_in *origin, SSL_CTX *
         a->peer = b;
         b->peer = a;
         connect(b->fd, (const struct sockaddr *)origin, sizeof *origin);
-        watch(b);
-        watch(a);
+        watch_edges(epoll, b->fd, b);
+        watch_edges(epoll, a->fd, a);
     }
 }
 
@@ -184,21 +174,12 @@ static void on_event(struct end *e, unsigned events)
         pump(e);
 }
 
-static int relay(int port, int origin_port, SSL_CTX *tls)
+static _Noreturn void relay(int port, int origin_port, SSL_CTX *tls)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in origin = at;
-    at.sin_port = htons((uint16_t)port);
-    origin.sin_port = htons((uint16_t)origin_port);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096)) {
-        perror("tls_relay");
-        return 1;
-    }
+    struct sockaddr_in origin = loopback(origin_port);
+    struct epoll_event events[EVENTS];
     epoll = epoll_create1(0);
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
-    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
+    int listener = listen_on(epoll, port);
     for (;;) {
         int n = epoll_wait(epoll, events, EVENTS, -1);
         for (int i = 0; i < n; i++) {
@@ -283,5 +264,5 @@ int main(int argc, char **argv)
     if (argc != 5)
         return 2;
     signal(SIGPIPE, SIG_IGN);
-    return relay(atoi(argv[1]), atoi(argv[2]), server_context(argv[3], argv[4]));
+    relay(atoi(argv[1]), atoi(argv[2]), server_context(argv[3], argv[4]));
 }
