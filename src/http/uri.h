@@ -46,8 +46,8 @@ enum err uri_normalize_path(struct arena *a, struct slice path, unsigned flags,
 enum err uri_host_parse(struct arena *a, struct slice text, struct slice *host,
                         uint16_t *port) MUST_CHECK;
 
-/* The same, and in *authority the form in which it goes on: lower case, no trailing dot, no empty or
- * padded port. It may be `text` itself. */
+/* The same, and in *authority the form in which it goes on: lower case, no trailing dot, no empty
+ * or padded port. It may be `text` itself. */
 enum err uri_authority_parse(struct arena *a, struct slice text, struct slice *host, uint16_t *port,
                              struct slice *authority) MUST_CHECK;
 
