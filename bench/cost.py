@@ -28,6 +28,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FEW, MANY = 50, 250
+RUNS_MAX = 3
 WEIR = """
 workers 1
 listen {address}:{port}{tls}
@@ -259,13 +260,25 @@ def read_costs(path):
     return costs
 
 
-def measure(directory, workload):
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        few, many = pool.map(lambda count: run_weir(directory, workload, count), (FEW, MANY))
-    costs = {row: (many[row] - few[row]) / (MANY - FEW) for row in ROWS}
+def measure(directory, workload, ceilings):
+    """What the kernel delivers in two pieces because the machine is busy costs a tick more, never
+    less: a workload above its ceilings runs again, and the least of the runs counts."""
+    least = {FEW: {}, MANY: {}}
+    for _ in range(RUNS_MAX):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            runs = pool.map(lambda count: run_weir(directory, workload, count), least)
+        for count, run in zip(list(least), runs):
+            least[count] = {row: min(run[row], least[count].get(row, run[row])) for row in ROWS}
+        costs = {row: cost_of_one(row, least) for row in ROWS}
+        if not any(costs[row] > ceilings.getfloat(workload.name, row) for row in ROWS):
+            break
+    return costs
+
+
+def cost_of_one(row, least):
     # A tick more or less in the whole run is no cost of a request.
-    return {row: max(0, round(cost, 0 if row == "instructions" else 1))
-            for row, cost in costs.items()}
+    cost = (least[MANY][row] - least[FEW][row]) / (MANY - FEW)
+    return max(0, round(cost, 0 if row == "instructions" else 1))
 
 
 def print_table(results, ceilings):
@@ -298,7 +311,8 @@ def main():
         directory.mkdir(exist_ok=True)
         build_shim(directory)
         make_certificate(directory)
-        results = {w.name: measure(directory, w) for w in WORKLOADS if args.only in w.name}
+        results = {w.name: measure(directory, w, ceilings)
+                   for w in WORKLOADS if args.only in w.name}
     bad = print_table(results, ceilings)
     if bad:
         sys.exit(f"cost: {bad} above the ceilings of bench/ceilings.ini; "
