@@ -111,11 +111,19 @@ static void request_failed(struct h1_client *h, enum err e)
     wake_user(h);
 }
 
+/* The connection has served its time, or its listener has. */
+static bool has_to_go(const struct h1_client *h)
+{
+    const struct stream_limits *l = h->in.limits;
+    struct session_link *link = &h->session->link;
+    return (l->requests_max && h->conn->use_count >= l->requests_max) ||
+           (l->age_ms && conn_age_ms(h->conn) >= l->age_ms) ||
+           stream_acceptor_leaves(h->session->acceptor, link->listener);
+}
+
 static bool is_last(const struct h1_client *h)
 {
-    uint32_t max = h->in.limits->requests_max;
-    return !h->stream.head->keep_alive || h->session->acceptor->draining || h->conn->eof_seen ||
-           (max && h->conn->use_count >= max);
+    return !h->stream.head->keep_alive || h->conn->eof_seen || has_to_go(h);
 }
 
 static void request_begin(struct h1_client *h, size_t head_len)

@@ -57,7 +57,8 @@ static bool rest_is_small(const struct h1_client *h)
 
 static enum h1_connection choose_connection(struct h1_client *h, const struct message *m)
 {
-    h->last |= h->stream.closing || h->session->acceptor->draining;
+    struct h1_session *s = h->session;
+    h->last |= h->stream.closing || stream_acceptor_leaves(s->acceptor, s->link.listener);
     h->last |= h->reading != READ_DONE && !rest_is_small(h);
     h->stream.closing = h->last;
     if (m->status == 101)

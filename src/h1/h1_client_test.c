@@ -881,6 +881,52 @@ static void requests_per_connection_are_limited(void **state)
     assert_true(peer.eof);
 }
 
+static void old_connections_end_with_an_answer(void **state)
+{
+    (void)state;
+    rig.limits.age_ms = 5000;
+    peer_say(GET);
+    run_ms(3000);
+    peer_say(GET);
+    peer_expect(REPLY REPLY);
+    run_ms(3000);
+    peer_say(GET GET);
+    peer_expect(REPLY_LAST);
+    assert_true(peer.eof);
+}
+
+static bool always(struct stream_acceptor *a, void *listener)
+{
+    (void)a;
+    (void)listener;
+    return true;
+}
+
+/* The answer under way says it; a connection that is idle then is not closed. */
+static void leaving_is_said_by_the_answer(void **state)
+{
+    (void)state;
+    scene.act = act_nothing;
+    peer_say(GET GET);
+    scene.acceptor.leaving = always;
+    act_answer(last_user());
+    peer_expect(REPLY_LAST);
+    assert_true(peer.eof);
+}
+
+static void the_next_answer_after_leaving_is_the_last(void **state)
+{
+    (void)state;
+    peer_say(GET);
+    peer_expect(REPLY);
+    scene.acceptor.leaving = always;
+    run_ms(50);
+    assert_false(peer.eof);
+    peer_say(GET);
+    peer_expect(REPLY_LAST);
+    assert_true(peer.eof);
+}
+
 static size_t large_left;
 
 /* A large answer as fast as the connection takes it. */
@@ -1031,7 +1077,9 @@ UNIT_SUITE(h1_h1_client, CASE(requests_follow_each_other), CASE(an_open_connecti
            CASE(held_back_bodies_end_it), CASE(tunnels_are_raw_and_half_close),
            CASE(draining_closes_idle_sessions), CASE(draining_finishes_requests),
            CASE(aborting_reaches_the_user), CASE(refused_streams_get_503),
-           CASE(requests_per_connection_are_limited), CASE(slow_readers_block_the_stream),
-           CASE(answers_without_buffers_end_it), cmocka_unit_test(every_budget_is_survived),
+           CASE(requests_per_connection_are_limited), CASE(old_connections_end_with_an_answer),
+           CASE(leaving_is_said_by_the_answer), CASE(the_next_answer_after_leaving_is_the_last),
+           CASE(slow_readers_block_the_stream), CASE(answers_without_buffers_end_it),
+           cmocka_unit_test(every_budget_is_survived),
            cmocka_unit_test(any_split_gives_the_same_answers),
            cmocka_unit_test(resets_at_any_moment_end_cleanly));

@@ -239,7 +239,9 @@ static void on_abort(struct session_link *l)
     on_error(l->conn, ERR_SHUTTING_DOWN);
 }
 
-static const struct session_ops session_ops = {.drain = on_drain, .abort = on_abort};
+/* GOAWAY costs nobody a request. */
+static const struct session_ops session_ops = {
+    .drain = on_drain, .leave = on_drain, .abort = on_abort};
 
 static char *core_room(struct h2_core *c, size_t len)
 {
@@ -265,6 +267,8 @@ static void session_begin(struct h2_session *s, struct conn *c, struct stream_ac
     s->core.now_ms = loop_of(s)->now_ms;
     h2_core_start(&s->core);
     begin_idle(s);
+    if (stream_acceptor_leaves(a, listener)) /* since it was accepted */
+        h2_session_drain(s);
 }
 
 bool h2_client_adopt(struct conn *c, struct stream_acceptor *a, void *listener, struct span first)

@@ -142,12 +142,19 @@ static void request_begin(struct h2_client *h, const struct h2_event *ev)
     wake_user(h);
 }
 
+static bool has_to_go(const struct h2_session *s)
+{
+    const struct stream_limits *l = limits_of(s);
+    const struct conn *c = s->link.conn;
+    return (l->requests_max && c->use_count >= l->requests_max) ||
+           (l->age_ms && conn_age_ms(c) >= l->age_ms) || s->acceptor->draining;
+}
+
 /* No further request on this connection, but those on their way. */
 static void check_end(struct h2_session *s)
 {
-    uint32_t max = limits_of(s)->requests_max;
     s->link.conn->use_count++;
-    if (s->acceptor->draining || (max && s->link.conn->use_count >= max))
+    if (has_to_go(s))
         h2_session_drain(s);
 }
 

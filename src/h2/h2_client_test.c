@@ -446,6 +446,41 @@ static void requests_are_limited(void **state)
     assert_true(peer.eof);
 }
 
+static void old_connections_are_told(void **state)
+{
+    (void)state;
+    rig.limits.age_ms = 5000;
+    say_request(1, "/1", true);
+    run_ms(3000);
+    say_request(3, "/1", true);
+    run_ms(20);
+    assert_int_equal(heard(0).goaways, 0);
+    run_ms(3000);
+    say_request(5, "/1", true);
+    run_ms(20);
+    assert_int_equal(heard(5).ends, 1);
+    assert_int_equal(heard(0).last_id, H2_STREAM_MAX);
+}
+
+/* The listener is gone, what is on its way is served. */
+static void leaving_loses_nothing(void **state)
+{
+    (void)state;
+    struct session_link *l = LIST_ENTRY(scene.acceptor.sessions.next, struct session_link, link);
+    say_request(1, "/1", true);
+    run_ms(20);
+    l->ops->leave(l);
+    run_ms(20);
+    assert_int_equal(heard(0).last_id, H2_STREAM_MAX);
+    say_request(3, "/1", true);
+    run_ms(20);
+    assert_int_equal(heard(3).ends, 1);
+    say_frame(H2_PING, H2_FLAG_ACK, 0, "weir end", 8);
+    run_ms(20);
+    assert_int_equal(heard(0).last_id, 3);
+    assert_true(peer.eof);
+}
+
 static void aborted_sessions_tell_their_streams(void **state)
 {
     (void)state;
@@ -537,5 +572,6 @@ UNIT_SUITE(h2_h2_client, CASE(requests_are_answered), CASE(bodies_are_read),
            CASE(urgent_streams_go_first), CASE(others_share),
            CASE(more_streams_than_allowed_are_refused), CASE(resets_do_not_make_room),
            CASE(no_user_means_refused), CASE(errors_are_reported), CASE(idle_connections_end),
-           CASE(requests_are_limited), CASE(aborted_sessions_tell_their_streams),
-           cmocka_unit_test(every_split_reads_the_same), cmocka_unit_test(resets_leave_nothing));
+           CASE(requests_are_limited), CASE(old_connections_are_told), CASE(leaving_loses_nothing),
+           CASE(aborted_sessions_tell_their_streams), cmocka_unit_test(every_split_reads_the_same),
+           cmocka_unit_test(resets_leave_nothing));

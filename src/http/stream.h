@@ -82,6 +82,7 @@ struct stream_limits {
     int64_t keepalive_ms;     /* between two requests; also from accept to the first byte */
     int64_t linger_ms;        /* lingering close */
     uint32_t requests_max;    /* per connection; 0: no limit */
+    int64_t age_ms; /* of a connection: the request that finds it older is its last; 0: no limit */
 };
 
 /* What a client-side session calls upward, handed down by main's wiring; embedded in the worker. */
@@ -92,6 +93,9 @@ struct stream_acceptor {
      * session was made with. Not ERR_OK: the session answers 503 by itself and closes. */
     enum err (*open)(struct stream_acceptor *a, struct stream *s, void *listener);
     const struct stream_limits *(*limits)(struct stream_acceptor *a, void *listener);
+    /* The listener is no longer there: its connections serve what comes once more, as their last.
+     * NULL: never. */
+    bool (*leaving)(struct stream_acceptor *a, void *listener);
     /* The first bytes on a plain connection are the preface of HTTP/2 (RFC 9113 3.3), `first` of
      * them and whatever followed: it takes over both. False: no; they are HTTP/1's. NULL: never. */
     bool (*take_preface)(struct stream_acceptor *a, struct conn *c, void *listener,
@@ -101,8 +105,16 @@ struct stream_acceptor {
 struct session_link;
 struct session_ops {
     void (*drain)(struct session_link *s); /* close when idle; else after the current request */
+    /* Tell the client to go, without closing anything under it. NULL: the next answer says it. */
+    void (*leave)(struct session_link *s);
     void (*abort)(struct session_link *s); /* close now */
 };
+
+/* Is the next request of such a connection its last? */
+static inline bool stream_acceptor_leaves(struct stream_acceptor *a, void *listener)
+{
+    return a->draining || (a->leaving && a->leaving(a, listener));
+}
 
 /* Embedded in every client-side session. */
 struct session_link {

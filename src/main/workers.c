@@ -23,6 +23,7 @@
 enum {
     LOG_RING_BYTES = 1 << 20,
     SWEEP_MS = 5000,
+    LEAVE_MS = 200,   /* for the supervisor to close its end of a listener that was removed */
     SETTLE_MS = 3000, /* for the last bytes of answers after the last session ended */
 };
 
@@ -32,6 +33,7 @@ struct worker_listen {
     struct listen_point point;
     struct worker_thread *thread;
     struct list link;
+    struct timer leave_by; /* its address was removed */
     bool closing, closed;
 };
 
@@ -67,30 +69,52 @@ static void on_closed(struct listener *ln)
     wl->closed = true;
 }
 
+static void listen_close(struct worker_listen *wl)
+{
+    if (wl->closing)
+        return;
+    wl->closing = true;
+    timer_stop(&wl->thread->worker.loop.timers, &wl->leave_by);
+    listener_close(&wl->listener);
+}
+
+static void on_leave_by(struct timer *timer)
+{
+    struct worker_listen *wl = CONTAINER_OF(timer, struct worker_listen, leave_by);
+    listener_accept_waiting(&wl->listener);
+    listen_close(wl);
+}
+
 static void listen_open(struct worker_thread *t, struct slice key, const struct addr *a, int fd)
 {
     struct worker_listen *wl = MEM_NEW(struct worker_listen);
     wl->thread = t;
+    timer_init(&wl->leave_by, on_leave_by);
     wl->listener = (struct listener){.addr = *a, .on_accept = on_accept, .on_closed = on_closed};
     ASSERT(listener_start(&wl->listener, &t->worker.loop, fd));
     list_push(&t->listens, &wl->link);
     worker_point_add(&t->worker, &wl->point, key);
 }
 
-static void listen_close(struct worker_listen *wl)
+/* Whoever is in the queue of a socket when it is closed is reset, and it is the supervisor that
+ * closes last unless we wait for it. An internal address has one socket, which can not be bound
+ * again as long as it is there. */
+static void listen_leave(struct worker_listen *wl)
 {
-    if (wl->closing)
-        return;
-    wl->closing = true;
-    listener_close(&wl->listener);
+    struct loop *l = &wl->thread->worker.loop;
+    worker_point_leave(&wl->thread->worker, &wl->point);
+    if (wl->thread->is_main)
+        listen_close(wl);
+    else
+        timer_set(&l->timers, &wl->leave_by, l->now_ms + LEAVE_MS);
 }
 
 static void listen_close_key(struct worker_thread *t, struct slice key)
 {
     LIST_EACH (l, &t->listens) {
         struct worker_listen *wl = LIST_ENTRY(l, struct worker_listen, link);
-        if (!wl->closing && slice_eq(wl->point.key, key))
-            listen_close(wl);
+        if (!wl->closing && !wl->point.left && slice_eq(wl->point.key, key))
+            listen_leave(wl);
     }
 }
 
@@ -125,7 +149,7 @@ static void on_sweep(struct timer *timer)
     bool again = false;
     LIST_EACH_SAFE (l, &t->listens) {
         struct worker_listen *wl = LIST_ENTRY(l, struct worker_listen, link);
-        if (!wl->closing)
+        if (!wl->closing && !wl->point.left)
             continue;
         if (wl->closed && !listen_in_use(wl))
             listen_free(wl);
@@ -323,7 +347,7 @@ static void leave_run(struct mail *m, struct loop *l)
         return;
     t->stage = WORKER_DRAINING;
     listen_close_all(t);
-    t->worker.acceptor.draining = true;
+    worker_leave(&t->worker);
     timer_set(&l->timers, &t->drain_by, l->now_ms + t->set->idle_ms);
 }
 

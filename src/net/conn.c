@@ -84,6 +84,7 @@ static struct conn *conn_new(struct loop *l, const struct conn_user_ops *ops, vo
     if (!c)
         return NULL;
     c->loop = l;
+    c->born_s = (uint32_t)(l->now_ms / 1000);
     c->ops = &conn_plain;
     c->user_ops = ops;
     c->user = user;
@@ -288,6 +289,11 @@ bool conn_recv_pipe(struct conn *c, struct buf **pipe, uint64_t max)
 bool conn_recv_armed(const struct conn *c)
 {
     return c->recv_wanted;
+}
+
+int64_t conn_age_ms(const struct conn *c)
+{
+    return (int64_t)((uint32_t)(c->loop->now_ms / 1000) - c->born_s) * 1000;
 }
 
 static bool nothing_to_send(const struct conn *c)

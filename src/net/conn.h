@@ -55,9 +55,10 @@ struct conn {
     uint64_t bytes_out;
     struct addr_packed remote; /* nothing until asked for */
     uint32_t use_count;        /* exchanges that went over it; the pool's and the session's */
+    uint32_t born_s;           /* by the loop's clock */
     uint8_t state;             /* enum conn_state */
     uint8_t err;               /* enum err: why it is dead; nothing is sent or received any more */
-    bool recv_wanted, eof_seen, shutdown_wanted, room_wanted, big_reads;
+    bool recv_wanted : 1, eof_seen : 1, shutdown_wanted : 1, room_wanted : 1, big_reads : 1;
     bool send_failed : 1;  /* only receiving goes on */
     bool fin_first : 1;    /* the peer had ended its side before it refused what was sent */
     bool layer_unsent : 1; /* the layer has bytes of its own to send */
@@ -84,6 +85,7 @@ bool conn_recv_pipe(struct conn *c, struct buf **pipe, uint64_t max);
 void conn_expect_small(struct conn *c);
 bool conn_takes_pipes(const struct conn *c);
 bool conn_recv_armed(const struct conn *c);
+int64_t conn_age_ms(const struct conn *c); /* in whole seconds */
 
 /* Takes over the span. Bytes whose buf is NULL must live until they are sent. ERR_OVER_LIMIT when
  * the ring is full (wait for on_room()), ERR_CLIENT_RESET when it is dead, ERR_NO_MEMORY; the span

@@ -197,6 +197,16 @@ bool listener_start(struct listener *ln, struct loop *l, int fd)
     return true;
 }
 
+void listener_accept_waiting(struct listener *ln)
+{
+    for (int n = 0; n < BACKLOG_DEFAULT && !ln->closing && ln->waiting_fd < 0; n++) {
+        int fd = io_accept_next(ln->loop, &ln->sock);
+        if (fd < 0)
+            return;
+        ln->on_accept(ln, fd);
+    }
+}
+
 void listener_close(struct listener *ln)
 {
     if (ln->closing)

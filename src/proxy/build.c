@@ -387,6 +387,12 @@ static void site_name_on(struct builder *bu, struct listen_conf *l, struct site 
     }
 }
 
+/* Off is the longest. */
+static int64_t age_of(const struct settings *s)
+{
+    return s->client_age_ms == CONF_OFF ? INT64_MAX : s->client_age_ms;
+}
+
 /* `twin` stands for the site where it sends its clients to `https`; NULL: it does not. */
 static void site_on(struct builder *bu, struct listen_conf *l, struct site *s, struct site *twin)
 {
@@ -401,6 +407,8 @@ static void site_on(struct builder *bu, struct listen_conf *l, struct site *s, s
         l->limits.header_ms = set->client_header_ms;
     if (l->limits.keepalive_ms < set->keepalive_ms)
         l->limits.keepalive_ms = set->keepalive_ms;
+    if (l->limits.age_ms < age_of(set))
+        l->limits.age_ms = age_of(set);
 }
 
 static bool has_scheme(const struct site *s, enum site_scheme scheme)
@@ -544,10 +552,11 @@ static void limits_finish(struct proxy_conf *p)
 {
     for (uint32_t i = 0; i < p->listen_count; i++) {
         struct stream_limits *to = &p->listens[i]->limits;
-        int64_t header_ms = to->header_ms, keepalive_ms = to->keepalive_ms;
+        int64_t header_ms = to->header_ms, keepalive_ms = to->keepalive_ms, age_ms = to->age_ms;
         *to = limits_of(HEAD_BYTES, HEADER_COUNT);
         to->header_ms = header_ms > 0 ? header_ms : p->defaults.client_header_ms;
         to->keepalive_ms = keepalive_ms > 0 ? keepalive_ms : p->defaults.keepalive_ms;
+        to->age_ms = age_ms > 0 ? age_ms : age_of(&p->defaults);
     }
     p->limits = limits_of(ORIGIN_HEAD_BYTES, ORIGIN_HEADER_COUNT);
     p->limits.header_ms = p->defaults.client_header_ms;

@@ -63,6 +63,19 @@ static const struct directive timeout_options[] = {
      .usage = "TIME",
      .text = "How long a client's connection stays open between two requests. The longest one of a "
              "listener's sites counts."},
+    {.name = "client_age",
+     .where = IN_OPTIONS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = SETTING(client_age_ms),
+     .min = 1000,
+     .max = YEAR_MS,
+     .def = "1h",
+     .usage = "TIME|off",
+     .text =
+         "How long a client's connection takes requests. The first one after it is its last: the "
+         "answer says so (HTTP/1), or GOAWAY does (HTTP/2). The longest one of a listener's "
+         "sites counts."},
     {.name = "connect",
      .where = IN_OPTIONS,
      .type = CONF_TIME,

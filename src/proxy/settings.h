@@ -19,6 +19,7 @@ struct settings {
     int64_t client_body_ms;   /* between two pieces of the request body */
     int64_t client_send_ms;   /* between two takes of the response */
     int64_t keepalive_ms;     /* idle client connection */
+    int64_t client_age_ms;    /* of a client connection, at its last request */
     int64_t connect_ms;
     int64_t first_byte_ms; /* request sent to response head */
     int64_t read_ms;       /* between two pieces of the response */

@@ -15,6 +15,13 @@ static const struct stream_limits *acceptor_limits(struct stream_acceptor *a, vo
     return p ? &p->conf->limits : &w->view->conf->proxy->limits;
 }
 
+static bool acceptor_leaving(struct stream_acceptor *a, void *listener)
+{
+    const struct listen_point *p = listener;
+    (void)a;
+    return p && p->left;
+}
+
 static void free_exchanges(struct loop *l)
 {
     struct worker *w = CONTAINER_OF(l, struct worker, loop);
@@ -37,6 +44,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     w->loop.on_unused = free_exchanges;
     w->acceptor.open = exchange_open;
     w->acceptor.limits = acceptor_limits;
+    w->acceptor.leaving = acceptor_leaving;
     list_init(&w->acceptor.sessions);
     list_init(&w->points);
     list_init(&w->exchanges);
@@ -82,6 +90,28 @@ void worker_point_remove(struct worker *w, struct listen_point *p)
     list_remove(&p->link);
     view_drop(p->view);
     p->view = NULL;
+}
+
+/* Of one point, or of all (NULL). */
+static void sessions_leave(struct worker *w, const struct listen_point *p)
+{
+    LIST_EACH_SAFE (l, &w->acceptor.sessions) {
+        struct session_link *s = LIST_ENTRY(l, struct session_link, link);
+        if (s->ops->leave && (!p || s->listener == p))
+            s->ops->leave(s);
+    }
+}
+
+void worker_point_leave(struct worker *w, struct listen_point *p)
+{
+    p->left = true;
+    sessions_leave(w, p);
+}
+
+void worker_leave(struct worker *w)
+{
+    w->acceptor.draining = true;
+    sessions_leave(w, NULL);
 }
 
 void worker_drain(struct worker *w)

@@ -23,6 +23,7 @@ struct listen_point {
     struct slice key;               /* of struct listen_conf; borrowed from the owner */
     struct conf_view *view;         /* counted */
     const struct listen_conf *conf; /* in `view` */
+    bool left;                      /* its address was removed: connections are to go elsewhere */
 };
 
 struct worker {
@@ -53,6 +54,11 @@ void worker_install(struct worker *w, struct conf *c); /* a new view; takes a co
 void worker_point_add(struct worker *w, struct listen_point *p, struct slice key);
 void worker_point_remove(struct worker *w,
                          struct listen_point *p); /* no session uses it any more */
+/* Its address was removed: each of its connections is told, and serves what comes before it knows.
+ */
+void worker_point_leave(struct worker *w, struct listen_point *p);
+/* Nothing new is accepted or begun. Who is idle is told, and may still send what is on its way. */
+void worker_leave(struct worker *w);
 /* Nothing new is accepted or begun; idle connections close, others after their request. */
 void worker_drain(struct worker *w);
 void worker_abort(struct worker *w);      /* closes every session now */

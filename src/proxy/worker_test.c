@@ -103,8 +103,12 @@ static void limits_come_from_the_listener(void **state)
     struct stream_acceptor *a = &rig.w.acceptor;
     rig_start("listen 10.0.9.9:80\nsite * {\n timeout keepalive=7s\n respond 200\n}\n");
     assert_int_equal(a->limits(a, &rig.point)->keepalive_ms, 7000);
-    install(&new, "listen 10.0.9.9:80\nsite * {\n timeout keepalive=8s\n respond 200\n}\n");
+    assert_int_equal(a->limits(a, &rig.point)->age_ms, 3600000);
+    install(
+        &new,
+        "listen 10.0.9.9:80\nsite * {\n timeout keepalive=8s client_age=off\n respond 200\n}\n");
     assert_int_equal(a->limits(a, &rig.point)->keepalive_ms, 8000);
+    assert_int_equal(a->limits(a, &rig.point)->age_ms, INT64_MAX);
     assert_ptr_equal(a->limits(a, NULL), &new.conf->proxy->limits); /* for servers */
     test_config_release(&new);
     rig_stop();
@@ -115,7 +119,7 @@ static void limits_come_from_the_listener(void **state)
 struct fake_session {
     struct session_link link;
     bool idle;
-    int drains, aborts;
+    int drains, leaves, aborts;
 };
 
 static void fake_end(struct fake_session *f)
@@ -131,6 +135,11 @@ static void fake_drain(struct session_link *s)
         fake_end(f);
 }
 
+static void fake_leave(struct session_link *s)
+{
+    CONTAINER_OF(s, struct fake_session, link)->leaves++;
+}
+
 static void fake_abort(struct session_link *s)
 {
     struct fake_session *f = CONTAINER_OF(s, struct fake_session, link);
@@ -138,7 +147,8 @@ static void fake_abort(struct session_link *s)
     fake_end(f);
 }
 
-static const struct session_ops fake_ops = {.drain = fake_drain, .abort = fake_abort};
+static const struct session_ops fake_ops = {
+    .drain = fake_drain, .leave = fake_leave, .abort = fake_abort};
 
 static void fake_begin(struct fake_session *f, bool idle)
 {
@@ -165,6 +175,30 @@ static void draining_ends_what_is_idle(void **state)
     assert_int_equal(idle.aborts + other.aborts, 0);
     assert_int_equal(busy.aborts, 1);
     assert_true(worker_idle(&rig.w));
+    rig_stop();
+}
+
+/* Only those of its own listener go, and the request that finds it gone knows. */
+static void sessions_of_a_removed_listener_are_told(void **state)
+{
+    (void)state;
+    struct fake_session mine, other;
+    struct stream_acceptor *a = &rig.w.acceptor;
+    rig_start(OLD);
+    fake_begin(&mine, false);
+    fake_begin(&other, false);
+    mine.link.listener = &rig.point;
+    assert_false(stream_acceptor_leaves(a, &rig.point));
+    worker_point_leave(&rig.w, &rig.point);
+    assert_true(stream_acceptor_leaves(a, &rig.point));
+    assert_false(stream_acceptor_leaves(a, NULL));
+    assert_int_equal(mine.leaves, 1);
+    assert_int_equal(other.leaves, 0);
+    worker_leave(&rig.w);
+    assert_true(stream_acceptor_leaves(a, NULL));
+    assert_int_equal(other.leaves, 1);
+    assert_int_equal(mine.drains + other.drains, 0);
+    worker_abort(&rig.w);
     rig_stop();
 }
 
@@ -203,5 +237,6 @@ UNIT_SUITE(proxy_worker, cmocka_unit_test(new_requests_see_the_new_configuration
            cmocka_unit_test(a_removed_listener_keeps_what_it_had),
            cmocka_unit_test(limits_come_from_the_listener),
            cmocka_unit_test(draining_ends_what_is_idle),
+           cmocka_unit_test(sessions_of_a_removed_listener_are_told),
            cmocka_unit_test(a_running_request_is_not_idle),
            cmocka_unit_test(exchanges_are_used_again));
