@@ -3,6 +3,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "conf/tree.h"
+#include <stdint.h>
+
+enum { CONF_SECRET_BYTES = 32 };
 
 struct conf_source {
     /* Appends the file's bytes to `out`. Returns NULL, or why it could not, for people. */
@@ -17,6 +20,9 @@ struct conf_source {
      * Returns NULL, or why there is none. The function may be missing: there is no local CA. */
     const char *(*issue)(const struct conf_source *s, const struct slice *names, uint32_t count,
                          struct text *cert, struct text *key);
+    /* Random bytes that this installation made once and keeps. Returns NULL, or why there are none.
+     * The function may be missing: none are kept. */
+    const char *(*secret)(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES]);
     /* The files are only collected: whether their contents are any good is told by whoever builds
      * from them. Which files are wanted must not depend on it. */
     bool skims;

@@ -2,6 +2,8 @@
  * in one place for the whole process. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/authority.h"
+#include "base/rand.h"
+#include "tls/kept_secret.h"
 #include "tls/local_ca.h"
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -49,7 +51,29 @@ const char *authority_issue(const struct conf_source *s, const struct slice *nam
     return failed;
 }
 
+_Static_assert((int)CONF_SECRET_BYTES == (int)KEPT_SECRET_BYTES, "one is kept for the other");
+
+const char *authority_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES])
+{
+    struct text dir, why;
+    (void)s;
+    text_init(&dir);
+    text_init(&why);
+    bool ok = authority_dir(&dir, &why) && kept_secret(dir.at, "cookies.key", out, &why);
+    const char *failed = ok ? NULL : reason_set(&why);
+    text_release(&dir);
+    text_release(&why);
+    return failed;
+}
+
 /* ---- for nobody ---- */
+
+const char *authority_pretend_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES])
+{
+    (void)s;
+    rand_secret(out, CONF_SECRET_BYTES);
+    return NULL;
+}
 
 static bool name_set(X509 *x)
 {

@@ -14,3 +14,8 @@ const char *authority_issue(const struct conf_source *s, const struct slice *nam
 /* The same for `check` and `explain`, which leave nothing behind: some certificate, for nobody. */
 const char *authority_pretend(const struct conf_source *s, const struct slice *names,
                               uint32_t count, struct text *cert, struct text *key);
+
+/* conf_source.secret: the one that is kept beside the CA. */
+const char *authority_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES]);
+/* Some secret, which nothing is left of. */
+const char *authority_pretend_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES]);

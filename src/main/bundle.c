@@ -94,10 +94,21 @@ static const char *recorder_issue(const struct conf_source *s, const struct slic
     return why;
 }
 
+static const char *recorder_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES])
+{
+    const char *why = authority_secret(s, out);
+    if (why)
+        record(s, BUNDLE_NO_SECRET, "", slice_of(why));
+    else
+        record(s, BUNDLE_SECRET, "", (struct slice){(const char *)out, CONF_SECRET_BYTES});
+    return why;
+}
+
 const struct conf_source bundle_recorder = {.load = recorder_load,
                                             .glob = recorder_glob,
                                             .env = system_env,
                                             .issue = recorder_issue,
+                                            .secret = recorder_secret,
                                             .skims = true};
 
 /* ---- the memory file ---- */
@@ -268,11 +279,26 @@ static const char *replay_issue(const struct conf_source *s, const struct slice 
     return NULL;
 }
 
+static const char *replay_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES])
+{
+    struct bundle_entry e;
+    for (size_t at = 0; bundle_next(s->ctx, &at, &e);) {
+        if (e.kind == BUNDLE_NO_SECRET)
+            return e.body.at;
+        if (e.kind != BUNDLE_SECRET || e.body.len != CONF_SECRET_BYTES)
+            continue;
+        memcpy(out, e.body.at, CONF_SECRET_BYTES);
+        return NULL;
+    }
+    return "the supervisor did not read it";
+}
+
 struct conf_source bundle_source(struct bundle *b)
 {
     return (struct conf_source){.load = replay_load,
                                 .glob = replay_glob,
                                 .env = system_env,
                                 .issue = replay_issue,
+                                .secret = replay_secret,
                                 .ctx = b};
 }

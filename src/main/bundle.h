@@ -19,8 +19,10 @@ enum bundle_kind {
     BUNDLE_PID_FILE, /* body: path */
     BUNDLE_ISSUED,   /* name: names of a certificate, body: it and its key, from the local CA */
     BUNDLE_ISSUED_KEY,
-    BUNDLE_UNISSUED, /* name: names, body: why there is none */
-    BUNDLE_WATCH,    /* name: a path whose change is a reason to reload, body: struct watch_mark */
+    BUNDLE_UNISSUED,  /* name: names, body: why there is none */
+    BUNDLE_WATCH,     /* name: a path whose change is a reason to reload, body: struct watch_mark */
+    BUNDLE_SECRET,    /* body: the secret of the installation */
+    BUNDLE_NO_SECRET, /* body: why there is none */
 };
 
 enum bundle_listen_flags { BUNDLE_INTERNAL = 1 };

@@ -135,6 +135,36 @@ static void certificates_are_part_of_the_copy(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The worker gets the supervisor's secret, or why it has none. */
+static void the_secret_is_part_of_the_copy(void **state)
+{
+    const struct folder *f = *state;
+    uint8_t kept[CONF_SECRET_BYTES], again[CONF_SECRET_BYTES];
+    struct text bytes;
+    struct conf_source recorder = bundle_recorder;
+    char dir[128], command[160];
+    snprintf(dir, sizeof dir, "%s/ca", f->path);
+    setenv("WEIR_CA_DIR", dir, 1);
+    text_init(&bytes);
+    recorder.ctx = &bytes;
+    assert_null(recorder.secret(&recorder, kept));
+    struct bundle b = {.bytes = text_slice(&bytes)};
+    struct conf_source copy = bundle_source(&b);
+    assert_null(copy.secret(&copy, again));
+    assert_memory_equal(kept, again, sizeof kept);
+    text_clear(&bytes);
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    assert_int_equal(system(command), 0);
+    setenv("WEIR_CA_DIR", "/dev/null/ca", 1);
+    assert_non_null(recorder.secret(&recorder, kept));
+    b.bytes = text_slice(&bytes);
+    assert_non_null(strstr(copy.secret(&copy, again), "/dev/null"));
+    b.bytes = SLICE_NONE;
+    assert_non_null(copy.secret(&copy, again));
+    text_release(&bytes);
+    unsetenv("WEIR_CA_DIR");
+}
+
 static void nobody_changes_a_sealed_one(void **state)
 {
     struct text t;
@@ -184,5 +214,6 @@ static void broken_bytes_end_the_list(void **state)
 UNIT_SUITE(main_bundle,
            cmocka_unit_test_setup_teardown(the_copy_reads_like_the_files, setup, teardown),
            cmocka_unit_test_setup_teardown(certificates_are_part_of_the_copy, setup, teardown),
+           cmocka_unit_test_setup_teardown(the_secret_is_part_of_the_copy, setup, teardown),
            cmocka_unit_test(nobody_changes_a_sealed_one),
            cmocka_unit_test(broken_bytes_end_the_list));

@@ -58,6 +58,7 @@ bool load_run(struct load *l, const struct load_request *r)
     diag_init(&l->diag);
     struct conf_source system = conf_source_system;
     system.issue = authority_pretend;
+    system.secret = authority_pretend_secret;
     const struct conf_source *source = r->source ? r->source : &system;
     c->tree = conf_read_from(source, &c->arena, &l->diag, r->path, r->text);
     if (c->tree)

@@ -32,9 +32,17 @@ static inline const char *test_issue(const struct conf_source *s, const struct s
     return NULL;
 }
 
+static inline const char *test_secret(const struct conf_source *s, uint8_t out[CONF_SECRET_BYTES])
+{
+    (void)s;
+    memset(out, 7, CONF_SECRET_BYTES);
+    return NULL;
+}
+
 static inline struct conf_source test_source(void)
 {
     struct conf_source s = conf_source_system;
     s.issue = test_issue;
+    s.secret = test_secret;
     return s;
 }
