@@ -15,8 +15,8 @@
 enum { PLACES = 65521 /* prime */, PROBES = 16, SUM_ALWAYS_COUNT = 8, WHOLE = 10000 /* 100 % */ };
 
 struct hash_conf {
-    int64_t bound;       /* hundredths of a percent of the average load; CONF_OFF: none */
-    uint16_t *tables[2]; /* place -> server; NULL: no server in this tier */
+    int64_t bound;                /* hundredths of a percent of the average load; CONF_OFF: none */
+    uint16_t *tables[TIER_COUNT]; /* place -> server; NULL: no server in this tier */
 };
 
 /* What the tier carries in all; kept for a millisecond, because adding it up looks at every server.
@@ -26,7 +26,7 @@ struct hash_sum {
 };
 
 struct hash_state {
-    struct hash_sum sums[2];
+    struct hash_sum sums[TIER_COUNT];
 };
 
 /* One server's way through the table. */
@@ -51,11 +51,11 @@ static const struct directive hash_options[] = {
          "to other servers until the load is lower. `off`: keys never move because of load."},
     {0}};
 
-static uint32_t walks_collect(const struct upstream *up, bool backup, struct hash_walk *walks)
+static uint32_t walks_collect(const struct upstream *up, uint8_t tier, struct hash_walk *walks)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < up->server_count; i++) {
-        if (up->servers[i].backup != backup)
+        if (up->servers[i].tier != tier)
             continue;
         uint64_t h = hash_fast(up->servers[i].name, 1);
         walks[count++] = (struct hash_walk){
@@ -99,12 +99,12 @@ static void hash_build(void *conf, const struct upstream *up, struct arena *a)
 {
     struct hash_conf *c = conf;
     struct hash_walk *walks = ARENA_ARRAY(a, struct hash_walk, up->server_count + 1);
-    for (int backup = 0; walks && backup < 2; backup++) {
-        uint32_t count = walks_collect(up, backup, walks);
+    for (int tier = 0; walks && tier < TIER_COUNT; tier++) {
+        uint32_t count = walks_collect(up, (uint8_t)tier, walks);
         if (count > 0)
-            c->tables[backup] = ARENA_ARRAY(a, uint16_t, PLACES);
-        if (c->tables[backup])
-            table_fill(up, walks, count, c->tables[backup]);
+            c->tables[tier] = ARENA_ARRAY(a, uint16_t, PLACES);
+        if (c->tables[tier])
+            table_fill(up, walks, count, c->tables[tier]);
     }
 }
 
@@ -118,7 +118,8 @@ static void hash_init(void *state, const struct upstream *up)
 {
     (void)up;
     struct hash_state *s = state;
-    s->sums[0].at_ms = s->sums[1].at_ms = INT64_MIN;
+    for (int tier = 0; tier < TIER_COUNT; tier++)
+        s->sums[tier].at_ms = INT64_MIN;
 }
 
 static int64_t in_flight_of(const struct pick *p, uint32_t i)
@@ -179,8 +180,8 @@ static int least_loaded(const struct pick *p)
 static int hash_pick(void *state, const struct pick *p)
 {
     const struct hash_conf *c = p->up->balancer_conf;
-    struct hash_sum *s = &((struct hash_state *)state)->sums[p->backup];
-    const uint16_t *table = c->tables[p->backup];
+    struct hash_sum *s = &((struct hash_state *)state)->sums[p->tier];
+    const uint16_t *table = c->tables[p->tier];
     if (!table)
         return -1;
     if (c->bound >= 0)

@@ -160,7 +160,7 @@ static void tiers_and_none(void **state)
     t.up.servers[2].backup = true;
     test_upstream_start(&t);
     assert_in_range(pick_key(&t, 1), 0, 1);
-    t.pick.backup = true;
+    t.pick.tier = TIER_BACKUP;
     assert_int_equal(pick_key(&t, 1), 2);
     t.up.servers[2].disabled = true;
     assert_int_equal(pick_key(&t, 1), -1);

@@ -22,7 +22,7 @@ struct rr_tier {
 };
 
 struct rr_state {
-    struct rr_tier tiers[2]; /* servers, backup servers */
+    struct rr_tier tiers[TIER_COUNT];
     struct rr_entry entries[];
 };
 
@@ -35,11 +35,11 @@ static void rr_init(void *state, const struct upstream *up)
 {
     struct rr_state *s = state;
     struct rr_entry *next = s->entries;
-    for (int backup = 0; backup < 2; backup++) {
-        struct rr_tier *t = &s->tiers[backup];
+    for (int tier = 0; tier < TIER_COUNT; tier++) {
+        struct rr_tier *t = &s->tiers[tier];
         *t = (struct rr_tier){.heap = next};
         for (uint32_t i = 0; i < up->server_count; i++)
-            if (up->servers[i].backup == backup && !up->servers[i].disabled)
+            if (up->servers[i].tier == tier && !up->servers[i].disabled)
                 t->heap[t->count++] = (struct rr_entry){.index = i};
         next += t->count;
     }
@@ -104,7 +104,7 @@ static void file_again(struct rr_tier *t, uint32_t live, uint64_t now, const str
 
 static int rr_pick(void *state, const struct pick *p)
 {
-    struct rr_tier *t = &((struct rr_state *)state)->tiers[p->backup];
+    struct rr_tier *t = &((struct rr_state *)state)->tiers[p->tier];
     if (!t->started)
         tier_start(t, p);
     uint32_t live = t->count;

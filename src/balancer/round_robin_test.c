@@ -109,9 +109,9 @@ static void none_is_none(void **state)
     test_upstream_start(&t);
     t.shared[0].ejected_until_ms = t.shared[1].ejected_until_ms = 2000;
     assert_int_equal(test_upstream_pick(&t), -1);
-    t.pick.backup = true;
+    t.pick.tier = TIER_BACKUP;
     assert_int_equal(test_upstream_pick(&t), 2);
-    t.pick.backup = false;
+    t.pick.tier = TIER_NEAR;
     t.pick.now_ms = 2000;
     assert_in_range(test_upstream_pick(&t), 0, 1);
     test_upstream_release(&t);

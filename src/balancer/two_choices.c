@@ -25,16 +25,16 @@ struct tc_tier {
 };
 
 struct tc_conf {
-    struct tc_tier tiers[2]; /* servers, backup servers */
+    struct tc_tier tiers[TIER_COUNT];
 };
 
 _Static_assert(SERVERS_MAX <= UINT16_MAX, "a slot's index has 16 bits");
 
-static int64_t tier_collect(const struct upstream *up, bool backup, struct tc_tier *t)
+static int64_t tier_collect(const struct upstream *up, uint8_t tier, struct tc_tier *t)
 {
     int64_t weights = 0;
     for (uint32_t i = 0; i < up->server_count; i++) {
-        if (up->servers[i].backup != backup || up->servers[i].disabled)
+        if (up->servers[i].tier != tier || up->servers[i].disabled)
             continue;
         t->slots[t->count++] = (struct tc_slot){UINT32_MAX, (uint16_t)i, (uint16_t)i};
         weights += up->servers[i].weight;
@@ -72,13 +72,13 @@ static void tc_build(void *conf, const struct upstream *up, struct arena *a)
     uint32_t n = up->server_count;
     double *share = ARENA_ARRAY(a, double, n + 1);
     uint16_t *work = ARENA_ARRAY(a, uint16_t, 2 * n + 1);
-    for (int backup = 0; backup < 2; backup++) {
-        struct tc_tier *t = &c->tiers[backup];
+    for (int tier = 0; tier < TIER_COUNT; tier++) {
+        struct tc_tier *t = &c->tiers[tier];
         t->slots = ARENA_ARRAY(a, struct tc_slot, n + 1);
         t->count = 0;
         if (!share || !work || !t->slots)
             return; /* an empty tier picks nothing */
-        int64_t weights = tier_collect(up, backup, t);
+        int64_t weights = tier_collect(up, (uint8_t)tier, t);
         if (t->count == 0)
             continue;
         t->mean_weight = (double)weights / t->count;
@@ -152,7 +152,7 @@ static bool is_better(const struct tc_tier *t, const struct pick *p, int a, int 
 static int tc_pick(void *state, const struct pick *p)
 {
     (void)state;
-    const struct tc_tier *t = &((const struct tc_conf *)p->up->balancer_conf)->tiers[p->backup];
+    const struct tc_tier *t = &((const struct tc_conf *)p->up->balancer_conf)->tiers[p->tier];
     if (t->count == 0)
         return -1;
     int first = draw_allowed(t, p, -1);

@@ -109,7 +109,7 @@ static void last_server_is_found(void **state)
         assert_int_equal(test_upstream_pick(&t), 777);
     t.shared[777].ejected_until_ms = 5000;
     assert_int_equal(test_upstream_pick(&t), -1);
-    t.pick.backup = true;
+    t.pick.tier = TIER_BACKUP;
     assert_int_equal(test_upstream_pick(&t), -1);
     test_upstream_release(&t);
 }

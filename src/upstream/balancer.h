@@ -2,24 +2,39 @@
  *
  * A balancer sees the configured servers, their shared state and its own per-worker state; it takes
  * time and randomness as arguments, so tests need no mocks. It must only return servers that
- * pick_allows(). Tiers (backup servers) are handled above it: it is asked again with p->backup. */
+ * pick_allows(). Tiers are handled above it: it is asked again with the next p->tier. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/rand.h"
 #include "upstream/upstream.h"
 
+enum { PIN_NONE = -1 };
+
+/* How many requests leave weir's zone although near servers are left; kept with the view. */
+struct pick_spill {
+    int64_t at_ms; /* when it was computed */
+    double chance;
+};
+
 struct pick {
     const struct upstream *up;
     struct rand *rand;
     int64_t now_ms;
-    uint64_t key;          /* hash of the configured key; 0: none, any server will do */
-    const uint64_t *tried; /* bit per server that this exchange has tried; may be NULL */
-    bool backup;           /* choose among backup servers */
-    bool ignore_ejected;   /* every server is ejected: better try one than none */
+    uint64_t key;             /* hash of the configured key; 0: none, any server will do */
+    const uint64_t *tried;    /* bit per server that this exchange has tried; may be NULL */
+    struct pick_spill *spill; /* NULL: none spill */
+    int32_t pin;              /* the server to take when it can be used; PIN_NONE */
+    uint8_t tier;             /* enum server_tier: choose among these */
+    bool ignore_ejected;      /* every server is ejected: better try one than none */
+    bool ignore_ramp;         /* only servers in their ramp are left */
 };
 
-/* May this pick use server i: right tier, not disabled, not ejected, not tried, below max_conns. */
+/* May this pick use server i: right tier, not disabled, not draining, not ejected, not tried, below
+ * max_conns. A server in its ramp is allowed by chance, so the answer may differ next time. */
 bool pick_allows(const struct pick *p, uint32_t i);
+
+/* How much of its weight a server gets now, 0..1: below 1 in the ramp after it came back. */
+double pick_ramp(const struct pick *p, uint32_t i);
 
 struct balancer_type {
     const char *name;
@@ -35,10 +50,18 @@ struct balancer_type {
     int (*pick)(void *state, const struct pick *p);
 };
 
-/* Asks the upstream's balancer tier by tier: servers, backup servers, ejected ones when nothing
- * else is left. ERR_OVER_LIMIT when only max_conns stands in the way, ERR_UNRESOLVED,
- * ERR_NO_SERVERS. `p->backup` and `p->ignore_ejected` are overwritten. */
+/* Takes the pinned server if it can be used, else asks the upstream's balancer tier by tier;
+ * ejected servers when nothing else is left. ERR_OVER_LIMIT when only max_conns stands in the way
+ * (also of the pinned server, which is waited for), ERR_UNRESOLVED, ERR_NO_SERVERS. `p->tier` and
+ * the marks are overwritten. */
 enum err pick_server(void *state, struct pick *p, uint32_t *index) MUST_CHECK;
+
+/* May a waiter take a place that became free at server i? Like pick_allows(), in any tier, and none
+ * but the pinned one while that is only full. */
+bool pick_may_wait_for(const struct pick *p, uint32_t i);
+
+/* Computes the tier of every server; before balancers build their tables. */
+void upstream_tiers_set(struct upstream *up);
 
 extern const struct balancer_type *const balancers_all[]; /* generated from file names; NULL ends */
 const struct balancer_type *balancer_find(struct slice name);

@@ -45,8 +45,11 @@ void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)
         shared_set(&s->ejected_until_ms, 0);
     /* Of several workers that see it serve again one tells. */
     if (shared_get(&s->eject_count) != 0 &&
-        __atomic_exchange_n(&s->eject_count, 0, __ATOMIC_RELAXED) != 0)
+        __atomic_exchange_n(&s->eject_count, 0, __ATOMIC_RELAXED) != 0) {
+        if (shared_get(&s->back_at_ms) > now_ms)
+            server_came_back(s, now_ms); /* earlier than thought */
         tell(s, SERVER_BACK, 0);
+    }
 }
 
 /* fail_ms doubled once per earlier ejection in a row. */
@@ -68,6 +71,7 @@ static void server_eject(struct server_shared *s, const struct upstream *up, int
                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return; /* another worker did it */
     shared_add(&s->eject_count, 1);
+    server_came_back(s, now_ms + ms);
     tell(s, SERVER_OUT, ms);
 }
 

@@ -20,7 +20,12 @@
 void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p, uint64_t key,
                 struct task *waiter)
 {
-    *l = (struct lease){.view = v, .pools = p, .key = key, .waiter = waiter};
+    *l = (struct lease){.view = v,
+                        .pools = p,
+                        .key = key,
+                        .pin = PIN_NONE,
+                        .priority = PRIORITY_DEFAULT,
+                        .waiter = waiter};
     list_init(&l->link);
 }
 

@@ -10,6 +10,8 @@
 struct mux;
 struct origin_pool;
 
+enum { PRIORITY_MAX = 7, PRIORITY_DEFAULT = 3 };
+
 enum lease_state { LEASE_IDLE, LEASE_QUEUED, LEASE_CONNECTING, LEASE_READY };
 
 struct lease {
@@ -23,6 +25,10 @@ struct lease {
     struct list link;  /* in a queue, or among those who wait for a connection to share */
     uint64_t tried[4]; /* bit per server tried, by index modulo 256 */
     uint64_t key;
+    int32_t pin;          /* set before lease_take(): server index to take when it can be used, also
+                             when it is draining; PIN_NONE, as lease_init() leaves it */
+    uint8_t priority;     /* 0..PRIORITY_MAX, set before lease_take(): higher ones leave the queue
+                             first; PRIORITY_DEFAULT */
     int64_t idle_max_ms;  /* set before lease_take(): take none that was idle longer; 0: any */
     uint8_t state;        /* enum lease_state */
     bool reused;          /* conn served before */

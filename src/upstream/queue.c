@@ -46,6 +46,8 @@ struct pick lease_pick(struct lease *l)
         .now_ms = loop->now_ms,
         .key = l->key,
         .tried = l->tried,
+        .pin = l->pin,
+        .spill = l->view->spill,
     };
 }
 
@@ -211,8 +213,7 @@ static const struct server *server_of(const struct upstream *up, const struct se
 static bool lease_may_use(struct lease *l, const struct server *srv)
 {
     struct pick p = lease_pick(l);
-    p.backup = srv->backup;
-    return pick_allows(&p, srv->index);
+    return pick_may_wait_for(&p, srv->index);
 }
 
 /* Hands a place at the server to the first waiter that may use it. */

@@ -29,6 +29,12 @@ static const struct directive server_options[] = {
      .text =
          "At most so many connections in use at once, over all workers. When every server is at "
          "its limit requests wait (see `queue`). Without it there is no limit."},
+    {.name = "zone",
+     .where = IN_OPTIONS,
+     .type = CONF_STRING,
+     .offset = offsetof(struct server, zone),
+     .usage = "NAME",
+     .text = "Where the server stands: a data centre, a rack. See `prefer_zone`."},
     {.name = "backup",
      .where = IN_OPTIONS,
      .type = CONF_MARK,
@@ -42,6 +48,13 @@ static const struct directive server_options[] = {
      .usage = "",
      .text = "Gets no new requests. For maintenance: mark it, `weir reload`, and what is under way "
              "ends in peace."},
+    {.name = "drain",
+     .where = IN_OPTIONS,
+     .type = CONF_MARK,
+     .offset = offsetof(struct server, draining),
+     .usage = "",
+     .text = "Gets no new requests but those of sessions that are bound to it already. To empty "
+             "a server before it is disabled."},
     {0}};
 
 static const struct directive keepalive_options[] = {
@@ -419,7 +432,7 @@ const struct directive upstream_rows[] = {
      .args_max = 1,
      .options = server_options,
      .apply = apply_server,
-     .usage = "ADDRESS [weight=N] [max_conns=N] [backup] [disabled]",
+     .usage = "ADDRESS [weight=N] [max_conns=N] [zone=NAME] [backup] [disabled] [drain]",
      .text = "One server: `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or "
              "`unix:/run/app.sock`. Without a port it is 80, with `tls` 443. A name is looked up "
              "in the background "
@@ -452,6 +465,30 @@ const struct directive upstream_rows[] = {
          "much more than the average load a server may get before keys move on; `bound=off`: "
          "never.",
      .example = "balance hash $path bound=150%"},
+    {.name = "prefer_zone",
+     .where = IN_SERVERS,
+     .type = CONF_STRING,
+     .offset = offsetof(struct upstream, zone),
+     .usage = "NAME",
+     .text = "Where weir itself stands. Servers with the same `zone` get the requests; others only "
+             "what those can not take: all of it when every near server is out or full, and a "
+             "fitting part, by chance, when fewer than 70 % of them (by weight) are left, so that "
+             "the rest is not overloaded. Servers marked `backup` come after both.",
+     .example = "prefer_zone eu-1a"},
+    {.name = "slow_start",
+     .where = IN_SERVERS,
+     .type = CONF_TIME,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, slow_start_ms),
+     .min = 1,
+     .max = HOUR_MS,
+     .def = "off",
+     .usage = "TIME|off",
+     .text =
+         "A server that comes back gets a tenth of its share at first and more and more of it "
+         "during this time: after it was left out, disabled or drained, or when it is added to "
+         "an upstream that was there before. While no other server can serve it gets everything.",
+     .example = "slow_start 30s"},
     {.name = "keepalive",
      .where = IN_SERVERS,
      .type = CONF_COUNT,

@@ -37,6 +37,10 @@ static inline int64_t shared_add(int64_t *v, int64_t n) /* returns the new value
     return __atomic_add_fetch(v, n, __ATOMIC_RELAXED);
 }
 
+/* The server as a new configuration has it: a ramp begins when it was off or is new. Main thread.
+ */
+void ramp_on_bind(const struct server *srv, bool upstream_is_new);
+
 /* The workers' pools, so that one worker can tell the others. */
 void peers_add(struct origin_pools *p);
 void peers_remove(struct origin_pools *p);

@@ -38,13 +38,14 @@ static inline void test_upstream_init(struct test_upstream *t, const char *balan
     t->up.balancer = balancer_find(slice_of(balancer));
     assert_non_null(t->up.balancer);
     rand_init(&t->rand, 42);
-    t->pick = (struct pick){.up = &t->up, .rand = &t->rand, .now_ms = 1000};
+    t->pick = (struct pick){.up = &t->up, .rand = &t->rand, .now_ms = 1000, .pin = PIN_NONE};
 }
 
 /* After weights and marks were set. */
 static inline void test_upstream_start(struct test_upstream *t)
 {
     const struct balancer_type *b = t->up.balancer;
+    upstream_tiers_set(&t->up);
     if (b->conf_bytes) {
         t->up.balancer_conf = arena_zalloc(&t->arena, b->conf_bytes);
         if (b->options)

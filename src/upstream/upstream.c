@@ -285,6 +285,7 @@ static void server_bind(const struct upstream *up, struct server *srv)
 {
     uint64_t variant = (up->tls ? up->tls->id : 0) + up->proto;
     srv->shared = server_shared_take(up->name, srv->name, variant);
+    ramp_on_bind(srv, !up->shared->conf_seen);
     struct addr a;
     if (is_localhost(srv))
         localhost_set(srv);
@@ -300,6 +301,8 @@ void upstreams_bind(struct conf_build *b, struct conf *c)
         up->shared = upstream_shared_take(up->name);
         for (uint32_t k = 0; k < up->server_count; k++)
             server_bind(up, &up->servers[k]);
+        up->shared->conf_seen = true;
+        upstream_tiers_set(up);
         if (up->balancer->build && up->balancer_conf)
             up->balancer->build(up->balancer_conf, up, b->arena);
     }

@@ -22,6 +22,8 @@ struct tls_worker;
 
 enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096, SERVER_TLS_ERROR_BYTES = 160 };
 
+enum server_conf_state { SERVER_CONF_NONE, SERVER_CONF_OFF, SERVER_CONF_ON };
+
 /* State of one server by identity (upstream name and server name), over all workers and reloads.
  * Owner: counted. Atomics, but for the addresses, which are read only to connect. */
 struct server_shared {
@@ -33,12 +35,14 @@ struct server_shared {
     int64_t in_flight;        /* requests being served, all workers */
     int64_t conns;            /* connections in use (not idle), all workers; against max_conns */
     int64_t latency_ewma_us, latency_at_ms; /* first byte; at: loop time of the last sample */
+    int64_t back_at_ms; /* loop time when it came back; 0: no ramp (see slow_start) */
     int64_t fails_in_a_row;
     int64_t eject_count; /* in a row: the back-off doubles with it */
     int64_t requests_total, failures_total, connects_total;
     int64_t last_error; /* enum err of the last failure */
     int64_t last_error_unix_ms;
     char *name, *upstream_name;
+    uint8_t conf_state;  /* enum server_conf_state: what the last configuration said; main thread */
     size_t identity_len; /* of upstream_name, name and what else tells it from others */
     pthread_mutex_t addrs_lock;
     struct addr addrs[SERVER_ADDRS_MAX];
@@ -51,11 +55,20 @@ struct upstream_shared {
     uint32_t refs;
     uint32_t id; /* small and dense */
     char *name;
+    bool conf_seen; /* a configuration had it; main thread */
     /* retry budget: see retry.h */
     int64_t budget_window_ms, budget_requests, budget_retries, budget_requests_before,
         budget_retries_before;
     int64_t requests_total, retries_total;
     int64_t waiting; /* exchanges queued for a connection, all workers */
+};
+
+/* Servers of a tier get requests when those before it can not take them. */
+enum server_tier {
+    TIER_NEAR,   /* not a backup, in weir's zone, or no zone is preferred */
+    TIER_FAR,    /* not a backup, in another zone */
+    TIER_BACKUP, /* a backup, wherever it stands */
+    TIER_COUNT
 };
 
 /* One server line. */
@@ -66,7 +79,10 @@ struct server {
     uint32_t index;
     int64_t weight;    /* 1..1000 */
     int64_t max_conns; /* 0: no limit */
+    struct slice zone; /* where it stands; empty: not told */
     bool backup, disabled;
+    bool draining;                /* gets only what is pinned to it */
+    uint8_t tier;                 /* enum server_tier; set by upstream_tiers_set() */
     struct server_shared *shared; /* counted; dropped with the snapshot */
 };
 
@@ -105,6 +121,8 @@ struct upstream {
     int64_t fail_count; /* failures in a row that eject a server; CONF_OFF: never */
     int64_t fail_ms;    /* first ejection; doubles up to fail_max_ms */
     int64_t fail_max_ms;
+    int64_t slow_start_ms; /* how long the ramp of a server lasts that came back; 0: none */
+    struct slice zone;     /* where weir stands; empty: all servers are equally near */
     struct upstream_timeouts timeouts;
     struct retry_conf retry;
     uint8_t proto;       /* enum upstream_proto */
@@ -143,6 +161,7 @@ struct upstream_view {
     const struct upstream *up;
     struct origin_pools *all;
     void *balancer_state;
+    struct pick_spill *spill;
     struct origin_pool **pools; /* one per server, made when first used */
 };
 
@@ -189,6 +208,10 @@ enum server_event {
 typedef void server_observer(const struct server_shared *s, enum server_event e, int64_t ms);
 /* Set once, before there are workers; called by any of them. NULL: nobody. */
 void servers_observe(server_observer *observer);
+
+/* The server serves again from now on, after it was out: begins its ramp (slow_start). Any thread.
+ */
+void server_came_back(struct server_shared *s, int64_t now_ms);
 
 /* Why the last handshake with the server failed; "" when none did. Any thread. */
 void server_tls_error_get(struct server_shared *s, char to[SERVER_TLS_ERROR_BYTES]);

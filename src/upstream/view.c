@@ -12,6 +12,7 @@ static void upstream_view_free(struct upstream_view *v)
             pool_view_drop(v->pools[i]);
     free(v->pools);
     free(v->balancer_state);
+    free(v->spill);
     free(v);
 }
 
@@ -36,8 +37,9 @@ static struct upstream_view *upstream_view_new(const struct upstream *up, struct
         return NULL;
     v->up = up;
     v->all = p;
+    v->spill = calloc(1, sizeof *v->spill);
     v->pools = calloc(up->server_count ? up->server_count : 1, sizeof(struct origin_pool *));
-    if (!v->pools || !balancer_init(v)) {
+    if (!v->pools || !v->spill || !balancer_init(v)) {
         upstream_view_free(v);
         return NULL;
     }
