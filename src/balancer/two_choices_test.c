@@ -88,10 +88,10 @@ static void small_differences_are_noise(void **state)
     test_upstream_init(&t, "two_choices", 2);
     test_upstream_start(&t);
     t.shared[0].latency_ewma_us = 1000;
-    t.shared[1].latency_ewma_us = 1250;
+    t.shared[1].latency_ewma_us = 1500;
     test_upstream_count(&t, 10000, counts);
     assert_near(counts[0], 5000, 250);
-    t.shared[1].latency_ewma_us = 1251;
+    t.shared[1].latency_ewma_us = 1501;
     test_upstream_count(&t, 10000, counts);
     assert_true(counts[0] > 9000);
     test_upstream_release(&t);

@@ -6,6 +6,7 @@
  * atomics in server_shared: a race between workers can at worst count one failure more or less. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/health_priv.h"
+#include "upstream/latency.h"
 #include "upstream/shared_priv.h"
 
 static server_observer *observer; /* set before there are threads */
@@ -24,14 +25,6 @@ static void tell(const struct server_shared *s, enum server_event e, int64_t ms)
 bool health_ejected(const struct server_shared *s, int64_t now_ms)
 {
     return shared_get(&s->ejected_until_ms) > now_ms;
-}
-
-/* Moving average with weight 1/8, as TCP keeps its round-trip time (RFC 6298 2). */
-static void latency_add(struct server_shared *s, int64_t us, int64_t now_ms)
-{
-    int64_t old = shared_get(&s->latency_ewma_us);
-    shared_set(&s->latency_ewma_us, old == 0 ? us : old + (us - old) / 8);
-    shared_set(&s->latency_at_ms, now_ms);
 }
 
 void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)

@@ -112,20 +112,35 @@ static void off_never_ejects(void **state)
     assert_false(health_ejected(&s, l.now_ms));
 }
 
-static void latency_is_an_average(void **state)
+static void success_feeds_the_latency(void **state)
 {
     (void)state;
     health_ok(&s, 8000, l.now_ms);
     assert_int_equal(s.latency_ewma_us, 8000);
-    health_ok(&s, 16000, l.now_ms);
-    assert_int_equal(s.latency_ewma_us, 9000);
     health_ok(&s, 0, 5000);
-    assert_int_equal(s.latency_ewma_us, 9000);
+    assert_int_equal(s.latency_ewma_us, 8000);
     assert_int_equal(s.latency_at_ms, 1000);
+}
+
+/* slow_start: the ramp begins with the end of the ejection, or when it proves itself earlier. */
+static void ramp_begins_when_it_is_back(void **state)
+{
+    (void)state;
+    fail_times(3);
+    assert_int_equal(s.back_at_ms, 11000);
+    l.now_ms = 5000; /* a request that was under way */
+    health_ok(&s, 0, l.now_ms);
+    assert_int_equal(s.back_at_ms, 5000);
+    l.now_ms = 6000;
+    fail_times(3);
+    assert_int_equal(s.back_at_ms, 16000);
+    l.now_ms = 20000;
+    health_ok(&s, 0, l.now_ms);
+    assert_int_equal(s.back_at_ms, 16000);
 }
 
 #define CASE(f) cmocka_unit_test_setup(f, reset)
 UNIT_SUITE(upstream_health, CASE(ejects_at_the_limit), CASE(a_success_between_starts_anew),
            CASE(going_and_coming_back_are_told_once), CASE(back_off_doubles_to_the_maximum),
            CASE(failures_while_out_do_not_prolong), CASE(off_never_ejects),
-           CASE(latency_is_an_average));
+           CASE(success_feeds_the_latency), CASE(ramp_begins_when_it_is_back));

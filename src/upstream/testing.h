@@ -83,6 +83,19 @@ static inline void test_upstream_count(struct test_upstream *t, int rounds, int 
     }
 }
 
+/* How far counts are from the shares by weight; compare with the quantile for n - 1 degrees. */
+static inline double test_chi_square(const struct test_upstream *t, const int *counts, int rounds)
+{
+    double weights = 0, sum = 0;
+    for (uint32_t i = 0; i < t->up.server_count; i++)
+        weights += (double)t->up.servers[i].weight;
+    for (uint32_t i = 0; i < t->up.server_count; i++) {
+        double due = rounds * (double)t->up.servers[i].weight / weights;
+        sum += (counts[i] - due) * (counts[i] - due) / due;
+    }
+    return sum;
+}
+
 static inline void assert_near(int64_t got, int64_t want, int64_t tolerance)
 {
     if (got < want - tolerance || got > want + tolerance)
