@@ -117,6 +117,7 @@ static enum err read_head(struct h2_client *h, const struct h2_event *ev)
     h->waits_for_nothing = !m->expect_continue;
     h->flow.incremental = !f.priority.at; /* who says nothing shares */
     h2_priority_read(f.priority, &h->flow.urgency, &h->flow.incremental);
+    h2_priority_begin(&s->core, &h->flow);
     if (m->length == LENGTH_KNOWN && !h2_core_expect(&h->flow, m->content_length))
         return ERR_BAD_CONTENT_LENGTH;
     return ERR_OK;

@@ -18,6 +18,7 @@ enum {
     H2_STREAMS_MAX = 100, /* that a peer may have open */
     H2_BUCKETS = 32,
     H2_ENDED_KEPT = 16,
+    H2_EARLY_KEPT = 8,          /* priorities of streams that have not begun */
     H2_CLOSED_KEPT = 128,       /* more than streams can be open: what is in flight for them */
     H2_BLOCK_MAX_BYTES = 65536, /* of a header block, compressed */
     H2_BLOCK_FRAMES_MAX = 32,
@@ -44,6 +45,13 @@ struct h2_stream {
     uint32_t held_bytes;   /* received and not consumed yet */
     uint64_t length_left;
     int64_t updated_ms; /* when the window was last opened */
+};
+
+/* A PRIORITY_UPDATE that came before its stream. */
+struct h2_early {
+    uint32_t id; /* 0: none */
+    uint8_t urgency;
+    bool incremental;
 };
 
 enum h2_event_kind {
@@ -101,7 +109,8 @@ struct h2_core {
     uint8_t head_len;
     char head[H2_PREFACE_BYTES];
     struct h2_limits limits;
-    uint32_t ended_at, closed_at;
+    struct h2_early early[H2_EARLY_KEPT];
+    uint32_t early_at, ended_at, closed_at;
     uint32_t ended[H2_ENDED_KEPT];   /* the last streams that both sides ended */
     uint32_t closed[H2_CLOSED_KEPT]; /* and that were reset, see h2_core.c */
 };
@@ -115,8 +124,12 @@ void h2_core_start(struct h2_core *c); /* writes the preface (client) and our SE
  * H2_EV_FAILED, is the last of this turn. */
 void h2_core_next(struct h2_core *c, struct slice *in, struct h2_event *ev);
 
-/* What a Priority field or PRIORITY_UPDATE says (RFC 9218 4); what it does not say stays. */
+/* What a Priority field says (RFC 9218 4); what it does not say stays. */
 void h2_priority_read(struct slice value, uint8_t *urgency, bool *incremental);
+/* What a PRIORITY_UPDATE says of a stream, open or still to come (RFC 9218 7): all of it. */
+void h2_priority_update(struct h2_core *c, uint32_t id, struct slice value);
+/* For a stream that has just begun: what was said of it before counts more than its own field. */
+void h2_priority_begin(const struct h2_core *c, struct h2_stream *s);
 
 /* ---- streams ---- */
 

@@ -205,15 +205,13 @@ static bool on_reset(struct h2_core *c, struct slice p, struct h2_event *ev)
     return true;
 }
 
-/* RFC 9218 7.1. For a stream that is not there yet it is lost: what its request says counts. */
+/* RFC 9218 7.1. Even numbers would be pushes, which never begin. */
 static bool on_priority_update(struct h2_core *c, struct slice p, struct h2_event *ev)
 {
     uint32_t id = h2_get32(p.at) & H2_STREAM_MAX;
-    struct h2_stream *s = h2_core_find(c, id);
-    if (id == 0 || c->role == H2_CLIENT)
+    if (id % 2 == 0 || c->role == H2_CLIENT)
         return h2_fail_event(c, ERR_H2_PROTOCOL, H2_PROTOCOL_ERROR, ev);
-    if (s)
-        h2_priority_read(slice_from(p, 4), &s->urgency, &s->incremental);
+    h2_priority_update(c, id, slice_from(p, 4));
     return h2_limit_event(c, H2_LIMIT_PRIORITIES, ev);
 }
 

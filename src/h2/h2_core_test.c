@@ -173,6 +173,10 @@ static const struct reaction {
      {{H2_PRIORITY_UPDATE, 0, 0, P("\0\0\0\0u=1")}},
      H2_PROTOCOL_ERROR,
      NONE},
+    {"9218 PRIORITY_UPDATE of a push",
+     {{H2_PRIORITY_UPDATE, 0, 0, P("\0\0\0\2u=1")}},
+     H2_PROTOCOL_ERROR,
+     NONE},
     {"9218 PRIORITY_UPDATE on a stream",
      {OPEN(1), {H2_PRIORITY_UPDATE, 0, 1, P("\0\0\0\1")}},
      H2_PROTOCOL_ERROR,
@@ -594,6 +598,40 @@ static void priorities_are_read(void **state)
     }
 }
 
+static void say_update(uint32_t id, char urgency)
+{
+    char payload[] = {0, 0, 0, (char)id, 'u', '=', urgency};
+    core_rig_say((struct part){H2_PRIORITY_UPDATE, 0, 0, payload, sizeof payload});
+}
+
+static uint8_t urgency_at_begin(uint32_t id)
+{
+    struct h2_stream s = {.id = id, .urgency = H2_URGENCY_DEFAULT, .incremental = true};
+    h2_priority_begin(&core_rig.core, &s);
+    assert_int_equal(s.incremental, s.urgency == H2_URGENCY_DEFAULT);
+    return s.urgency;
+}
+
+/* As many as there is room for, then the oldest goes; what began or ended is not kept. */
+static void priorities_wait_for_their_streams(void **state)
+{
+    (void)state;
+    core_rig_open();
+    core_rig_say((struct part)REQUEST(1));
+    core_rig_say((struct part){H2_RST_STREAM, 0, 1, NULL, 4});
+    say_update(1, '6');
+    assert_int_equal(urgency_at_begin(1), H2_URGENCY_DEFAULT);
+    for (uint32_t i = 0; i < H2_EARLY_KEPT; i++)
+        say_update(2 * i + 3, '5');
+    say_update(3, '1');
+    assert_int_equal(urgency_at_begin(3), 1);
+    say_update(2 * H2_EARLY_KEPT + 3, '2');
+    assert_int_equal(urgency_at_begin(3), H2_URGENCY_DEFAULT);
+    assert_int_equal(urgency_at_begin(5), 5);
+    assert_int_equal(urgency_at_begin(2 * H2_EARLY_KEPT + 3), 2);
+    core_rig_close();
+}
+
 /* ---- lengths ---- */
 
 static void data_fit_their_length(void **state)
@@ -640,4 +678,6 @@ UNIT_SUITE(h2_h2_core, cmocka_unit_test(every_frame_gets_its_reaction),
            cmocka_unit_test(windows_grow_with_demand), cmocka_unit_test(windows_are_kept),
            cmocka_unit_test(connection_window_is_kept), cmocka_unit_test(sending_keeps_to_windows),
            cmocka_unit_test(draining_serves_what_is_on_its_way),
-           cmocka_unit_test(priorities_are_read), cmocka_unit_test(trailers_do_not_cut_the_length));
+           cmocka_unit_test(priorities_are_read),
+           cmocka_unit_test(priorities_wait_for_their_streams),
+           cmocka_unit_test(trailers_do_not_cut_the_length));

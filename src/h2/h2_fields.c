@@ -241,7 +241,7 @@ static enum err apply_connect(struct h2_fields *f, struct message *m, uint64_t r
                   : ERR_OVER_BUDGET;
 }
 
-/* A plain CONNECT has neither scheme nor path (8.5); it is not served. */
+/* A plain CONNECT has an authority and neither scheme nor path (8.5); it is not served. */
 static enum err check_method(const struct h2_fields *f, struct message *m)
 {
     if (!f->method.at || !field_is_token(f->method))
@@ -249,7 +249,8 @@ static enum err check_method(const struct h2_fields *f, struct message *m)
     m->method_text = f->method;
     m->method = (uint8_t)method_find(f->method);
     if (m->method == METHOD_CONNECT && !f->protocol.at)
-        return f->scheme.at || f->path.at ? ERR_BAD_TARGET : ERR_METHOD_UNSUPPORTED;
+        return f->scheme.at || f->path.at || !f->authority.len ? ERR_BAD_TARGET
+                                                               : ERR_METHOD_UNSUPPORTED;
     return m->method != METHOD_CONNECT && f->protocol.at ? ERR_BAD_HEADER : ERR_OK;
 }
 

@@ -121,6 +121,17 @@ SSL_CTX *tls_context_new(struct tls_worker *w)
 
 /* ---- an identity's context ---- */
 
+/* RFC 9113 9.2.2: under TLS 1.2 HTTP/2 takes an ephemeral key exchange and an AEAD cipher, which a
+ * list of the user's own may lack. The cipher is agreed on before this is asked. */
+static bool may_select(const SSL *ssl, struct slice protocol)
+{
+    const SSL_CIPHER *c = SSL_get_pending_cipher(ssl);
+    if (!slice_eq(protocol, SLICE("h2")) || SSL_version(ssl) >= TLS1_3_VERSION || !c)
+        return true;
+    int exchange = SSL_CIPHER_get_kx_nid(c);
+    return SSL_CIPHER_is_aead(c) && (exchange == NID_kx_ecdhe || exchange == NID_kx_dhe);
+}
+
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                        const unsigned char *in, unsigned int in_len, void *arg)
 {
@@ -129,6 +140,8 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     (void)arg;
     for (uint32_t i = 0; i < s->alpn_count; i++) {
         struct slice ours = s->alpn[i];
+        if (!may_select(ssl, ours))
+            continue;
         for (unsigned int at = 0; at < in_len; at += 1u + in[at]) {
             if (in[at] != ours.len || memcmp(in + at + 1, ours.at, ours.len) != 0)
                 continue;

@@ -103,6 +103,26 @@ def test_h2_can_be_left_out(pki, cert):
             assert c.pending.startswith(b"HTTP/1.1 505")
 
 
+@pytest.mark.parametrize("cipher, offered, expected", [
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", ["h2", "http/1.1"], "h2"),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", ["h2"], "h2"),
+    ("ECDHE-ECDSA-AES128-SHA256", ["h2", "http/1.1"], "http/1.1"),
+    ("ECDHE-ECDSA-AES128-SHA256", ["h2"], None)])
+def test_ciphers_that_http2_may_not_have(pki, cert, cipher, offered, expected):
+    """RFC 9113 9.2.2: with one of them HTTP/2 is not agreed on; a list of the user's own may have some."""
+    text = TLS.replace("key=@key@", f'key=@key@ ciphers="{cipher}:ECDHE-ECDSA-AES256-GCM-SHA384"')
+    with Weir(text, crt=cert.crt, key=cert.key) as w:
+        ctx = client_context(pki.ca.crt, tls12=True)
+        ctx.set_ciphers(cipher)
+        ctx.set_alpn_protocols(offered)
+        if expected is None:
+            with pytest.raises(ssl.SSLError):
+                TlsClient(w.tls_port, ctx)
+            return
+        with TlsClient(w.tls_port, ctx) as c:
+            assert (c.sock.cipher()[0], c.sock.selected_alpn_protocol()) == (cipher, expected)
+
+
 def test_h1_can_be_left_out(pki, cert):
     text = TLS.replace("@tls@ tls", "@tls@ tls h2").replace("listen @listen@", "listen @listen@ h2")
     with Weir(text.replace("respond", "tls redirect=off\n respond"), crt=cert.crt, key=cert.key, wait=False) as w:
