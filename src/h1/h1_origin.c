@@ -365,6 +365,8 @@ static void origin_detach(struct stream *s)
 {
     struct h1_origin *o = of_stream(s);
     judge_reusable(o);
+    if (o->tunnel && !s->sent_all) /* RFC 9113 8.5: the client's part did not end, it broke */
+        conn_set_reset(o->conn);
     s->body->want = NULL;
     task_cancel(&o->conn->loop->tasks, &o->pump);
     h1_in_drop(&o->in);

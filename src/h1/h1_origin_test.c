@@ -142,7 +142,8 @@ static void scene_close(void)
 {
     if (user.stream)
         user_end();
-    conn_abort(origin);
+    if (origin)
+        conn_abort(origin);
     rig_close();
 }
 
@@ -571,6 +572,25 @@ static void tunnels_are_raw_and_half_close(void **state)
     assert_false(user.reusable);
 }
 
+/* What the client did not end must not look as if it had (RFC 9113 8.5). */
+static void a_tunnel_that_breaks_is_reset(void **state)
+{
+    (void)state;
+    user_begin("GET", "/", LENGTH_NONE, 0);
+    user.request.upgrade = true;
+    user.request.upgrade_to = SLICE("chat");
+    user_send();
+    peer_say(SWITCH);
+    user.stream->ops->tunnel(user.stream);
+    user_push("half a mess");
+    peer_expect(ASK "half a mess");
+    user_end();
+    conn_abort(origin);
+    origin = NULL;
+    run_ms(50);
+    assert_true(peer.failed && !peer.eof);
+}
+
 static void user_upgrades(void)
 {
     user_begin("GET", "/", LENGTH_NONE, 0);
@@ -687,6 +707,7 @@ UNIT_SUITE(h1_h1_origin, CASE(connections_serve_again), CASE(answers_may_come_by
            CASE(a_reset_is_a_reset), CASE(early_answers), CASE(an_early_answer_outlives_the_reset),
            CASE(a_refused_request_without_an_answer), CASE(a_full_body_stops_reading),
            CASE(a_slow_server_blocks_the_stream), CASE(tunnels_are_raw_and_half_close),
+           CASE(a_tunnel_that_breaks_is_reset),
            cmocka_unit_test(an_end_behind_the_101_loses_nothing), CASE(another_protocol_is_refused),
            cmocka_unit_test(any_split_gives_the_same_answers),
            cmocka_unit_test(resets_at_any_moment_end_cleanly));

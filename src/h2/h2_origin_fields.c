@@ -6,6 +6,7 @@
 #include "h2/h2_origin_fields.h"
 #include "base/num.h"
 #include "base/sha1.h"
+#include <string.h>
 
 enum { EXTRA_BYTES = 192 }; /* names of pseudo-headers, Content-Length, TE, table sizes */
 
@@ -123,9 +124,10 @@ enum err h2_response_finish(struct h2_response *r, enum method method, unsigned 
 
 /* ---- WebSocket ---- */
 
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 static void base64_write(char *to, const uint8_t *from, size_t len)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < len; i += 3) {
         uint32_t v = (uint32_t)from[i] << 16 | (i + 1 < len ? from[i + 1] << 8 : 0) |
                      (i + 2 < len ? from[i + 2] : 0);
@@ -147,6 +149,28 @@ static struct slice accept_of(struct slice key, struct arena *a)
     sha1_of(all, digest);
     base64_write(to, digest, sizeof digest);
     return (struct slice){to, TEXT_BYTES};
+}
+
+static bool is_key(struct slice text)
+{
+    enum { KEY_BYTES = 24 }; /* 16 bytes in base64 */
+    if (text.len != KEY_BYTES || memcmp(text.at + KEY_BYTES - 2, "==", 2) != 0)
+        return false;
+    for (size_t i = 0; i < KEY_BYTES - 2; i++)
+        if (!memchr(digits, text.at[i], sizeof digits - 1))
+            return false;
+    return true;
+}
+
+bool h2_request_switches(const struct message *m)
+{
+    uint32_t keys = 0;
+    if (!m->upgrade || !slice_eq_nocase(m->upgrade_to, SLICE("websocket")))
+        return false;
+    for (const struct header *it = m->headers.at, *end = it + m->headers.count; it != end; it++)
+        if (!it->dead && it->id == FIELD_SEC_WEBSOCKET_KEY && (++keys > 1 || !is_key(it->value)))
+            return false;
+    return keys == 1;
 }
 
 enum err h2_response_switch(const struct message *request, struct arena *a, struct message *m)

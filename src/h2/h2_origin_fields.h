@@ -21,6 +21,10 @@ hpack_field h2_response_take; /* for hpack_decode(), with a struct h2_response *
 enum err h2_response_finish(struct h2_response *r, enum method method, unsigned end,
                             struct message *m) MUST_CHECK;
 
+/* A request for WebSocket, whose handshake we answer when the server does not: it needs one key of
+ * 16 bytes (RFC 6455 4.2.1). */
+bool h2_request_switches(const struct message *m);
+
 /* The 2xx that answers an extended CONNECT becomes the 101 of HTTP/1, with the proof that the
  * handshake of `request` wants (RFC 6455 4.2.2). ERR_OVER_BUDGET. */
 enum err h2_response_switch(const struct message *request, struct arena *a,

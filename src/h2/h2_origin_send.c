@@ -55,9 +55,8 @@ static void flow_open(struct h2_origin *o)
 /* RFC 8441: one that the server knows nothing of stays the GET that it also is. */
 static struct slice protocol_of(const struct h2_origin *o, const struct message *m)
 {
-    bool can = m->upgrade && o->session->core.peer_connects;
-    return can && slice_eq_nocase(m->upgrade_to, SLICE("websocket")) ? SLICE("websocket")
-                                                                     : SLICE_NONE;
+    bool can = o->session->core.peer_connects && h2_request_switches(m);
+    return can ? SLICE("websocket") : SLICE_NONE;
 }
 
 static enum err head_send(struct h2_origin *o, const struct message *m)
@@ -250,8 +249,11 @@ static enum err origin_send_body(struct stream *st, struct body *b)
         return ERR_OK;
     if (st->err)
         return st->err;
-    if (is_cut_off(o))
-        return ERR_OK; /* the server wants no more of it; what it answered counts */
+    if (is_cut_off(o)) {
+        /* The server wants no more of it; what it answered counts. A tunnel is over by that. */
+        st->sent_all = o->connect;
+        return ERR_OK;
+    }
     if (!fits(o, b))
         return ERR_INTERNAL;
     st->blocked = false;

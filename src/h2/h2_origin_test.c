@@ -853,14 +853,19 @@ static void goodbye(void **state)
 
 /* ---- WebSocket ---- */
 
+static void key_add(int i, const char *key)
+{
+    assert_int_equal(headers_add(&uses[i].request.headers, &uses[i].arena,
+                                 SLICE("Sec-WebSocket-Key"), slice_of(key)),
+                     ERR_OK);
+}
+
 static enum err switch_ask(int i)
 {
     struct message *m = &uses[i].request;
     m->upgrade = true;
     m->upgrade_to = SLICE("websocket");
-    assert_int_equal(headers_add(&m->headers, &uses[i].arena, SLICE("Sec-WebSocket-Key"),
-                                 SLICE("dGhlIHNhbXBsZSBub25jZQ==")),
-                     ERR_OK);
+    key_add(i, "dGhlIHNhbXBsZSBub25jZQ==");
     return use_ask(i, "GET", LENGTH_NONE, 0);
 }
 
@@ -904,6 +909,28 @@ static void a_websocket(void **state)
     rig_close();
 }
 
+static void a_websocket_that_is_ended_and_reset(void **state)
+{
+    (void)state;
+    rig_open(NULL, 1);
+    say_setting(H2_SET_ENABLE_CONNECT_PROTOCOL, 1);
+    use_open(0);
+    assert_int_equal(switch_ask(0), ERR_OK);
+    struct stream *s = uses[0].stream;
+    say_fields(1, 0, ":status: 200");
+    s->ops->tunnel(s);
+    say(H2_DATA, ES, 1, "last", 4);
+    assert_int_equal(body_send(0), ERR_OK);
+    assert_false(s->sent_all); /* the client may go on */
+    say(H2_RST_STREAM, 0, 1, "\0\0\0\0", 4);
+    assert_int_equal(body_send(0), ERR_OK);
+    assert_true(s->sent_all);
+    assert_int_equal(body_drain(&uses[0].body), 4);
+    assert_true(uses[0].body.ended);
+    use_close(0);
+    rig_close();
+}
+
 static void a_websocket_that_is_refused(void **state)
 {
     (void)state;
@@ -929,6 +956,31 @@ static void a_server_without_websockets_is_asked_by_get(void **state)
     expect_fields(0, ":method=GET;:scheme=http;:authority=a.test;:path=/p?q;"
                      "sec-websocket-key=dGhlIHNhbXBsZSBub25jZQ==;x-a=1;te=trailers;");
     say_fields(1, ES, ":status: 200");
+    assert_int_equal(uses[0].head.status, 200);
+    rig_close();
+}
+
+static void a_websocket_with_a_wrong_key_is_asked_by_get(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "c2hvcnQ=", "dGhlIHNhbXBsZSBub25jZS4=", "dGhlIHNhbXBsZSBub25?ZQ==", ""};
+    rig_open(NULL, 1);
+    say_setting(H2_SET_ENABLE_CONNECT_PROTOCOL, 1);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        use_open(0);
+        uses[0].request.upgrade = true;
+        uses[0].request.upgrade_to = SLICE("websocket");
+        key_add(0, wrong[i]);
+        assert_int_equal(use_ask(0, "GET", LENGTH_NONE, 0), ERR_OK);
+        say_fields(2 * (int)i + 1, ES, ":status: 400");
+        assert_int_equal(uses[0].head.status, 400);
+        use_close(0);
+    }
+    use_open(0);
+    key_add(0, "dGhlIHNhbXBsZSBub25jZQ==");
+    assert_int_equal(switch_ask(0), ERR_OK); /* two */
+    say_fields(9, ES, ":status: 200");
     assert_int_equal(uses[0].head.status, 200);
     rig_close();
 }
@@ -1083,7 +1135,9 @@ UNIT_SUITE(h2_h2_origin, cmocka_unit_test(a_request_as_fields),
            cmocka_unit_test(a_crowded_window_is_a_stall_in_time),
            cmocka_unit_test(cancelled_streams_are_no_fault_of_the_servers),
            cmocka_unit_test(goodbye), cmocka_unit_test(a_websocket),
+           cmocka_unit_test(a_websocket_that_is_ended_and_reset),
            cmocka_unit_test(a_websocket_that_is_refused),
+           cmocka_unit_test(a_websocket_with_a_wrong_key_is_asked_by_get),
            cmocka_unit_test(a_server_without_websockets_is_asked_by_get),
            cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_bytes),
            cmocka_unit_test(any_network));

@@ -561,11 +561,17 @@ void conn_abort(struct conn *c)
     die(c);
 }
 
+void conn_set_reset(struct conn *c)
+{
+    if (c->state != CONN_CLOSED)
+        io_set_reset(c->loop, &c->sock);
+}
+
 void conn_reset(struct conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
-    io_set_reset(c->loop, &c->sock);
+    conn_set_reset(c);
     die(c);
 }
 

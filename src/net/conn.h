@@ -100,8 +100,9 @@ void conn_shutdown(struct conn *c); /* end of output, after what is queued */
  * latest, unless the peer takes bytes: each time it does the deadline moves on, so that a slow
  * reader gets all of its answer. */
 void conn_close_by(struct conn *c, int64_t deadline_ms);
-void conn_abort(struct conn *c); /* closes now; RST when unsent or unread bytes are lost */
-void conn_reset(struct conn *c); /* closes now by RST: what was sent must not look complete */
+void conn_abort(struct conn *c);     /* closes now; RST when unsent or unread bytes are lost */
+void conn_reset(struct conn *c);     /* closes now by RST: what was sent must not look complete */
+void conn_set_reset(struct conn *c); /* the same for whoever closes it later */
 /* Lingering close: sends what is queued, ends output, then reads and drops until EOF, at most
  * until the deadline (which moves as above), so that a peer still sending gets its answer (RFC
  * 9112 9.6). */
