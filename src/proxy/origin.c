@@ -5,7 +5,6 @@
  * is idempotent, or the server saw nothing of it; and only while its body is still in our hands and
  * the upstream's retry budget lasts. */
 // SPDX-License-Identifier: Apache-2.0
-#include "base/hash.h"
 #include "conf/directive.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/target.h"
@@ -142,7 +141,7 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
         struct slice text = template_eval(t->hash_key, x, NULL);
         if (!text.at)
             return ERR_OVER_BUDGET;
-        key = text.len ? hash_fast(text, 0) : 0; /* 0: none, any server will do */
+        key = balancer_key(t->upstream, text);
     }
     x->upstream_name = t->upstream->name;
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);

@@ -38,10 +38,14 @@ double pick_ramp(const struct pick *p, uint32_t i);
 
 struct balancer_type {
     const char *name;
+    const char *alias;               /* another name that configurations may use; NULL: none */
     const char *text;                /* for the reference manual */
     const struct directive *options; /* NULL: none */
     size_t conf_bytes;               /* of up->balancer_conf: the options, and what build() adds */
     bool needs_key;                  /* balance NAME KEY */
+    const char *key_default;         /* the key when none is written; NULL: one must be */
+    /* The hash of a key's text, which is not empty. NULL: of the bytes as they are. */
+    uint64_t (*key)(const void *conf, struct slice text);
     /* Tables that all workers read, once the servers are known; main thread. NULL: none. */
     void (*build)(void *conf, const struct upstream *up, struct arena *a);
     size_t (*state_bytes)(const struct upstream *up); /* per worker; NULL: 0 */
@@ -62,6 +66,12 @@ bool pick_may_wait_for(const struct pick *p, uint32_t i);
 
 /* Computes the tier of every server; before balancers build their tables. */
 void upstream_tiers_set(struct upstream *up);
+
+/* The hash for struct pick of what the template up->hash_key came to; 0 of an empty text. */
+uint64_t balancer_key(const struct upstream *up, struct slice text);
+
+/* Does the configuration and its health let the server take requests? It may be full. */
+bool server_serves(const struct server *srv, int64_t now_ms);
 
 extern const struct balancer_type *const balancers_all[]; /* generated from file names; NULL ends */
 const struct balancer_type *balancer_find(struct slice name);

@@ -10,6 +10,7 @@
  * to the far ones first, drawn by chance (the idea of Envoy's overprovisioning factor): the few
  * would be overloaded otherwise. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/hash.h"
 #include "upstream/balancer.h"
 #include "upstream/health_priv.h"
 #include "upstream/shared_priv.h"
@@ -21,9 +22,25 @@ enum { SPILL_MS = 20 /* how old the shares may be: computing them looks at every
 const struct balancer_type *balancer_find(struct slice name)
 {
     for (const struct balancer_type *const *t = balancers_all; *t; t++)
-        if (slice_eq(slice_of((*t)->name), name))
+        if (slice_eq(slice_of((*t)->name), name) ||
+            ((*t)->alias && slice_eq(slice_of((*t)->alias), name)))
             return *t;
     return NULL;
+}
+
+uint64_t balancer_key(const struct upstream *up, struct slice text)
+{
+    if (text.len == 0)
+        return 0;
+    uint64_t key =
+        up->balancer->key ? up->balancer->key(up->balancer_conf, text) : hash_fast(text, 0);
+    return key ? key : 1;
+}
+
+bool server_serves(const struct server *srv, int64_t now_ms)
+{
+    return !srv->disabled && !srv->draining && server_addr_count(srv->shared) > 0 &&
+           !health_ejected(srv->shared, now_ms);
 }
 
 void upstream_tiers_set(struct upstream *up)
@@ -109,8 +126,7 @@ static double tier_left(const struct pick *p, uint8_t tier)
         if (srv->tier != tier || srv->disabled)
             continue;
         all += (double)srv->weight;
-        if (!srv->draining && server_addr_count(srv->shared) > 0 &&
-            !health_ejected(srv->shared, p->now_ms))
+        if (server_serves(srv, p->now_ms))
             left += (double)srv->weight * pick_ramp(p, i);
     }
     return all > 0 ? left / all : 0;

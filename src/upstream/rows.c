@@ -277,8 +277,10 @@ static void unknown_balancer(struct conf_build *b, const struct conf_word *w)
 {
     struct slice names[32];
     size_t count = 0;
-    for (const struct balancer_type *const *t = balancers_all; *t && count < COUNT_OF(names); t++)
+    for (const struct balancer_type *const *t = balancers_all; *t && count + 1 < COUNT_OF(names);
+         t++)
         names[count++] = slice_of((*t)->name);
+    names[count++] = SLICE("hash");
     diag_error(b->diag, w->pos, "unknown way of balancing: '%.*s'", SLICE_ARG(w->text));
     diag_nearest(b->diag, w->text, names, count);
 }
@@ -323,10 +325,14 @@ static void apply_balance(struct conf_build *b, void *scope, const struct conf_n
         up->hash_key = *w;
         has_key = true;
     }
-    if (t->needs_key && !has_key) {
-        diag_error(b->diag, n->args[0].pos, "%s needs a key", t->name);
-        diag_hint(b->diag, "for example: balance %s $ip", t->name);
+    if (!t->needs_key || has_key)
+        return;
+    if (t->key_default) {
+        up->hash_key = (struct conf_word){.text = slice_of(t->key_default), .pos = n->args[0].pos};
+        return;
     }
+    diag_error(b->diag, n->args[0].pos, "%.*s needs a key", SLICE_ARG(n->args[0].text));
+    diag_hint(b->diag, "for example: balance %.*s $client_ip", SLICE_ARG(n->args[0].text));
 }
 
 static void apply_keepalive(struct conf_build *b, void *scope, const struct conf_node *n)
@@ -453,17 +459,29 @@ const struct directive upstream_rows[] = {
      .args_max = 255,
      .def = BALANCER_DEFAULT,
      .apply = apply_balance,
-     .usage = "two_choices | round_robin | least_conn | hash KEY [bound=PERCENT]",
+     .usage = "two_choices | least_time | least_conn | round_robin | random | first | "
+              "hash KEY [OPTION=VALUE] | ring KEY [OPTION=VALUE...] | source_ip [OPTION=VALUE...]",
      .text =
          "How a server is chosen.\n\n"
          "- `two_choices`: the better of two that are drawn at random by weight, by requests in "
          "flight and time to the first byte. Even, quick, and it spares slow servers.\n"
-         "- `round_robin`: each in turn, as often as its weight says.\n"
+         "- `least_time`: the one with the least product of time to the first byte and requests "
+         "in flight for its weight.\n"
          "- `least_conn`: the one with the fewest requests in flight for its weight.\n"
-         "- `hash KEY`: the same key to the same server, such as `$ip` or `$path`. When a server "
-         "comes or goes only about its share of the keys moves. `bound` (default 125%) is how "
-         "much more than the average load a server may get before keys move on; `bound=off`: "
-         "never.",
+         "- `round_robin`: each in turn, as often as its weight says.\n"
+         "- `random`: any, as often as its weight says.\n"
+         "- `first`: the first in the file that is below its `max_conns`.\n"
+         "- `hash KEY` (or `maglev KEY`): the same key to the same server, such as `$path` or "
+         "`${cookie.user}`. When a server comes or goes only about its share of the keys moves. "
+         "`bound` (default 125%) is how much more than the average load a server may get before "
+         "keys move on; `bound=off`: never.\n"
+         "- `ring KEY`: as `hash`, by a consistent hash ring: exactly the keys of a server that "
+         "comes or goes move, but shares are less even. `replicas` (default 160) is the number "
+         "of points for each unit of weight; `bound` as above.\n"
+         "- `source_ip`: as `hash $client_ip`; `prefix4` (default 32) and `prefix6` (default 64) "
+         "are how many bits of the address count; `bound` as above.\n\n"
+         "With more than 32 servers `least_conn` and `least_time` look at eight drawn by weight "
+         "instead of all.",
      .example = "balance hash $path bound=150%"},
     {.name = "prefer_zone",
      .where = IN_SERVERS,

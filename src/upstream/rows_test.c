@@ -61,7 +61,7 @@ static void every_word_is_stored(void **state)
     assert_int_equal(up->servers[2].index, 2);
     assert_int_equal(up->servers[3].spec.port, 90);
     assert_true(up->servers[4].disabled);
-    assert_string_equal(up->balancer->name, "hash");
+    assert_string_equal(up->balancer->name, "maglev");
     assert_true(slice_eq(up->hash_key.text, SLICE("$path")));
     assert_int_equal(*(int64_t *)up->balancer_conf, 15000);
     assert_int_equal(up->keepalive_count, 64);
@@ -112,7 +112,19 @@ static const struct {
     {"server a; balance robin", "unknown way", ""},
     {"server a; balance round_robbin", "unknown way", "round_robin"},
     {"server a; balance round_robin $ip", "does not take", ""},
-    {"server a; balance hash", "needs a key", "balance hash $ip"},
+    {"server a; balance hash", "needs a key", "balance hash $client_ip"},
+    {"server a; balance ring", "ring needs a key", "balance ring $client_ip"},
+    {"server a; balance source_ip", NULL, NULL},
+    {"server a; balance source_ip prefix4=32 prefix6=128", NULL, NULL},
+    {"server a; balance source_ip prefix4=33", "32", ""},
+    {"server a; balance source_ip prefix6=129", "128", ""},
+    {"server a; balance ring $path replicas=10000", NULL, NULL},
+    {"server a; balance ring $path replicas=10001", "10000", ""},
+    {"server a; balance first $path", "does not take", ""},
+    {"server a; balance hahs $path", "unknown way", "hash"},
+    {"server a; slow_start 1h", NULL, NULL},
+    {"server a; slow_start 61m", "1h", ""},
+    {"server a; prefer_zone", "needs", ""},
     {"server a; balance hash $ip $path", "does not take", ""},
     {"server a; balance hash $ip bound=101%", NULL, NULL},
     {"server a; balance hash $ip bound=99%", "101", ""},

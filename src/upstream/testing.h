@@ -3,6 +3,7 @@
  * test_upstream_*: an upstream made by hand, for balancers. test_conf_*: one read from a text. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "base/hash.h"
 #include "base/mem.h"
 #include "conf/snapshot.h"
 #include "tests/unit.h"
@@ -101,6 +102,51 @@ static inline void assert_near(int64_t got, int64_t want, int64_t tolerance)
     if (got < want - tolerance || got > want + tolerance)
         fail_msg("%lld is not within %lld of %lld", (long long)got, (long long)tolerance,
                  (long long)want);
+}
+
+/* Keys, for balancers that hash. */
+enum { TEST_KEYS = 20000 };
+
+static inline int test_upstream_pick_key(struct test_upstream *t, int i)
+{
+    t->pick.key = hash_fast((struct slice){(const char *)&i, sizeof i}, 7);
+    return test_upstream_pick(t);
+}
+
+static inline void test_upstream_pick_keys(struct test_upstream *t, int *picks)
+{
+    for (int i = 0; i < TEST_KEYS; i++)
+        picks[i] = test_upstream_pick_key(t, i);
+}
+
+/* How keys move when the first of `count` servers leaves the list (so that all indexes shift), or,
+ * read the other way, when it joins. */
+struct test_moved {
+    int own;    /* thousandths of the keys: those it had */
+    int others; /* thousandths of the keys that moved although it did not have them */
+};
+
+static inline struct test_moved test_upstream_moved(const char *balancer, uint32_t count)
+{
+    static int before[TEST_KEYS], after[TEST_KEYS];
+    struct test_upstream t;
+    int own = 0, others = 0;
+    test_upstream_init(&t, balancer, count);
+    test_upstream_start(&t);
+    test_upstream_pick_keys(&t, before);
+    memmove(&t.up.servers[0], &t.up.servers[1], (count - 1) * sizeof t.up.servers[0]);
+    t.up.server_count--;
+    for (uint32_t i = 0; i < t.up.server_count; i++)
+        t.up.servers[i].index = i;
+    free(t.state);
+    test_upstream_start(&t);
+    test_upstream_pick_keys(&t, after);
+    for (int i = 0; i < TEST_KEYS; i++) {
+        own += before[i] == 0;
+        others += before[i] != 0 && after[i] + 1 != before[i];
+    }
+    test_upstream_release(&t);
+    return (struct test_moved){own * 1000 / TEST_KEYS, (others * 1000 + TEST_KEYS - 1) / TEST_KEYS};
 }
 
 struct test_conf {
