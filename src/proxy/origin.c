@@ -145,6 +145,8 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
     }
     x->upstream_name = t->upstream->name;
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
+    if (settings_is_set(x->settings->priority))
+        x->lease.priority = (uint8_t)x->settings->priority;
     x->lease.idle_max_ms = repeatable(x) ? 0 : YOUNG_IDLE_MS;
     retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
     return ERR_OK;

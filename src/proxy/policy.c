@@ -178,6 +178,7 @@ static const struct {
     {"body", SPAN(body_max_bytes, body_queue_bytes)},
     {"buffer", SPAN(buffer_request, buffer_memory_bytes)},
     {"retry", SPAN(retry_tries, retry_statuses)},
+    {"priority", SPAN(priority, priority)},
     {"log", SPAN(log, log)},
     {"proxy", SPAN(target, target)},
     {"respond", SPAN(target, target)},

@@ -9,6 +9,7 @@
 #include "proxy/build_priv.h"
 #include "proxy/respond.h"
 #include "proxy/tls_terms_priv.h"
+#include "upstream/lease.h"
 
 #define SETTING(field) offsetof(struct settings, field)
 #define YEAR_MS        (365LL * 24 * 3600 * 1000)
@@ -450,6 +451,19 @@ const struct directive proxy_rows[] = {
          "and, for idempotent requests whose body is still at hand, when the connection broke. "
          "Overrides the upstream's `retry`; its budget counts on.",
      .example = "retry 1 on=502,503"},
+    {.name = "priority",
+     .where = IN_TOP | IN_POLICY,
+     .type = CONF_COUNT,
+     .min = 0,
+     .max = PRIORITY_MAX,
+     .offset = SETTING(priority),
+     .def = "3",
+     .apply = settings_apply,
+     .usage = "N",
+     .text = "How important requests are, from 0 to 7, when servers are at their limit "
+             "(`max_conns`): those with a higher priority leave the queue first, and when the "
+             "queue is full they displace others. Without overload it changes nothing.",
+     .example = "priority 6"},
     {.name = "log",
      .where = IN_TOP | IN_POLICY,
      .args_min = 1,

@@ -37,6 +37,7 @@ struct settings {
     int64_t retry_tries;
     int64_t retry_statuses; /* bits: enum retry_status */
     int64_t merge_slashes;  /* enum merge_slashes, or CONF_OFF */
+    int64_t priority;       /* 0..PRIORITY_MAX: of requests that wait for a server */
     /* pointers; the field is never NULL when set */
     const struct access_log *log; /* &access_log_off: none */
     const struct target *target;

@@ -12,8 +12,7 @@ enum { RENEW = 8, WHOLE_MS = 100, WHOLE = 10000 /* 100 % */ };
 
 /* A server's part in the sums of its tier. */
 struct bound_known {
-    int64_t in_flight;
-    bool counted; /* it serves: its weight is in the sum */
+    int64_t in_flight, weight; /* 0, 0: it does not serve */
 };
 
 size_t bound_bytes(const struct upstream *up)
@@ -28,14 +27,21 @@ void bound_init(struct bound *b, const struct upstream *up)
     b->whole_at_ms = INT64_MIN / 2;
 }
 
+/* In thousandths: less in its ramp, or the others would be at their bounds for its sake. */
+static int64_t weight_now(const struct pick *p, uint32_t i)
+{
+    return (int64_t)((double)p->up->servers[i].weight * pick_ramp(p, i) * 1000);
+}
+
 static void look_again(struct bound *b, const struct pick *p, uint32_t i)
 {
     const struct server *srv = &p->up->servers[i];
     struct bound_known *k = &b->servers[i], was = *k;
-    k->counted = server_serves(srv, p->now_ms);
-    k->in_flight = k->counted ? shared_get(&srv->shared->in_flight) : 0;
+    bool serves = server_serves(srv, p->now_ms);
+    k->in_flight = serves ? shared_get(&srv->shared->in_flight) : 0;
+    k->weight = serves ? weight_now(p, i) : 0;
     b->in_flight[srv->tier] += k->in_flight - was.in_flight;
-    b->weight[srv->tier] += srv->weight * (k->counted - was.counted);
+    b->weight[srv->tier] += k->weight - was.weight;
 }
 
 void bound_renew(struct bound *b, const struct pick *p)
@@ -56,14 +62,14 @@ bool bound_allows(const struct bound *b, const struct pick *p, uint32_t i, int64
     const struct server *srv = &p->up->servers[i];
     if (limit < 0 || b->weight[srv->tier] == 0)
         return true;
-    double share = (double)srv->weight / (double)b->weight[srv->tier];
+    double share = (double)weight_now(p, i) / (double)b->weight[srv->tier];
     double most = (double)(b->in_flight[srv->tier] + 1) * share * (double)limit / WHOLE;
     return (double)shared_get(&srv->shared->in_flight) < most;
 }
 
 void bound_taken(struct bound *b, const struct pick *p, uint32_t i)
 {
-    if (!b->servers[i].counted)
+    if (b->servers[i].weight == 0)
         return;
     b->servers[i].in_flight++;
     b->in_flight[p->up->servers[i].tier]++;

@@ -8,10 +8,10 @@ enum { BOUND_LEAST = 10100, BOUND_MOST = 1000000 /* hundredths of a percent */ }
 
 /* A worker's idea of what each tier carries; one per balancer's state, zeroed. */
 struct bound {
-    int64_t in_flight[TIER_COUNT], weight[TIER_COUNT];
-    int64_t whole_at_ms;         /* when every server was looked at */
-    uint32_t next;               /* to be looked at again */
-    struct bound_known *servers; /* behind this struct */
+    int64_t in_flight[TIER_COUNT], weight[TIER_COUNT]; /* weight: in thousandths */
+    int64_t whole_at_ms;                               /* when every server was looked at */
+    uint32_t next;                                     /* to be looked at again */
+    struct bound_known *servers;                       /* behind this struct */
 };
 
 size_t bound_bytes(const struct upstream *up);

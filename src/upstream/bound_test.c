@@ -28,12 +28,12 @@ static void small_sums_are_exact(void **state)
         t.shared[i].in_flight = i;
     bound_renew(b, &t.pick);
     assert_int_equal(b->in_flight[TIER_NEAR], 28);
-    assert_int_equal(b->weight[TIER_NEAR], 8);
+    assert_int_equal(b->weight[TIER_NEAR], 8000);
     t.shared[7].in_flight = 1;
     t.shared[0].ejected_until_ms = 5000;
     bound_renew(b, &t.pick);
     assert_int_equal(b->in_flight[TIER_NEAR], 22);
-    assert_int_equal(b->weight[TIER_NEAR], 7);
+    assert_int_equal(b->weight[TIER_NEAR], 7000);
 }
 
 static void large_sums_follow(void **state)
@@ -68,9 +68,9 @@ static void tiers_are_apart(void **state)
     t.shared[0].in_flight = 1;
     bound_renew(b, &t.pick);
     assert_int_equal(b->in_flight[TIER_NEAR], 1);
-    assert_int_equal(b->weight[TIER_NEAR], 3);
+    assert_int_equal(b->weight[TIER_NEAR], 3000);
     assert_int_equal(b->in_flight[TIER_BACKUP], 100);
-    assert_int_equal(b->weight[TIER_BACKUP], 5);
+    assert_int_equal(b->weight[TIER_BACKUP], 5000);
 }
 
 /* 4 servers with 39 in flight: one more makes 10 on the average, so 125 % are 12.5. */

@@ -325,7 +325,8 @@ bool lease_has_more(const struct lease *l)
     const struct upstream *up = l->view->up;
     for (uint32_t i = 0; i < up->server_count; i++) {
         bool tried = l->tried[i / 64 % 4] >> (i % 64) & 1;
-        if (!tried && !up->servers[i].disabled && server_addr_count(up->servers[i].shared) > 0)
+        bool off = up->servers[i].disabled || up->servers[i].draining;
+        if (!tried && !off && server_addr_count(up->servers[i].shared) > 0)
             return true;
     }
     return false;

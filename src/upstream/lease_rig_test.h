@@ -193,6 +193,11 @@ static inline struct server_shared *shared(int i)
     return w.conf.conf->upstreams->list[0]->servers[i].shared;
 }
 
+static inline struct upstream_shared *up_shared(void)
+{
+    return w.conf.conf->upstreams->list[0]->shared;
+}
+
 /* ---- users ---- */
 
 static inline void user_run(struct task *t)

@@ -321,6 +321,104 @@ static void full_server_is_waited_for_in_order(void **state)
     world_close();
 }
 
+static enum err take_with(struct user *u, uint8_t priority)
+{
+    user_init(u, 0);
+    u->lease.priority = priority;
+    return user_take(u);
+}
+
+static void important_ones_leave_the_queue_first(void **state)
+{
+    (void)state;
+    struct user a, users[4];
+    static const uint8_t priorities[] = {0, 3, PRIORITY_MAX, 3}, order[] = {2, 1, 3, 0};
+    world_open("upstream app { server 10.0.0.1 max_conns=1; queue 4 timeout=1s }");
+    user_ready(&a, 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(take_with(&users[i], priorities[i]), ERR_HOLD);
+    struct user *before = &a;
+    for (int i = 0; i < 4; i++) {
+        user_keep(before);
+        run_ms(1);
+        before = &users[order[i]];
+        assert_int_equal(before->result, ERR_OK);
+    }
+    user_keep(before);
+    world_close();
+}
+
+static void important_ones_displace_others_in_a_full_queue(void **state)
+{
+    (void)state;
+    struct user a, b, c, d, e;
+    world_open(one_place);
+    user_ready(&a, 0);
+    assert_int_equal(take_with(&b, 2), ERR_HOLD);
+    assert_int_equal(take_with(&c, 2), ERR_HOLD);
+    assert_int_equal(take_with(&d, 2), ERR_OVER_LIMIT); /* as important is not more important */
+    assert_int_equal(take_with(&e, 3), ERR_HOLD);
+    assert_int_equal(b.result, ERR_HOLD);
+    assert_int_equal(c.result, ERR_OVER_LIMIT); /* the newest of those */
+    assert_int_equal(up_shared()->waiting, 2);
+    user_keep(&a);
+    run_ms(1);
+    assert_int_equal(e.result, ERR_OK);
+    user_keep(&e);
+    run_ms(1);
+    assert_int_equal(b.result, ERR_OK);
+    user_keep(&b);
+    world_close();
+}
+
+static const char *const two_places = "upstream app { server 10.0.0.1 max_conns=1; server 10.0.0.2;"
+                                      " queue 2 timeout=1s; balance round_robin }";
+
+/* A sticky session waits for its server, though another has room. */
+static void pinned_waits_for_its_server(void **state)
+{
+    (void)state;
+    struct user a, b, c;
+    world_open(two_places);
+    user_init(&a, 0);
+    a.lease.pin = 0;
+    assert_int_equal(user_take(&a), ERR_OK);
+    assert_int_equal(a.lease.server->index, 0);
+    user_init(&b, 0);
+    b.lease.pin = 0;
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    assert_int_equal(b.lease.state, LEASE_QUEUED);
+    user_init(&c, 0);
+    c.lease.pin = 1;
+    assert_int_equal(user_take(&c), ERR_OK);
+    user_keep(&c); /* room at the other one is none for b */
+    run_ms(200);
+    assert_int_equal(b.result, ERR_HOLD);
+    user_keep(&a);
+    run_ms(1);
+    assert_int_equal(b.result, ERR_OK);
+    assert_int_equal(b.lease.server->index, 0);
+    user_keep(&b);
+    world_close();
+}
+
+/* What failed once is not tried again: the retry goes elsewhere. */
+static void pinned_goes_elsewhere_after_a_failure(void **state)
+{
+    (void)state;
+    struct user a;
+    world_open(two_places);
+    user_init(&a, 0);
+    a.lease.pin = 0;
+    assert_int_equal(user_take(&a), ERR_OK);
+    assert_int_equal(a.lease.server->index, 0);
+    lease_give(&a.lease, LEASE_FAILED, ERR_ORIGIN_RESET, 0);
+    assert_int_equal(user_take(&a), ERR_OK);
+    assert_int_equal(a.lease.server->index, 1);
+    user_keep(&a);
+    world_close();
+}
+
 static void waiting_ends_at_its_timeout(void **state)
 {
     (void)state;
@@ -541,7 +639,12 @@ UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
            cmocka_unit_test(full_server_is_waited_for_in_order),
            cmocka_unit_test(waiting_ends_at_its_timeout),
            cmocka_unit_test(waiter_that_leaves_passes_its_place_on),
-           cmocka_unit_test(queued_lease_may_leave), cmocka_unit_test(other_worker_is_told_of_room),
+           cmocka_unit_test(queued_lease_may_leave),
+           cmocka_unit_test(important_ones_leave_the_queue_first),
+           cmocka_unit_test(important_ones_displace_others_in_a_full_queue),
+           cmocka_unit_test(pinned_waits_for_its_server),
+           cmocka_unit_test(pinned_goes_elsewhere_after_a_failure),
+           cmocka_unit_test(other_worker_is_told_of_room),
            cmocka_unit_test(other_worker_gets_its_turn),
            cmocka_unit_test(queue_looks_again_by_itself),
            cmocka_unit_test(max_conns_holds_over_all_workers),

@@ -1,18 +1,20 @@
 /* queue.c - waiting for a place at servers that are at max_conns.
  *
- * One queue per worker and upstream, first come first served. A place that becomes free is handed
- * to the first waiter that may use the server: the waiter gets the place itself, so nobody can
- * snatch it before the waiter runs. With no waiter here, workers that have some are told by mail;
- * after QUEUE_LOCAL_IN_ROW places in a row they are told even so, lest they starve. Mail may come
- * too late or for nothing, and servers may become usable without any place being given back (an
- * ejection that ends, a reload), so a queue also looks again every QUEUE_TICK_MS. */
+ * One queue per worker and upstream, by priority, and within one first come first served. When it
+ * is full a newcomer takes the place of the last of the least important, if that one is less
+ * important than he is. A place that becomes free is handed to the first waiter that may use the
+ * server: the waiter gets the place itself, so nobody can snatch it before the waiter runs. With no
+ * waiter here, workers that have some are told by mail; after QUEUE_LOCAL_IN_ROW places in a row
+ * they are told even so, lest they starve. Mail may come too late or for nothing, and servers may
+ * become usable without any place being given back (an ejection that ends, a reload), so a queue
+ * also looks again every QUEUE_TICK_MS. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/queue_priv.h"
 #include "upstream/shared_priv.h"
 #include <stdlib.h>
 
 struct upstream_queue {
-    struct list leases;
+    struct list leases[PRIORITY_MAX + 1]; /* by priority */
     uint32_t count;
     uint32_t local_in_row;
     struct origin_pools *all;
@@ -125,6 +127,23 @@ static bool queue_serve_any(struct upstream_queue *q, struct lease *l)
     return true;
 }
 
+/* How far a look through the queue came. */
+struct scan {
+    int misses, scanned;
+};
+
+/* Serves those of one priority; false when the look has come to its end. */
+static bool scan_any(struct upstream_queue *q, struct list *leases, struct scan *s)
+{
+    LIST_EACH_SAFE (it, leases) {
+        if (!queue_serve_any(q, LIST_ENTRY(it, struct lease, link)))
+            s->misses++;
+        if (s->misses >= 4 || ++s->scanned >= QUEUE_SCAN_MAX)
+            return false;
+    }
+    return true;
+}
+
 static void queue_tick(struct timer *t)
 {
     struct upstream_queue *q = CONTAINER_OF(t, struct upstream_queue, tick);
@@ -132,13 +151,10 @@ static void queue_tick(struct timer *t)
         queue_free(q);
         return;
     }
-    int misses = 0, scanned = 0;
-    LIST_EACH_SAFE (it, &q->leases) {
-        if (!queue_serve_any(q, LIST_ENTRY(it, struct lease, link)))
-            misses++;
-        if (misses >= 4 || ++scanned >= QUEUE_SCAN_MAX)
+    struct scan s = {0};
+    for (int priority = PRIORITY_MAX; priority >= 0; priority--)
+        if (!scan_any(q, &q->leases[priority], &s))
             break;
-    }
     timer_set(&q->all->loop->timers, &q->tick, q->all->loop->now_ms + QUEUE_TICK_MS);
 }
 
@@ -150,7 +166,8 @@ static struct upstream_queue *queue_get(struct origin_pools *all, struct upstrea
     q = queues_reserve(all, s->id) ? calloc(1, sizeof *q) : NULL;
     if (!q)
         return NULL;
-    list_init(&q->leases);
+    for (int priority = 0; priority <= PRIORITY_MAX; priority++)
+        list_init(&q->leases[priority]);
     q->all = all;
     q->shared = upstream_shared_ref(s);
     timer_init(&q->tick, queue_tick);
@@ -167,8 +184,25 @@ static void lease_queue_timeout(struct timer *t)
     task_wake(&l->pools->loop->tasks, l->waiter);
 }
 
+/* Makes room for `l` in a full queue: the newest of the lowest priority below its own is refused.
+ */
+static bool queue_displace(struct upstream_queue *q, const struct lease *l)
+{
+    for (int priority = 0; priority < l->priority; priority++) {
+        if (list_empty(&q->leases[priority]))
+            continue;
+        struct lease *last = LIST_ENTRY(q->leases[priority].prev, struct lease, link);
+        queue_remove(last);
+        last->err = ERR_OVER_LIMIT;
+        task_wake(&q->all->loop->tasks, last->waiter);
+        return true;
+    }
+    return false;
+}
+
 enum err queue_add(struct lease *l)
 {
+    ASSERT(l->priority <= PRIORITY_MAX);
     const struct upstream *up = l->view->up;
     struct loop *loop = l->pools->loop;
     if (up->queue_count <= 0)
@@ -176,9 +210,9 @@ enum err queue_add(struct lease *l)
     struct upstream_queue *q = queue_get(l->pools, up->shared);
     if (!q)
         return ERR_NO_MEMORY;
-    if (q->count >= up->queue_count)
+    if (q->count >= up->queue_count && !queue_displace(q, l))
         return ERR_OVER_LIMIT;
-    list_push(&q->leases, &l->link);
+    list_push(&q->leases[l->priority], &l->link);
     queue_count_add(q, 1);
     counter_add(loop->counters, METRIC_QUEUED, 1);
     l->queue_until_ms = loop->now_ms + up->queue_ms;
@@ -216,19 +250,26 @@ static bool lease_may_use(struct lease *l, const struct server *srv)
     return pick_may_wait_for(&p, srv->index);
 }
 
+static bool lease_serve(struct upstream_queue *q, struct lease *l, const struct server *srv)
+{
+    if (!srv || !lease_may_use(l, srv) || !place_take(srv))
+        return false;
+    lease_grant(q, l, srv);
+    return true;
+}
+
 /* Hands a place at the server to the first waiter that may use it. */
 static bool queue_serve(struct upstream_queue *q, struct server_shared *s, uint32_t hint)
 {
     int scanned = 0;
-    LIST_EACH (it, &q->leases) {
-        struct lease *l = LIST_ENTRY(it, struct lease, link);
-        const struct server *srv = server_of(l->view->up, s, hint);
-        if (srv && lease_may_use(l, srv) && place_take(srv)) {
-            lease_grant(q, l, srv);
-            return true;
+    for (int priority = PRIORITY_MAX; priority >= 0; priority--) {
+        LIST_EACH (it, &q->leases[priority]) {
+            struct lease *l = LIST_ENTRY(it, struct lease, link);
+            if (lease_serve(q, l, server_of(l->view->up, s, hint)))
+                return true;
+            if (++scanned >= QUEUE_SCAN_MAX)
+                return false;
         }
-        if (++scanned >= QUEUE_SCAN_MAX)
-            break;
     }
     return false;
 }

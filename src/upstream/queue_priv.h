@@ -14,7 +14,8 @@ bool place_take(const struct server *srv);
 /* Gives the place of `l->server` back and tells those who wait. */
 void place_give(struct lease *l);
 
-/* Appends; ERR_HOLD, or ERR_OVER_LIMIT when the queue is full, ERR_NO_MEMORY. */
+/* Appends behind those of its priority; ERR_HOLD, or ERR_OVER_LIMIT when the queue is full of
+ * others that are as important, ERR_NO_MEMORY. */
 enum err queue_add(struct lease *l) MUST_CHECK;
 void queue_remove(struct lease *l); /* one that has no place yet */
 void queues_release(struct origin_pools *all);

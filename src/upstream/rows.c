@@ -559,7 +559,8 @@ const struct directive upstream_rows[] = {
      .usage = "COUNT [timeout=TIME] | off",
      .text =
          "How many requests of a worker may wait while every server is at its `max_conns`; more "
-         "are answered with 503 at once. `off`: none waits.",
+         "are answered with 503 at once. `off`: none waits. Requests with a higher "
+         "`priority` leave the queue first.",
      .example = "queue 200 timeout=5s"},
     {.name = "retry",
      .where = IN_SERVERS,
