@@ -1,9 +1,9 @@
 /* admin.c - the admin API as sites of its own: a table of pages, served by one local origin.
  *
  * Two internal listeners are added to every snapshot: the admin address (GET and HEAD only) and the
- * control socket (also POST /reload, /stop and /upgrade). Their site has one route whose target is
- * the local origin here. Pages can be larger than an exchange's arena, so their text is on the
- * heap; a filter that only has a finish hook frees it. */
+ * control socket (also POST /reload, /server, /stop and /upgrade). Their site has one route whose
+ * target is the local origin here. Pages can be larger than an exchange's arena, so their text is
+ * on the heap; a filter that only has a finish hook frees it. */
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/admin.h"
 #include "admin/admin_priv.h"
@@ -49,6 +49,7 @@ static const struct page {
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", false, metrics_write,
      "counters for Prometheus"},
     {"/config", "application/json", false, config_write, "the configuration in force, as JSON"},
+    {"/server", PLAIN, true, server_change_run, "changes a server while weir runs"},
     {"/reload", PLAIN, true, reload_run, "installs the changed configuration"},
     {"/stop", PLAIN, true, stop_run, "stops gracefully"},
     {"/upgrade", PLAIN, true, upgrade_run, "lets the binary at weir's path take over"},
@@ -104,6 +105,8 @@ static enum err page_serve(struct exchange *x, const struct admin_conf *c, const
                            .conf = x->view->conf,
                            .now_ms = x->worker->loop.now_ms,
                            .unix_ms = x->worker->loop.unix_ms,
+                           .query = x->uri.query,
+                           .arena = &x->arena,
                            .out = out};
     int status = page->write(&p);
     TRY(exchange_respond(x, (uint16_t)status, slice_of(page->type), text_slice(out)));

@@ -1,5 +1,5 @@
 /* admin.h - the admin API as local origins: /metrics, /status, /config, and on the control socket
- * POST /reload and /stop.
+ * POST /reload, /server and /stop.
  *
  * It is served by the main thread's worker over the same exchanges as everything else. What the
  * process knows comes in through struct admin_source, filled in by main; the configuration is the
@@ -11,6 +11,8 @@
 #include "net/addr.h"
 
 struct conf;
+struct server_changes;
+struct server_order;
 struct text;
 
 /* What the worker process knows about the one that started it. */
@@ -39,6 +41,9 @@ struct admin_source {
     bool (*listening)(void *ctx, struct slice key); /* is this listener of the snapshot open? */
     /* False with the errors in *report. */
     bool (*reload)(void *ctx, struct text *report);
+    /* Changes a server at run time; false with the reason in *why. */
+    bool (*change)(void *ctx, const struct server_order *o, struct text *why);
+    const struct server_changes *changes; /* that hold */
     void (*stop)(void *ctx);
     bool (*upgrade)(void *ctx, struct text *why); /* false: it cannot be begun now */
     const struct admin_supervisor *supervisor;    /* NULL: none */

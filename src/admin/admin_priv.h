@@ -14,13 +14,16 @@ struct admin_page {
     const struct admin_source *source;
     const struct conf *conf;
     int64_t now_ms, unix_ms;
+    struct slice query;  /* of the request, raw */
+    struct arena *arena; /* of the request */
     struct text *out;
 };
 
 /* Each writes its page and returns the status. */
-int metrics_write(const struct admin_page *p); /* metrics.c */
-int status_write(const struct admin_page *p);  /* status.c */
-int config_write(const struct admin_page *p);  /* config.c */
+int metrics_write(const struct admin_page *p);     /* metrics.c */
+int status_write(const struct admin_page *p);      /* status.c */
+int config_write(const struct admin_page *p);      /* config.c */
+int server_change_run(const struct admin_page *p); /* servers.c */
 
 struct proxy_cert;
 int64_t admin_days_left(const struct admin_page *p, const struct proxy_cert *c); /* metrics.c */

@@ -10,7 +10,7 @@
 #include "proxy/route.h"
 #include "proxy/tls_build.h"
 #include "upstream/balancer.h"
-#include "upstream/upstream.h"
+#include "upstream/changes.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -148,12 +148,36 @@ static json_t *ejected_reason(const struct server_shared *s)
                         text);
 }
 
+static json_t *by_whom(const struct server *sv)
+{
+    return json_string(sv->changed & SERVER_CHANGED_USE ? "at run time" : "by configuration");
+}
+
+/* What of it was changed at run time. */
+static json_t *changed_json(const struct server *sv)
+{
+    static const struct {
+        uint8_t bit;
+        const char *word;
+    } words[] = {{SERVER_CHANGED_ADDED, "added"},
+                 {SERVER_CHANGED_USE, "use"},
+                 {SERVER_CHANGED_WEIGHT, "weight"},
+                 {SERVER_CHANGED_MAX_CONNS, "max_conns"}};
+    json_t *all = json_array();
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (sv->changed & words[i].bit)
+            json_array_append_new(all, json_string(words[i].word));
+    return all;
+}
+
 static void add_state(const struct admin_page *p, json_t *o, const struct server *sv)
 {
     struct server_shared *s = sv->shared;
     int64_t until = load(&s->ejected_until_ms);
     if (sv->disabled) {
-        set_state(o, "disabled", json_string("by configuration"));
+        set_state(o, "disabled", by_whom(sv));
+    } else if (sv->draining) {
+        set_state(o, "draining", by_whom(sv));
     } else if (__atomic_load_n(&s->addr_count, __ATOMIC_RELAXED) == 0) {
         set_state(o, "unresolved", resolve_error_json(s));
     } else if (until > p->now_ms) {
@@ -183,6 +207,7 @@ static json_t *server_json(const struct admin_page *p, const struct server *sv)
     add_state(p, o, sv);
     json_object_set_new(o, "addresses", addresses_json(sv->shared));
     set_int(o, "weight", sv->weight);
+    json_object_set_new(o, "changed", changed_json(sv));
     json_object_set_new(o, "backup", json_boolean(sv->backup));
     set_int(o, "max_conns", sv->max_conns);
     set_int(o, "in_flight", load(&s->in_flight));
@@ -209,6 +234,24 @@ static json_t *upstreams_json(const struct admin_page *p)
         for (uint32_t k = 0; k < up->server_count; k++)
             json_array_append_new(servers, server_json(p, &up->servers[k]));
         json_object_set_new(o, "servers", servers);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+/* What was changed at run time and is overridden by the configuration as it is now. */
+static json_t *changes_idle_json(const struct admin_page *p)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < p->source->changes->count; i++) {
+        const struct server_change *c = &p->source->changes->list[i];
+        const char *why = server_change_idle(c, p->conf->upstreams);
+        if (!why)
+            continue;
+        json_t *o = json_object();
+        json_object_set_new(o, "upstream", text_json(c->upstream));
+        json_object_set_new(o, "server", text_json(c->server));
+        json_object_set_new(o, "reason", json_string(why));
         json_array_append_new(all, o);
     }
     return all;
@@ -301,6 +344,7 @@ static json_t *status_json(const struct admin_page *p)
     json_object_set_new(o, "requests", requests_json(s));
     json_object_set_new(o, "errors", errors_json(s));
     json_object_set_new(o, "upstreams", upstreams_json(p));
+    json_object_set_new(o, "changes_without_effect", changes_idle_json(p));
     set_int(o, "log_dropped", (int64_t)log_dropped_count());
     return o;
 }

@@ -1,63 +1,11 @@
 /* cmd_control.c - reload, stop, upgrade, status: what talks to the weir that is running. */
 // SPDX-License-Identifier: Apache-2.0
-#include "main/command.h"
-#include "main/control.h"
+#include "main/ask.h"
 #include "main/status_text.h"
-#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { STOP_POLL_MS = 50, INSTALL_POLLS = 2000, UPGRADE_POLLS = 3500, UPGRADE_ANSWERS = 5 };
-
-/* The address of the running weir's control socket; else an exit code other than EXIT_OK. */
-static int find_running(const struct args *a, struct addr *out)
-{
-    struct text why;
-    text_init(&why);
-    bool ok = control_address(args_config(a), out, &why);
-    if (!ok)
-        fprintf(stderr, "weir: %.*s\n", (int)why.len, why.at);
-    text_release(&why);
-    return ok ? EXIT_OK : EXIT_FAILED;
-}
-
-static int say_failed(const struct args *a, enum err e)
-{
-    if (e == ERR_CONNECT_REFUSED) {
-        fprintf(stderr, "weir: no weir runs with %s\n", args_config(a));
-        return EXIT_NOT_RUNNING;
-    }
-    fprintf(stderr, "weir: control socket: %s\n", strerror(errno));
-    return EXIT_FAILED;
-}
-
-/* One request to the running weir. Not EXIT_OK: it said why. */
-static int ask(const struct args *a, const char *method, const char *path,
-               struct control_answer *out)
-{
-    struct addr addr;
-    int code = find_running(a, &addr);
-    if (code != EXIT_OK)
-        return code;
-    enum err e = control_request(&addr, method, path, out);
-    return e == ERR_OK ? EXIT_OK : say_failed(a, e);
-}
-
-/* The answer of /reload says that the file is good; the workers have it a moment later. */
-static void wait_until_installed(const struct args *a)
-{
-    struct timespec pause = {.tv_nsec = 5 * 1000000};
-    struct control_answer answer;
-    for (int i = 0; i < INSTALL_POLLS; i++) {
-        if (ask(a, "GET", "/status", &answer) != EXIT_OK)
-            return;
-        bool installing = status_installing(text_slice(&answer.body));
-        text_release(&answer.body);
-        if (!installing)
-            return;
-        nanosleep(&pause, NULL);
-    }
-}
+enum { STOP_POLL_MS = 50, UPGRADE_POLLS = 3500, UPGRADE_ANSWERS = 5 };
 
 int cmd_reload(const struct args *a)
 {
@@ -68,7 +16,7 @@ int cmd_reload(const struct args *a)
     print_err(&answer.body); /* errors, or warnings */
     text_release(&answer.body);
     if (answer.status == 200) {
-        wait_until_installed(a);
+        ask_until_installed(a);
         printf("the configuration is in force\n");
         return EXIT_OK;
     }
@@ -88,7 +36,7 @@ int cmd_stop(const struct args *a)
 {
     struct control_answer answer;
     struct addr addr;
-    int code = find_running(a, &addr);
+    int code = ask_find(a, &addr);
     if (code == EXIT_OK)
         code = ask(a, "POST", "/stop", &answer);
     if (code != EXIT_OK)

@@ -94,8 +94,9 @@ int cmd_reload(const struct args *a); /* cmd_control.c */
 int cmd_stop(const struct args *a);
 int cmd_upgrade(const struct args *a);
 int cmd_status(const struct args *a);
-int cmd_trust(const struct args *a); /* cmd_trust.c */
-int cmd_docs(const struct args *a);  /* cmd_docs.c */
+int cmd_server(const struct args *a); /* cmd_server.c */
+int cmd_trust(const struct args *a);  /* cmd_trust.c */
+int cmd_docs(const struct args *a);   /* cmd_docs.c */
 int cmd_completion(const struct args *a);
 int cmd_version(const struct args *a);
 

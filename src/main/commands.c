@@ -28,6 +28,15 @@ const struct command commands_all[] = {
      OPTION_BIT(CONFIG), 0, 0, cmd_upgrade},
     {"status", "[-c FILE]", "tells what the running weir does", NULL,
      OPTION_BIT(CONFIG) | OPTION_BIT(JSON), 0, 0, cmd_status},
+    {"server", "[ACTION UPSTREAM SERVER [weight=N] [max_conns=N]] [-c FILE]",
+     "shows the servers of the running weir, or changes one",
+     "ACTION is `add` (a server that the configuration does not have), `remove`, `set` (its "
+     "weight=N, max_conns=N), `drain` (only requests of its sticky sessions, no new ones), "
+     "`disable`, `enable`, or `reset` (as the configuration has it). What is under way always "
+     "ends in peace. A change holds until it is reset, over reloads, crashes and upgrades; the "
+     "configuration's files are not touched, nor read. UPSTREAM is its name, or what stands "
+     "behind `proxy`.",
+     OPTION_BIT(CONFIG), 0, 5, cmd_server},
     {"explain", "URL [-c FILE]", "tells what would happen to a request, with file and line",
      "Decides as the running weir would: listener, site, route, every policy in its order, where "
      "the request goes. Nothing is sent.",

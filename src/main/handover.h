@@ -15,15 +15,16 @@
  *     ORDER      stop, reload, ... (enum handover_order)
  *     NEWS       how an upgrade went wrong
  *     TICKETS    keys of TLS session tickets that the last worker had, as bytes in the text
+ *     CHANGES    what was changed about servers at run time, as text (upstream/changes.h)
  *   worker to supervisor
  *     PREPARE    read the configuration anew, bind what it wants
  *     IN_FORCE   every thread has the configuration: what it does not want is closed
  *     REFUSED    the one prepared is not wanted: the old one stays
  *     REPORT     what is wrong with it, for people
  *     STOP, UPGRADE  somebody asked the worker for it
- *     TICKETS    the keys that the next worker is to have
- *   old supervisor to new: HELLO with those keys as text, LISTENERs, later ORDER_STOP; new to old:
- * REPORT, IN_FORCE */
+ *     TICKETS, CHANGES  what the next worker is to have
+ *   old supervisor to new: HELLO with those keys as text, CHANGES, LISTENERs, later ORDER_STOP; new
+ *   to old: REPORT, IN_FORCE */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/slice.h"
@@ -43,6 +44,7 @@ enum handover_kind {
     HANDOVER_STOP,
     HANDOVER_UPGRADE,
     HANDOVER_TICKETS,
+    HANDOVER_CHANGES,
     HANDOVER_KIND_END,
 };
 
@@ -69,8 +71,8 @@ enum { ORDER_NUMBER, IN_FORCE_GENERATION = 0 };
 
 enum {
     HANDOVER_NUMBERS = 6,
-    HANDOVER_FDS_MAX = 200,      /* the kernel takes 253 */
-    HANDOVER_TEXT_MAX = 8 << 10, /* longer ones are cut */
+    HANDOVER_FDS_MAX = 200,       /* the kernel takes 253 */
+    HANDOVER_TEXT_MAX = 32 << 10, /* longer ones are cut */
     HANDOVER_BYTES_MAX = HANDOVER_TEXT_MAX + 256,
     HANDOVER_CHANNEL = 3, /* the descriptor of a started process that leads to its starter */
 };

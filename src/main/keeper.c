@@ -119,6 +119,12 @@ static bool send_tickets(struct supervisor *s)
            handover_say(s->worker.channel, HANDOVER_TICKETS, 0, text_slice(&s->tickets));
 }
 
+static bool send_changes(struct supervisor *s)
+{
+    return s->changes.len == 0 ||
+           handover_say(s->worker.channel, HANDOVER_CHANGES, 0, text_slice(&s->changes));
+}
+
 static bool send_config(struct supervisor *s, int bundle)
 {
     struct handover m = {.kind = HANDOVER_CONFIG, .fds = {bundle}, .fd_count = 1};
@@ -163,7 +169,7 @@ void keeper_start(struct supervisor *s)
     text_release(&s->report);
     sockets_taken_back(&s->sockets);
     bool ok = apply_bundle(s, bundle) && spawn_worker(s);
-    if (ok && !(send_hello(s) && send_tickets(s) && send_config(s, bundle)))
+    if (ok && !(send_hello(s) && send_tickets(s) && send_changes(s) && send_config(s, bundle)))
         give_up(s);
     if (ok)
         return;
@@ -313,6 +319,7 @@ static void on_message(struct supervisor *s, const struct handover *m)
         break;
     case HANDOVER_REPORT: on_report(s, m->text); break;
     case HANDOVER_TICKETS: supervisor_keep_tickets(s, m->text); break;
+    case HANDOVER_CHANGES: supervisor_keep_changes(s, m->text); break;
     case HANDOVER_STOP: supervisor_stop(s); break;
     case HANDOVER_UPGRADE: upgrade_begin(s); break;
     default: give_up(s); break;

@@ -11,7 +11,7 @@
 #include "main/main_conf.h"
 #include "main/schema.h"
 #include "proxy/build.h"
-#include "upstream/upstream.h"
+#include "upstream/changes.h"
 #include <time.h>
 
 static int64_t unix_ms(void)
@@ -30,7 +30,7 @@ static void apply_section(struct conf_build *b, struct conf *c, const struct dir
         conf_apply(b, section, n);
 }
 
-static void build(struct conf_build *b, struct conf *c, const struct admin_source *admin)
+static void build(struct conf_build *b, struct conf *c, const struct load_request *r)
 {
     c->main = ARENA_NEW(&c->arena, struct main_conf);
     c->upstreams = ARENA_NEW(&c->arena, struct upstreams_conf);
@@ -42,11 +42,14 @@ static void build(struct conf_build *b, struct conf *c, const struct admin_sourc
     apply_section(b, c, main_rows, c->main);
     apply_section(b, c, upstream_rows, c->upstreams);
     proxy_build(b, c);
+    if (r->changes && !diag_failed(b->diag))
+        upstreams_change(b, c->upstreams, r->changes);
     if (diag_failed(b->diag))
         return;
     upstreams_bind(b, c);
-    if (admin && !diag_failed(b->diag))
-        admin_build(b, c, admin, c->main->admin.len ? &c->main->admin : NULL, c->main->admin_pos);
+    if (r->admin && !diag_failed(b->diag))
+        admin_build(b, c, r->admin, c->main->admin.len ? &c->main->admin : NULL,
+                    c->main->admin_pos);
 }
 
 bool load_run(struct load *l, const struct load_request *r)
@@ -66,7 +69,7 @@ bool load_run(struct load *l, const struct load_request *r)
     if (diag_failed(&l->diag) || !c->tree)
         return false;
     struct conf_build b = {&c->arena, &l->diag, schema_all(), c, source};
-    build(&b, c, r->admin);
+    build(&b, c, r);
     if (!diag_failed(&l->diag) && r->run_tests)
         proxy_tests_run(c, &l->diag, &l->test_count);
     return !diag_failed(&l->diag);

@@ -9,6 +9,7 @@
 
 struct admin_source;
 struct conf_source;
+struct server_changes;
 
 struct load_request {
     const char *path;  /* of the file, or the name of `text` */
@@ -17,6 +18,7 @@ struct load_request {
     bool run_tests;
     const struct admin_source *admin; /* adds the admin listeners; NULL: none (check, explain) */
     const struct conf_source *source; /* of the files; NULL: the system, without a local CA */
+    const struct server_changes *changes; /* made at run time; NULL: none */
 };
 
 struct load {

@@ -64,6 +64,11 @@ static void on_stop(void *ctx)
     supervised_ask_stop(&((struct process *)ctx)->supervised);
 }
 
+static bool on_change(void *ctx, const struct server_order *o, struct text *why)
+{
+    return process_change(ctx, o, why);
+}
+
 static bool on_upgrade(void *ctx, struct text *why)
 {
     struct process *p = ctx;
@@ -88,6 +93,8 @@ static void admin_init(struct process *p)
         .installing = on_installing,
         .listening = on_listening,
         .reload = on_reload,
+        .change = on_change,
+        .changes = &p->changes,
         .stop = on_stop,
         .upgrade = on_upgrade,
         .supervisor = &p->supervised.info,
@@ -196,11 +203,11 @@ bool process_load(struct process *p, struct load *l, int fd, uint64_t generation
     struct bundle b;
     if (!bundle_open(&b, fd))
         process_end_now(); /* no memory for a mapping */
-    close(fd);
     if (!p->path)
         p->path = bundle_name(&b);
     struct conf_source source = bundle_source(&b);
-    struct load_request r = {p->path, SLICE_NONE, generation, true, &p->admin, &source};
+    struct load_request r = {p->path,   SLICE_NONE, generation, true,
+                             &p->admin, &source,    &p->changes};
     bool ok = load_run(l, &r);
     bundle_release(&b);
     return ok;
@@ -217,6 +224,8 @@ static int load_first(struct process *p, struct load *l)
     text_release(&why);
     if (bundle < 0)
         return EXIT_FAILED;
+    p->bundle = bundle;
+    process_changes_init(p);
     memory_hide(); /* privileges_drop() settles it; log files like /dev/stderr need it till then */
     bool ok = process_load(p, l, bundle, (uint64_t)p->supervised.generation);
     memory_show();
@@ -332,13 +341,16 @@ static int run(struct process *p)
 
 int process_run(void)
 {
-    struct process p = {0};
+    struct process p = {.bundle = -1};
     prctl(PR_SET_NAME, "weir worker"); /* exec() of /proc/self/exe called it "exe" */
     signals_block();
     if (!supervised_begin(&p.supervised))
         return EXIT_USAGE;
     int code = run(&p);
     supervised_release(&p.supervised);
+    server_changes_release(&p.changes);
+    if (p.bundle >= 0)
+        close(p.bundle);
     free(p.path);
     return code;
 }

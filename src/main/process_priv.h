@@ -10,7 +10,7 @@
 #include "main/supervised.h"
 #include "main/workers.h"
 #include "net/dns.h"
-#include "upstream/upstream.h"
+#include "upstream/changes.h"
 
 enum process_stage {
     PROCESS_RUNNING,
@@ -27,7 +27,9 @@ struct process {
     struct timer tickets_renew;
     struct listeners listeners;
     struct admin_source admin;
-    struct conf *conf; /* in force; main's count */
+    struct conf *conf;             /* in force; main's count */
+    int bundle;                    /* that conf was made from; -1: none yet */
+    struct server_changes changes; /* that hold */
     struct signals *signals;
     struct dns *dns;
     struct ocsp_stapler *stapler; /* NULL: no DNS */
@@ -46,11 +48,18 @@ struct loop *process_loop(struct process *p);
 void process_reload_init(struct process *p);
 /* Makes `c` the configuration in force; takes over main's count. Listeners are bound already. */
 void process_install(struct process *p, struct conf *c);
-/* Loads a configuration from the bundle of the supervisor; closes it. */
+/* Loads a configuration from a bundle of the supervisor, which stays open. */
 bool process_load(struct process *p, struct load *l, int bundle, uint64_t generation);
 /* Reads the configuration again. False: the old one stays, the errors are in *report. */
 bool process_reload(struct process *p, struct text *report);
+/* Builds the configuration in force again, because p->changes are others. False: the old one stays.
+ */
+bool process_rebuild(struct process *p, struct text *why);
 void process_dns_free(struct process *p);
+
+/* changes.c */
+void process_changes_init(struct process *p); /* those that the worker before had */
+bool process_change(struct process *p, const struct server_order *o, struct text *why);
 
 /* tickets.c */
 bool process_tickets_init(struct process *p); /* before there are workers */

@@ -10,6 +10,7 @@
 #include "main/main_conf.h"
 #include "main/process_priv.h"
 #include "main/snapshots.h"
+#include <unistd.h>
 
 /* ---- names ---- */
 
@@ -121,11 +122,31 @@ static bool may_reload(const struct process *p, struct text *report)
     return report->len == 0;
 }
 
+static void warn_of_idle_changes(const struct process *p, const struct conf *c)
+{
+    for (uint32_t i = 0; i < p->changes.count; i++) {
+        const struct server_change *change = &p->changes.list[i];
+        const char *why = server_change_idle(change, c->upstreams);
+        if (why)
+            log_write(
+                LOG_WARN_,
+                "server %.*s of upstream %.*s was changed at run time, which has no effect: %s",
+                SLICE_ARG(change->server), SLICE_ARG(change->upstream), why);
+    }
+}
+
 static void refused(struct process *p)
 {
     log_write(LOG_ERROR_, "reload refused: configuration %llu stays",
               (unsigned long long)p->conf->generation);
     supervised_refused(&p->supervised);
+}
+
+static void keep_bundle(struct process *p, int bundle)
+{
+    if (p->bundle >= 0)
+        close(p->bundle);
+    p->bundle = bundle;
 }
 
 bool process_reload(struct process *p, struct text *report)
@@ -138,11 +159,27 @@ bool process_reload(struct process *p, struct text *report)
     log_lines(ok ? LOG_WARN_ : LOG_ERROR_, text_slice(report));
     if (ok) {
         warn_of_fixed(p->conf->main, l.conf->main);
+        warn_of_idle_changes(p, l.conf);
+        keep_bundle(p, bundle);
         p->reloaded = true;
         process_install(p, load_take(&l));
     } else {
+        if (bundle >= 0)
+            close(bundle);
         refused(p);
     }
+    load_release(&l);
+    return ok;
+}
+
+bool process_rebuild(struct process *p, struct text *why)
+{
+    struct load l = {0};
+    if (!may_reload(p, why))
+        return false;
+    bool ok = load_next(p, &l, p->bundle, why);
+    if (ok)
+        process_install(p, load_take(&l));
     load_release(&l);
     return ok;
 }

@@ -134,11 +134,37 @@ static void add_errors(struct text *out, json_t *j)
         text_add(out, SLICE("\n"));
 }
 
+static void add_changed(struct text *out, const json_t *changed)
+{
+    const json_t *word;
+    size_t i;
+    json_array_foreach(changed, i, word)
+    {
+        if (i == 0)
+            text_addf(out, "  %-24s changed at run time:", "");
+        text_addf(out, " %s", json_string_value(word));
+    }
+    if (json_array_size(changed) > 0)
+        text_add(out, SLICE("\n"));
+}
+
+static void add_changes_idle(struct text *out, const json_t *j)
+{
+    const json_t *c;
+    size_t i;
+    json_array_foreach(json_object_get(j, "changes_without_effect"), i, c)
+    {
+        text_addf(out, "without effect server %s of upstream %s was changed at run time, but %s\n",
+                  str(c, "server"), str(c, "upstream"), str(c, "reason"));
+    }
+}
+
 static void add_server(struct text *out, const json_t *s)
 {
     text_addf(out, "  %-24s %-10s %lld requests, %lld failed, %lld in flight, %.1f ms\n",
               str(s, "name"), str(s, "state"), num(s, "requests"), num(s, "failures"),
               num(s, "in_flight"), (double)num(s, "latency_us") / 1000);
+    add_changed(out, json_object_get(s, "changed"));
     const char *reason = str(s, "reason"), *until = str(s, "until");
     const json_t *last = json_object_get(s, "last_error");
     if (json_object_get(s, "last_tls_error"))
@@ -176,8 +202,21 @@ bool status_text_write(struct slice json, struct text *out)
     add_traffic(out, j);
     add_errors(out, j);
     add_upstreams(out, j);
+    add_changes_idle(out, j);
     json_decref(j);
     return true;
+}
+
+bool servers_text_write(struct slice json, struct text *out)
+{
+    json_t *j = json_loadb(json.at, json.len, JSON_REJECT_DUPLICATES, NULL);
+    bool ok = json_is_object(j);
+    if (ok) {
+        add_upstreams(out, j);
+        add_changes_idle(out, j);
+    }
+    json_decref(j);
+    return ok;
 }
 
 bool status_installing(struct slice json)

@@ -9,6 +9,8 @@ bool status_installing(struct slice json); /* is a reload still on its way? */
 /* False when `json` is not a status. */
 bool status_text_write(struct slice json, struct text *out);
 
+bool servers_text_write(struct slice json, struct text *out); /* upstreams and servers only */
+
 /* Who answers, and how the last upgrade went. */
 struct status_upgrade {
     int64_t supervisor_pid;

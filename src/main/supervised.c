@@ -27,6 +27,9 @@ static void on_message(struct supervised *s, const struct handover *m)
     } else if (m->kind == HANDOVER_TICKETS) {
         text_clear(&s->tickets);
         text_add(&s->tickets, m->text);
+    } else if (m->kind == HANDOVER_CHANGES) {
+        text_clear(&s->changes);
+        text_add(&s->changes, m->text);
     } else if (m->kind == HANDOVER_NEWS) {
         text_release(&s->news);
         text_add(&s->news, m->text);
@@ -149,6 +152,11 @@ void supervised_give_tickets(struct supervised *s, struct slice bytes)
     say(s, HANDOVER_TICKETS, 0, bytes);
 }
 
+void supervised_give_changes(struct supervised *s, struct slice text)
+{
+    say(s, HANDOVER_CHANGES, 0, text);
+}
+
 void supervised_ask_stop(struct supervised *s)
 {
     say(s, HANDOVER_STOP, 0, SLICE_NONE);
@@ -216,4 +224,5 @@ void supervised_release(struct supervised *s)
     text_release(&s->reason);
     text_release(&s->news);
     text_release(&s->tickets);
+    text_release(&s->changes);
 }

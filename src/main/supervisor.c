@@ -56,6 +56,12 @@ void supervisor_keep_tickets(struct supervisor *s, struct slice bytes)
     text_add(&s->tickets, bytes);
 }
 
+void supervisor_keep_changes(struct supervisor *s, struct slice text)
+{
+    text_clear(&s->changes);
+    text_add(&s->changes, text);
+}
+
 void supervisor_end(struct supervisor *s, int exit_code)
 {
     s->stage = SUPERVISOR_ENDED;
@@ -282,6 +288,7 @@ static void end(struct supervisor *s)
     free(s->own_path);
     supervisor_keep_tickets(s, SLICE_NONE);
     text_release(&s->tickets);
+    text_release(&s->changes);
     text_release(&s->reason);
     text_release(&s->report);
     text_release(&s->next_report);

@@ -55,6 +55,7 @@ struct supervisor {
     int64_t died_ms;
     struct text reason;  /* of its last death */
     struct text tickets; /* keys of TLS session tickets, for the next one; secret */
+    struct text changes; /* of servers at run time, for the next one */
     struct text report;  /* what it said about its configuration */
     /* upgrades */
     struct child next; /* the new supervisor */
@@ -69,6 +70,7 @@ int64_t supervisor_unix_ms(void);
 void supervisor_add_status(struct text *to, int status);
 /* Instead of those that are kept; empty: none. */
 void supervisor_keep_tickets(struct supervisor *s, struct slice bytes);
+void supervisor_keep_changes(struct supervisor *s, struct slice text);
 void supervisor_stop(struct supervisor *s);
 void supervisor_end(struct supervisor *s, int exit_code);
 

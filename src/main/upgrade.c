@@ -43,13 +43,19 @@ static void failed(struct supervisor *s, const char *why)
     text_release(&t);
 }
 
+static bool send_changes(struct supervisor *s)
+{
+    return s->changes.len == 0 ||
+           handover_say(s->next.channel, HANDOVER_CHANGES, 0, text_slice(&s->changes));
+}
+
 /* One that does not take them will end or be too slow: that is the reason to tell. */
 static void send_sockets(struct supervisor *s)
 {
     struct handover m = {.kind = HANDOVER_HELLO, .text = text_slice(&s->tickets)};
     m.numbers[HELLO_PID] = getpid();
     m.numbers[HELLO_LISTENERS] = sockets_message_count(&s->sockets, true);
-    if (handover_send(s->next.channel, &m))
+    if (handover_send(s->next.channel, &m) && send_changes(s))
         (void)sockets_send(&s->sockets, s->next.channel, true);
 }
 
@@ -150,11 +156,17 @@ static bool receive_sockets(struct supervisor *s)
     if (handover_receive(s->elder, &m, INHERIT_MS) != HANDOVER_GOT || m.kind != HANDOVER_HELLO)
         return false;
     supervisor_keep_tickets(s, m.text);
-    for (int64_t left = m.numbers[HELLO_LISTENERS]; left > 0; left--) {
-        if (handover_receive(s->elder, &m, INHERIT_MS) != HANDOVER_GOT ||
-            m.kind != HANDOVER_LISTENER)
+    for (int64_t left = m.numbers[HELLO_LISTENERS]; left > 0;) {
+        if (handover_receive(s->elder, &m, INHERIT_MS) != HANDOVER_GOT)
+            return false;
+        if (m.kind == HANDOVER_CHANGES) {
+            supervisor_keep_changes(s, m.text);
+            continue;
+        }
+        if (m.kind != HANDOVER_LISTENER)
             return false;
         sockets_add(&s->sockets, &m);
+        left--;
     }
     return true;
 }

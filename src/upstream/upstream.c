@@ -179,7 +179,7 @@ static struct slice name_of_word(const void *list, uint32_t i)
 }
 
 /* `tls` may stand below the servers. */
-static void ports_finish(struct upstream *up)
+void upstream_ports_finish(struct upstream *up)
 {
     for (uint32_t i = 0; i < up->server_count; i++) {
         struct addr_spec *spec = &up->servers[i].spec;
@@ -190,7 +190,7 @@ static void ports_finish(struct upstream *up)
 
 void upstream_finish(struct conf_build *b, struct upstream *up)
 {
-    ports_finish(up);
+    upstream_ports_finish(up);
     upstream_proto_finish(b, up);
     upstream_tls_finish(b, up);
     if (up->name.len == 0)

@@ -71,6 +71,14 @@ enum server_tier {
     TIER_COUNT
 };
 
+/* Bits: what was changed at run time (changes.h). */
+enum server_changed {
+    SERVER_CHANGED_ADDED = 1,
+    SERVER_CHANGED_USE = 2,
+    SERVER_CHANGED_WEIGHT = 4,
+    SERVER_CHANGED_MAX_CONNS = 8
+};
+
 /* One server line. */
 struct server {
     struct slice name; /* as written: the label in logs and status */
@@ -83,6 +91,7 @@ struct server {
     bool backup, disabled;
     bool draining;                /* gets only what is pinned to it */
     uint8_t tier;                 /* enum server_tier; set by upstream_tiers_set() */
+    uint8_t changed;              /* enum server_changed */
     struct server_shared *shared; /* counted; dropped with the snapshot */
 };
 

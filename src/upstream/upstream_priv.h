@@ -8,6 +8,8 @@ struct upstream *upstream_new(struct conf_build *b, struct upstreams_conf *u, st
 /* Adds a server; weight, max_conns and marks are copied from `options`. NULL with an error. */
 struct server *upstream_server_add(struct conf_build *b, struct upstream *up,
                                    const struct conf_word *address, const struct server *options);
+/* Gives servers without a port the usual one. */
+void upstream_ports_finish(struct upstream *up);
 void upstream_balancer_set(struct conf_build *b, struct upstream *up,
                            const struct balancer_type *t);
 /* Checks the whole and gives an unnamed one its name. */

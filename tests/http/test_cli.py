@@ -10,7 +10,7 @@ import pytest
 from kit import BINARY, Weir, answer, free_port, get, wait_until, weir_cli
 from kit.tools import run, stop
 
-COMMANDS = ["run", "check", "reload", "stop", "upgrade", "status", "explain", "fmt", "proxy", "demo", "trust",
+COMMANDS = ["run", "check", "reload", "stop", "upgrade", "status", "server", "explain", "fmt", "proxy", "demo", "trust",
             "docs", "completion", "version"]
 
 

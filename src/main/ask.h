@@ -1,0 +1,13 @@
+/* ask.h - a question of a command to the weir that runs. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "main/command.h"
+#include "main/control.h"
+
+/* The address of the running weir's control socket; else an exit code other than EXIT_OK. */
+int ask_find(const struct args *a, struct addr *out);
+/* One request to the running weir. Not EXIT_OK: it said why, on stderr. The answer's body is the
+ * caller's to release. */
+int ask(const struct args *a, const char *method, const char *path, struct control_answer *out);
+/* What was accepted is installed by all workers a moment later: waits for that. */
+void ask_until_installed(const struct args *a);
