@@ -266,18 +266,31 @@ static struct upstream *unnamed_upstream(struct conf_build *b, struct upstreams_
     return upstream_inline(b, u, words, n->arg_count, n->has_block ? n : NULL, first);
 }
 
-void proxy_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+/* False after an error. */
+static bool target_fill(struct conf_build *b, const struct conf_node *n, struct target *t)
 {
     struct upstreams_conf *u = ((struct conf *)b->app)->upstreams;
-    struct settings *s = scope;
     bool named = n->arg_count == 1 &&
                  (upstream_find(u, n->args[0].text) || looks_like_upstream(n->args[0].text));
     const struct upstream *up = named ? named_upstream(b, u, n) : unnamed_upstream(b, u, n);
     if (!up)
-        return;
-    struct target *t = BUILD_NEW(b, struct target);
+        return false;
     *t = (struct target){.kind = TARGET_UPSTREAM, .pos = n->pos, .upstream = up};
     if (up->hash_key.text.len > 0)
         t->hash_key = template_compile(b, &up->hash_key, false);
-    s->target = t;
+    return true;
+}
+
+bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t)
+{
+    struct conf_word word = *w;
+    return target_fill(b, &(struct conf_node){.args = &word, .arg_count = 1, .pos = w->pos}, t);
+}
+
+void proxy_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct settings *s = scope;
+    struct target *t = BUILD_NEW(b, struct target);
+    if (target_fill(b, n, t))
+        s->target = t;
 }

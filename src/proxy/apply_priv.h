@@ -7,6 +7,10 @@
 conf_apply_fn settings_apply; /* typed value and typed options into their fields */
 conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
 
+/* The upstream of that name, or of the one server at that address. False after an error. */
+struct target;
+bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t);
+
 /* `request buffer on memory=1M`, whose row belongs to the filter for request headers. */
 bool is_request_buffer(const struct conf_node *n);
 void request_buffer_apply(struct conf_build *b, void *scope, const struct conf_node *n);

@@ -10,10 +10,13 @@
 #include "http/uri.h"
 #include "io/loop.h"
 #include "proxy/route.h"
+#include "proxy/sticky.h"
 #include "proxy/worker.h"
 #include "upstream/lease.h"
 
+struct split;
 struct spool;
+struct target;
 
 enum exchange_step {
     STEP_START,
@@ -81,6 +84,11 @@ struct exchange {
     struct slice forwarded_host; /* believed X-Forwarded-Host; empty: none */
     uint16_t forwarded_port;
 
+    const struct target *target; /* of a split: the part; NULL until one was chosen */
+    const struct split *split;   /* its cookie has to be given; NULL: it has not */
+    uint32_t split_part;
+    bool split_stale; /* the client's cookie of the split should be given anew */
+    struct sticky_use sticky;
     struct lease lease;
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;

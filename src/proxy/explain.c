@@ -8,6 +8,7 @@
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/split.h"
 #include "proxy/target.h"
 #include "proxy/tls_build_priv.h"
 #include "upstream/balancer.h"
@@ -278,16 +279,46 @@ static void explain_upstream(struct explain *e, const struct target *t)
     text_release(&servers);
 }
 
+/* The part that is shown after it is the one for this request, or that most requests get. */
+static void explain_split(struct explain *e, const struct target *t)
+{
+    const struct split *s = t->split;
+    struct text line;
+    text_init(&line);
+    for (uint32_t i = 0; i < s->count; i++)
+        text_addf(&line, "%s%.*s %g%%", i > 0 ? ", " : "",
+                  SLICE_ARG(s->parts[i].target.upstream->name), (double)s->parts[i].share / 100);
+    explain_line(e, "split", t->pos, "%s%s", line.at, s->sticky ? ", sticky" : "");
+    text_release(&line);
+}
+
+static void explain_sticky(struct explain *e, const struct upstream *u)
+{
+    struct text line;
+    if (!u->sticky)
+        return;
+    text_init(&line);
+    sticky_describe(u->sticky, &line);
+    explain_line(e, "sticky", u->sticky->pos, "%s", line.at);
+    text_release(&line);
+}
+
 static void explain_target(struct explain *e, const struct exchange *x)
 {
     const struct target *t = x->settings->target;
     if (!t)
         return; /* the outcome says so */
+    if (t->kind == TARGET_SPLIT)
+        explain_split(e, t);
+    if (t->kind == TARGET_SPLIT && x->target)
+        t = x->target;
     if (t->kind == TARGET_UPSTREAM) {
         explain_timeouts(e, x);
         explain_upstream(e, t);
-        return;
+        explain_sticky(e, t->upstream);
     }
+    if (t->kind != TARGET_LOCAL)
+        return;
     struct text line;
     text_init(&line);
     t->local->explain(t->local_conf, &line);

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/directive.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/split.h"
 #include "proxy/target.h"
 #include "proxy/template.h"
 #include "upstream/retry.h"
@@ -143,13 +144,12 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
             return ERR_OVER_BUDGET;
         key = balancer_key(t->upstream, text);
     }
-    x->upstream_name = t->upstream->name;
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
     if (settings_is_set(x->settings->priority))
         x->lease.priority = (uint8_t)x->settings->priority;
     x->lease.idle_max_ms = repeatable(x) ? 0 : YOUNG_IDLE_MS;
     retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
-    return ERR_OK;
+    return sticky_begin(x, t->upstream);
 }
 
 static enum outcome serve_local(struct exchange *x, const struct target *t)
@@ -209,35 +209,59 @@ static enum outcome pick_wait(struct exchange *x)
 }
 
 /* `test` and explain: what would have been asked, answered by an imaginary 200. */
-static enum outcome pick_dry(struct exchange *x, const struct target *t)
+static enum outcome pick_dry(struct exchange *x)
 {
-    x->upstream_name = t->upstream->name;
     x->res.status = 200;
     return SKIP;
 }
 
-enum outcome step_pick(struct exchange *x)
+/* Where the request goes; for all its tries. */
+static enum err target_choose(struct exchange *x)
 {
     const struct target *t = x->settings->target;
-    if (!t || !settings_is_set((int64_t)(intptr_t)t))
-        return exchange_fail(x, ERR_NO_ROUTE);
-    if (t->kind == TARGET_LOCAL)
-        return serve_local(x, t);
-    if (x->dry)
-        return pick_dry(x, t);
-    if (!x->lease.view) {
-        enum err e = lease_begin(x, t);
-        if (e != ERR_OK)
-            return exchange_fail(x, e);
-    }
-    if (x->times.picked_us == 0)
-        x->times.picked_us = exchange_now_us(x) - x->times.began_us;
+    if (x->target)
+        return ERR_OK;
+    if (!t || !settings_pointer_is_set(t))
+        return ERR_NO_ROUTE;
+    if (t->kind == TARGET_SPLIT)
+        TRY(split_choose(x, t->split, &t));
+    if (t->kind == TARGET_UPSTREAM)
+        x->upstream_name = t->upstream->name;
+    x->target = t;
+    return ERR_OK;
+}
+
+static enum outcome pick_take(struct exchange *x)
+{
     enum err e = x->lease.state == LEASE_IDLE ? lease_take(&x->lease) : lease_poll(&x->lease);
+    if ((e == ERR_OK || e == ERR_HOLD) && sticky_refuses(x)) {
+        origin_release(x, LEASE_UNUSED);
+        e = ERR_NO_SERVERS;
+    }
     switch (e) {
     case ERR_OK: return picked(x);
     case ERR_HOLD: return pick_wait(x);
     default: return pick_failed(x, e);
     }
+}
+
+enum outcome step_pick(struct exchange *x)
+{
+    enum err e = target_choose(x);
+    if (e != ERR_OK)
+        return exchange_fail(x, e);
+    if (x->target->kind == TARGET_LOCAL)
+        return serve_local(x, x->target);
+    if (x->dry)
+        return pick_dry(x);
+    if (!x->lease.view) {
+        e = lease_begin(x, x->target);
+        if (e != ERR_OK)
+            return exchange_fail(x, e);
+    }
+    if (x->times.picked_us == 0)
+        x->times.picked_us = exchange_now_us(x) - x->times.began_us;
+    return pick_take(x);
 }
 
 /* --- forward ---------------------------------------------------------------------------------- */
@@ -386,6 +410,13 @@ static enum err await_timed_out(struct exchange *x)
     return x->deadline_err == ERR_ORIGIN_FIRST_BYTE_TIMEOUT ? x->deadline_err : ERR_OK;
 }
 
+/* What was chosen for this client and it does not know yet. */
+static enum err choices_tell(struct exchange *x)
+{
+    TRY(split_answered(x));
+    return sticky_answered(x);
+}
+
 static enum outcome response_begun(struct exchange *x)
 {
     x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
@@ -397,7 +428,8 @@ static enum outcome response_begun(struct exchange *x)
     }
     x->err = ERR_OK;
     named_hops_drop(&x->res.headers);
-    return NEXT;
+    enum err e = choices_tell(x);
+    return e == ERR_OK ? NEXT : exchange_fail(x, e);
 }
 
 static enum err await_step(struct exchange *x)

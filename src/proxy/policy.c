@@ -51,7 +51,7 @@ static bool is_policy(const struct conf_node *n)
 
 /* --- scalar policies ---------------------------------------------------------------------------*/
 
-/* Two of proxy, respond, redirect in one block: which one counts would be a guess. */
+/* Two of proxy, split, respond, redirect in one block: which one counts would be a guess. */
 static void check_one_target(struct derivation *d, const struct settings *before,
                              const struct settings *after, const struct conf_node *n,
                              const struct conf_node **target_node)
@@ -183,6 +183,7 @@ static const struct {
     {"proxy", SPAN(target, target)},
     {"respond", SPAN(target, target)},
     {"redirect", SPAN(target, target)},
+    {"split", SPAN(target, target)},
 #undef SPAN
 };
 

@@ -8,6 +8,8 @@
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
 #include "proxy/respond.h"
+#include "proxy/split.h"
+#include "proxy/sticky.h"
 #include "proxy/tls_terms_priv.h"
 #include "upstream/lease.h"
 
@@ -365,6 +367,46 @@ const struct directive proxy_rows[] = {
              "when `https://` stands before them. Addresses "
              "may have a block with what an upstream's block may hold.",
      .example = "proxy 10.0.0.3:9000 10.0.0.4:9000"},
+    {.name = "split",
+     .where = IN_POLICY,
+     .args_min = 2,
+     .args_max = 255,
+     .options = split_options,
+     .apply = split_apply,
+     .usage = "UPSTREAM SHARE UPSTREAM SHARE... [sticky] [by=KEY] [OPTION=VALUE...]",
+     .text =
+         "Shares requests out between upstreams, for a canary or a migration, in place of "
+         "`proxy`. Shares are percentages that make 100% together; parts may also be addresses. "
+         "With `sticky` a client stays with the part it got first, by a cookie that the servers "
+         "do not see. A part whose share is set to 0% gets nobody any more, not even those who "
+         "had it. To choose by hand, set `proxy` in a `when`: "
+         "`when header.X-Canary { proxy canary }`. The variable `$upstream` tells in the log "
+         "which one it was.",
+     .example = "split 10.0.0.1:8080 95% 10.0.0.2:8080 5% sticky ttl=7d"},
+    {.name = "sticky",
+     .where = IN_SERVERS,
+     .args_min = 1,
+     .args_max = 1,
+     .options = sticky_options,
+     .apply = sticky_apply,
+     .usage = "cookie [name=NAME] [ttl=TIME] [OPTION=VALUE...] | learn cookie=NAME|header=NAME "
+              "[ttl=TIME] [size=N] | ip [ttl=TIME] [size=N]",
+     .text =
+         "Sends the requests of a session to the server that it began with.\n\n"
+         "- `cookie`: weir gives the client a cookie, `weir_srv`. Its value is signed and tells "
+         "nothing about the server. It is given when it changes only, is `HttpOnly`, and is taken "
+         "out of requests before they go to a server. An answer that gives it is marked "
+         "`Cache-Control: private`, so that no shared cache hands it to others. A value that is "
+         "not weir's counts as none.\n"
+         "- `learn`: the session's name is a cookie or header field of the application; which "
+         "server it belongs to is learned from the answer that names it.\n"
+         "- `ip`: by the client's address.\n\n"
+         "When the session's server is gone, disabled, out of use or full, another one is chosen "
+         "and the session moves there, unless it is `strict`. A server that drains keeps its "
+         "sessions but gets no new ones. What `learn` and `ip` know is kept in memory, shared by "
+         "all workers, for `ttl` (30m) after the last request; it outlives a reload, but not "
+         "the worker process. The cookie outlives both.",
+     .example = "sticky cookie ttl=1h samesite=lax"},
     {.name = "respond",
      .where = IN_POLICY,
      .args_min = 1,

@@ -13,7 +13,9 @@ struct template;
 struct text;
 struct upstream;
 
-enum target_kind { TARGET_UPSTREAM, TARGET_LOCAL };
+enum target_kind { TARGET_UPSTREAM, TARGET_LOCAL, TARGET_SPLIT };
+
+struct split;
 
 struct local_origin {
     const char *name; /* "respond", "redirect", "admin" */
@@ -29,4 +31,5 @@ struct target {
     const struct template *hash_key; /* of the upstream's balancer; NULL: none */
     const struct local_origin *local;
     const void *local_conf;
+    const struct split *split; /* one of its targets is chosen for each request */
 };

@@ -420,6 +420,8 @@ const struct variable variables_all[] = {
      "Identifier of the request: 16 hexadecimal digits"},
     {"client_ip", VARIABLE_TEXT, false, NULL, write_client_ip,
      "Address of the client; behind a trusted proxy the one that it reports"},
+    {"ip", VARIABLE_TEXT, false, NULL, write_client_ip,
+     "The same as `$client_ip`, as in conditions"},
     {"country", VARIABLE_TEXT, false, get_country, NULL,
      "Country of the client's address; empty without a database"},
     {"remote_addr", VARIABLE_TEXT, false, NULL, write_remote_addr,

@@ -17,6 +17,7 @@ struct conf;
 struct conf_view;
 struct dns;
 struct mux_engine;
+struct sticky_conf;
 struct tls_origin;
 struct tls_worker;
 
@@ -138,7 +139,8 @@ struct upstream {
     int64_t proto_word;  /* as written; see rows.c */
     int64_t streams_max; /* uses of one connection at once */
     struct conf_pos proto_pos;
-    struct tls_origin *tls; /* NULL: plain */
+    struct sticky_conf *sticky; /* of proxy/, which pins leases; NULL: sessions move freely */
+    struct tls_origin *tls;     /* NULL: plain */
     struct conf_pos tls_pos;
     struct upstream_shared *shared; /* counted */
 };
