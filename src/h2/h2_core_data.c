@@ -17,10 +17,12 @@ static void write_update(struct h2_core *c, uint32_t id, uint32_t n)
         h2_put32(h2_frame_write(to, &(struct h2_frame){4, id, H2_WINDOW_UPDATE, 0}), n);
 }
 
-/* Was the window what held the peer back since it was last opened? */
-static bool is_wanted(const struct h2_core *c, uint32_t held, int64_t updated_ms)
+/* Was the window what held the peer back since it was last opened? What came in one burst lies
+ * around for a moment: a quarter may, or windows would not grow when the consumer is a step behind.
+ */
+static bool is_wanted(const struct h2_core *c, uint32_t held, uint32_t window, int64_t updated_ms)
 {
-    return held == 0 && c->now_ms - updated_ms <= DEMAND_MS;
+    return held <= window / 4 && c->now_ms - updated_ms <= DEMAND_MS;
 }
 
 static uint32_t doubled(uint32_t bytes, uint32_t max)
@@ -34,7 +36,7 @@ void h2_conn_consumed(struct h2_core *c, uint32_t n)
     int64_t open = (int64_t)c->window_bytes - c->held_bytes - c->recv_window;
     if (open < c->window_bytes / 2)
         return;
-    if (c->acked && is_wanted(c, c->held_bytes, c->updated_ms))
+    if (c->acked && is_wanted(c, c->held_bytes, c->window_bytes, c->updated_ms))
         c->window_bytes = doubled(c->window_bytes, H2_CONN_WINDOW_MAX_BYTES);
     open = (int64_t)c->window_bytes - c->held_bytes - c->recv_window;
     c->recv_window += open;
@@ -61,7 +63,7 @@ void h2_core_consumed(struct h2_core *c, struct h2_stream *s, uint32_t n)
     if (!s->listed || s->peer_ended || open < s->window_bytes / 2)
         return;
     uint32_t max = stream_max(c);
-    if (s->window_bytes < max && is_wanted(c, s->held_bytes, s->updated_ms))
+    if (s->window_bytes < max && is_wanted(c, s->held_bytes, s->window_bytes, s->updated_ms))
         s->window_bytes = doubled(s->window_bytes, max);
     open = (int64_t)s->window_bytes - s->held_bytes - s->recv_window;
     s->recv_window += open;

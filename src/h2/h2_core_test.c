@@ -504,6 +504,23 @@ static void windows_grow_with_demand(void **state)
     core_rig_close();
 }
 
+static void windows_grow_for_a_consumer_a_step_behind(void **state)
+{
+    (void)state;
+    for (uint32_t fewer = 0; fewer < 2; fewer++) {
+        core_rig_open();
+        core_rig.keeps = true;
+        core_rig_say((struct part)OPEN(1));
+        for (int i = 0; i < 3; i++)
+            core_rig_say((struct part){H2_DATA, 0, 1, NULL, 16384});
+        struct h2_stream *s = core_rig.streams[0];
+        h2_core_consumed(&core_rig.core, s, 3 * 16384 - H2_WINDOW_BYTES / 4 - 1 + fewer);
+        /* one byte more than a quarter lies around, or a quarter */
+        assert_int_equal(s->window_bytes, H2_WINDOW_BYTES * (fewer ? 2 : 1));
+        core_rig_close();
+    }
+}
+
 static void windows_are_kept(void **state)
 {
     (void)state;
@@ -664,20 +681,19 @@ static void trailers_do_not_cut_the_length(void **state)
     core_rig_close();
 }
 
-UNIT_SUITE(h2_h2_core, cmocka_unit_test(every_frame_gets_its_reaction),
-           cmocka_unit_test(preface_is_demanded), cmocka_unit_test(first_frame_is_settings),
-           cmocka_unit_test(says_what_it_is), cmocka_unit_test(ping_is_answered),
-           cmocka_unit_test(blocks_are_put_together), cmocka_unit_test(streams_are_limited),
-           cmocka_unit_test(floods_end_the_connection), cmocka_unit_test(limits_flow_back),
-           cmocka_unit_test(rapid_reset_ends_the_connection),
-           cmocka_unit_test(made_resets_end_the_connection),
-           cmocka_unit_test(continuations_are_limited), cmocka_unit_test(blocks_are_limited),
-           cmocka_unit_test(data_fit_their_length), cmocka_unit_test(ended_streams_stay_ended),
-           cmocka_unit_test(late_frames_after_our_reset),
-           cmocka_unit_test(windows_open_as_data_are_consumed),
-           cmocka_unit_test(windows_grow_with_demand), cmocka_unit_test(windows_are_kept),
-           cmocka_unit_test(connection_window_is_kept), cmocka_unit_test(sending_keeps_to_windows),
-           cmocka_unit_test(draining_serves_what_is_on_its_way),
-           cmocka_unit_test(priorities_are_read),
-           cmocka_unit_test(priorities_wait_for_their_streams),
-           cmocka_unit_test(trailers_do_not_cut_the_length));
+UNIT_SUITE(
+    h2_h2_core, cmocka_unit_test(every_frame_gets_its_reaction),
+    cmocka_unit_test(preface_is_demanded), cmocka_unit_test(first_frame_is_settings),
+    cmocka_unit_test(says_what_it_is), cmocka_unit_test(ping_is_answered),
+    cmocka_unit_test(blocks_are_put_together), cmocka_unit_test(streams_are_limited),
+    cmocka_unit_test(floods_end_the_connection), cmocka_unit_test(limits_flow_back),
+    cmocka_unit_test(rapid_reset_ends_the_connection),
+    cmocka_unit_test(made_resets_end_the_connection), cmocka_unit_test(continuations_are_limited),
+    cmocka_unit_test(blocks_are_limited), cmocka_unit_test(data_fit_their_length),
+    cmocka_unit_test(ended_streams_stay_ended), cmocka_unit_test(late_frames_after_our_reset),
+    cmocka_unit_test(windows_open_as_data_are_consumed), cmocka_unit_test(windows_grow_with_demand),
+    cmocka_unit_test(windows_grow_for_a_consumer_a_step_behind), cmocka_unit_test(windows_are_kept),
+    cmocka_unit_test(connection_window_is_kept), cmocka_unit_test(sending_keeps_to_windows),
+    cmocka_unit_test(draining_serves_what_is_on_its_way), cmocka_unit_test(priorities_are_read),
+    cmocka_unit_test(priorities_wait_for_their_streams),
+    cmocka_unit_test(trailers_do_not_cut_the_length));
