@@ -46,6 +46,7 @@ static void build(struct conf_build *b, struct conf *c, const struct load_reques
         upstreams_change(b, c->upstreams, r->changes);
     if (diag_failed(b->diag))
         return;
+    proxy_servers_known(b, c);
     upstreams_bind(b, c);
     if (r->admin && !diag_failed(b->diag))
         admin_build(b, c, r->admin, c->main->admin.len ? &c->main->admin : NULL,

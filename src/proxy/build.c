@@ -8,7 +8,6 @@
 #include "proxy/access_log.h"
 #include "proxy/build_priv.h"
 #include "proxy/pattern.h"
-#include "proxy/sticky.h"
 #include "proxy/tls_build_priv.h"
 
 enum {
@@ -638,7 +637,6 @@ void proxy_build(struct conf_build *b, struct conf *c)
     defaults_build(&bu);
     listens_top(&bu);
     sites_build(&bu);
-    sticky_finish(b, c);
     sites_place(&bu);
     limits_finish(c->proxy);
 }

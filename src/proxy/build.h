@@ -13,6 +13,10 @@ extern const struct directive proxy_rows[];
  * in c->upstreams already. b->app is c. Errors go to b->diag. */
 void proxy_build(struct conf_build *b, struct conf *c);
 
+/* Once the servers of all upstreams are final (run-time changes included): names them for `sticky`
+ * and finds its tables. */
+void proxy_servers_known(struct conf_build *b, struct conf *c);
+
 /* Runs every `test` block of the snapshot without touching the network. Failures are errors with
  * position in `d`; *count gets the number of tests. */
 void proxy_tests_run(struct conf *c, struct diag *d, uint32_t *count);

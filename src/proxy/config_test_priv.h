@@ -41,6 +41,7 @@ static inline void test_build(struct test_config *t)
             conf_apply(&t->build, c->upstreams, n);
     }
     proxy_build(&t->build, c);
+    proxy_servers_known(&t->build, c);
     if (!diag_failed(&t->diag))
         upstreams_bind(&t->build, c);
 }

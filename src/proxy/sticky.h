@@ -43,9 +43,6 @@ struct sticky_use {
 
 extern const struct directive sticky_options[];
 conf_apply_fn sticky_apply; /* the scope is a struct upstream */
-/* When all upstreams are read: names their servers, finds their tables. */
-struct conf;
-void sticky_finish(struct conf_build *b, struct conf *c);
 void sticky_describe(const struct sticky_conf *s, struct text *out); /* for explain */
 
 /* Pins the lease to the session's server; the cookie is taken out of the request. */

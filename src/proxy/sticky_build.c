@@ -173,7 +173,7 @@ static void cookie_names(struct conf_build *b, const struct upstream *up, struct
     choice_cookie_names(b, &s->cookie, names, up->server_count);
 }
 
-void sticky_finish(struct conf_build *b, struct conf *c)
+void proxy_servers_known(struct conf_build *b, struct conf *c)
 {
     for (uint32_t i = 0; i < c->upstreams->count; i++) {
         const struct upstream *up = c->upstreams->list[i];

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from kit import Hold, answer, wait_until
+from kit import Hold, answer, wait_until, weir_cli
 from kit.tools import run
 
 COOKIE = re.compile(r"(\w+)=([A-Za-z0-9_-]{40})((?:; [^;]+)*)$")
@@ -194,6 +194,30 @@ def test_draining_keeps_sessions_and_gets_no_new_ones(weir, origin):
         f"@{s}@" + ("+drain" if s == server else "") for s in "abc")))
     stays(w, server, cookie)
     assert server not in {session(w)[0] for _ in range(8)}
+
+
+@pytest.mark.parametrize("kind", ["cookie", "learn cookie=JSESSIONID"])
+def test_servers_added_and_drained_at_run_time(weir, origin, kind):
+    a, b, c = names(origin, "a", "b", "c", script=app)
+    w = weir(config(f"sticky {kind}", servers="@a@ @b@", workers=2), a=a, b=b, c=c)
+
+    def change(*words):
+        done = weir_cli("server", *words, "-c", w.config)
+        assert done.returncode == 0, done.stderr
+
+    def begin():
+        r = w.get("/login")
+        return r.text, "Cookie: " + "; ".join(v.split(";")[0] for v in r.all("Set-Cookie"))
+    first = [begin() for _ in range(4)]
+    change("add", "u", c.address)
+    sessions = first + [begin() for _ in range(6)]
+    assert {s for s, _ in sessions} == {"a", "b", "c"}
+    change("drain", "u", a.address)
+    for server, cookie in sessions:
+        assert {w.get(headers=[cookie]).text for _ in range(3)} == {server}
+    assert "a" not in {begin()[0] for _ in range(8)}
+    change("remove", "u", c.address)
+    assert all(w.get(headers=[cookie]).text in "ab" for _, cookie in sessions)
 
 
 def full(w, origin_of, cookie, server):
