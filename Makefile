@@ -164,6 +164,14 @@ bench: build/relay build/tls_relay build/weir
 	@tools/setup bench
 	@python3 bench/run.py $(ARGS)
 
+# What visitors see when servers fall ill: weir, nginx, haproxy; ARGS="--only 500 --seconds 5".
+build/worker build/visitors: build/%: bench/%.c bench/listen.h
+	@mkdir -p build
+	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
+outages: build/worker build/visitors build/weir
+	@tools/setup bench
+	@python3 bench/outages.py $(ARGS)
+
 docs: build/weir
 	@mkdir -p docs/reference
 	build/weir docs reference > docs/reference/configuration.md
@@ -186,7 +194,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest cost bench asan tsan layers fuzz fuzz-run \
+.PHONY: all run test check unit sim http soak failtest cost bench outages asan tsan layers fuzz fuzz-run \
         format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')
