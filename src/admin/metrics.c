@@ -79,6 +79,9 @@ static const struct server_metric {
     {"server_connections_active", "gauge", "Connections to the server in use", FIELD(conns)},
     {"server_latency_microseconds", "gauge", "Moving average of the time to the first byte",
      FIELD(latency_ewma_us)},
+    {"server_checks_total", "counter", "Active checks of the server", FIELD(checks_total)},
+    {"server_checks_failed_total", "counter", "Active checks that failed",
+     FIELD(checks_failed_total)},
 };
 enum { SERVER_METRICS = sizeof server_metrics / sizeof *server_metrics };
 
@@ -89,26 +92,45 @@ struct server_walk {
 
 static int64_t server_up(const struct server_walk *w, const struct server_shared *s)
 {
-    return load_field(s, FIELD(ejected_until_ms)) <= w->page->now_ms;
+    return load_field(s, FIELD(ejected_until_ms)) <= w->page->now_ms &&
+           load_field(s, FIELD(check_state)) != SERVER_CHECK_DOWN;
+}
+
+static void add_sample(struct text *out, const char *name, const struct server_shared *s,
+                       int64_t value)
+{
+    text_addf(out, "weir_%s{upstream=\"", name);
+    add_label(out, s->upstream_name);
+    text_add(out, SLICE("\",server=\""));
+    add_label(out, s->name);
+    text_addf(out, "\"} %lld\n", (long long)value);
 }
 
 static void add_server(const struct server_shared *s, void *ctx)
 {
     const struct server_walk *w = ctx;
-    struct text *out = w->page->out;
-    text_addf(out, "weir_%s{upstream=\"", w->metric ? w->metric->name : "server_up");
-    add_label(out, s->upstream_name);
-    text_add(out, SLICE("\",server=\""));
-    add_label(out, s->name);
-    int64_t value = w->metric ? load_field(s, w->metric->offset) : server_up(w, s);
-    text_addf(out, "\"} %lld\n", (long long)value);
+    if (w->metric)
+        add_sample(w->page->out, w->metric->name, s, load_field(s, w->metric->offset));
+    else
+        add_sample(w->page->out, "server_up", s, server_up(w, s));
+}
+
+/* Servers that are not checked have none. */
+static void add_check(const struct server_shared *s, void *ctx)
+{
+    const struct server_walk *w = ctx;
+    int64_t state = load_field(s, FIELD(check_state));
+    if (state != SERVER_UNCHECKED)
+        add_sample(w->page->out, "server_check_up", s, state != SERVER_CHECK_DOWN);
 }
 
 static void add_servers(const struct admin_page *p)
 {
     struct server_walk w = {p, NULL};
-    add_help(p->out, "server_up", "gauge", "1 unless the server is ejected because of failures");
+    add_help(p->out, "server_up", "gauge", "1 unless the server is ejected, or its checks fail");
     servers_shared_each(add_server, &w);
+    add_help(p->out, "server_check_up", "gauge", "1 unless checks of the server fail");
+    servers_shared_each(add_check, &w);
     for (int i = 0; i < SERVER_METRICS; i++) {
         w.metric = &server_metrics[i];
         add_help(p->out, w.metric->name, w.metric->kind, w.metric->text);

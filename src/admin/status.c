@@ -12,6 +12,7 @@
 #include "upstream/balancer.h"
 #include "upstream/changes.h"
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -170,6 +171,33 @@ static json_t *changed_json(const struct server *sv)
     return all;
 }
 
+static json_t *check_error_json(struct server_shared *s, const char *before)
+{
+    char why[SERVER_CHECK_ERROR_BYTES], text[SERVER_CHECK_ERROR_BYTES + 16];
+    server_check_error_get(s, why);
+    int len = snprintf(text, sizeof text, "%s%s", before, why);
+    return text_json((struct slice){text, (size_t)len});
+}
+
+/* NULL: it is not checked. */
+static json_t *check_json(struct server_shared *s)
+{
+    static const char *const names[] = {"", "unknown", "up", "down"};
+    int64_t state = load(&s->check_state), failed = load(&s->check_failed_unix_ms);
+    if (state == SERVER_UNCHECKED)
+        return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "state", json_string(names[state]));
+    json_object_set_new(o, "since", time_json(load(&s->check_since_unix_ms)));
+    set_int(o, "total", load(&s->checks_total));
+    set_int(o, "failed", load(&s->checks_failed_total));
+    if (failed > 0) {
+        json_object_set_new(o, "last_failure", check_error_json(s, ""));
+        json_object_set_new(o, "last_failure_at", time_json(failed));
+    }
+    return o;
+}
+
 static void add_state(const struct admin_page *p, json_t *o, const struct server *sv)
 {
     struct server_shared *s = sv->shared;
@@ -180,6 +208,8 @@ static void add_state(const struct admin_page *p, json_t *o, const struct server
         set_state(o, "draining", by_whom(sv));
     } else if (__atomic_load_n(&s->addr_count, __ATOMIC_RELAXED) == 0) {
         set_state(o, "unresolved", resolve_error_json(s));
+    } else if (load(&s->check_state) == SERVER_CHECK_DOWN) {
+        set_state(o, "down", check_error_json(s, "check failed: "));
     } else if (until > p->now_ms) {
         set_state(o, "ejected", ejected_reason(s));
         json_object_set_new(o, "until", time_json(p->unix_ms + until - p->now_ms));
@@ -217,6 +247,7 @@ static json_t *server_json(const struct admin_page *p, const struct server *sv)
     set_int(o, "latency_us", load(&s->latency_ewma_us));
     json_object_set_new(o, "last_error", last_error_json(s));
     add_tls_error(o, sv->shared);
+    json_object_set_new(o, "check", check_json(sv->shared));
     return o;
 }
 

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/rows_priv.h"
 
-enum { IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN };
+enum { IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK };
 
 const struct directive conf_core_rows[] = {
     {
@@ -55,6 +55,7 @@ const struct conf_where_name conf_where_names[CONF_WHERE_COUNT] = {
     {IN_PROXY, "proxy", "in the block of a proxy"},
     {IN_LISTEN, "listen", "in the block of a listen"},
     {IN_TEST, "test", "in a test"},
+    {IN_CHECK, "check", "in a check"},
 };
 
 static int bits_of(unsigned where)

@@ -10,6 +10,7 @@
 #include "main/supervised.h"
 #include "main/workers.h"
 #include "net/dns.h"
+#include "proxy/probe.h"
 #include "upstream/changes.h"
 
 enum process_stage {
@@ -34,12 +35,14 @@ struct process {
     struct dns *dns;
     struct ocsp_stapler *stapler; /* NULL: no DNS */
     struct upstream_resolver *resolver;
-    struct timer deadline;  /* of the current stage of stopping */
-    struct slice resolvers; /* that `dns` was made with; in conf's arena */
-    bool aborted;           /* the deadline has passed once */
-    bool reloaded;          /* at least once */
-    bool reload_due;        /* ordered while an earlier one was still being installed */
-    uint8_t stage;          /* enum process_stage */
+    struct probes probes;
+    struct upstream_checker *checker; /* NULL: nothing is checked */
+    struct timer deadline;            /* of the current stage of stopping */
+    struct slice resolvers;           /* that `dns` was made with; in conf's arena */
+    bool aborted;                     /* the deadline has passed once */
+    bool reloaded;                    /* at least once */
+    bool reload_due;                  /* ordered while an earlier one was still being installed */
+    uint8_t stage;                    /* enum process_stage */
 };
 
 struct loop *process_loop(struct process *p);
@@ -69,6 +72,10 @@ void process_tickets_end(struct process *p); /* before the loop is given back */
 /* staples.c: they need p->dns */
 void process_staples_sync(struct process *p, const struct conf *c);
 void process_staples_free(struct process *p);
+
+/* checks.c */
+void process_checks_sync(struct process *p, struct conf *c);
+void process_checks_free(struct process *p);
 
 /* stop.c */
 void process_stop_init(struct process *p);

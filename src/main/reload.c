@@ -62,6 +62,7 @@ void process_install(struct process *p, struct conf *c)
     logs_install(c);
     workers_install(&p->workers, c, &p->listeners);
     dns_sync(p, c);
+    process_checks_sync(p, c);
     if (old)
         conf_drop(old);
 }

@@ -6,6 +6,7 @@
 #include "main/main_conf.h"
 #include "proxy/build.h"
 #include "proxy/filter.h"
+#include "upstream/check.h"
 #include "upstream/upstream.h"
 
 enum { TABLES_MAX = 128 };
@@ -27,6 +28,7 @@ const struct conf_schema *schema_all(void)
     table_add("Language", conf_core_rows);
     table_add("Process", main_rows);
     table_add("Upstreams", upstream_rows);
+    table_add("Health checks", check_rows);
     table_add("Sites and routes", proxy_rows);
     for (const struct filter_type *const *f = filters_all; *f; f++)
         if ((*f)->directives)

@@ -4,8 +4,25 @@
 #include "base/log.h"
 #include "upstream/upstream.h"
 
+static void on_check(const struct server_shared *s, enum server_event e, int64_t ms)
+{
+    char why[SERVER_CHECK_ERROR_BYTES];
+    if (e == SERVER_CHECKED_IN) {
+        log_write(LOG_NOTICE_, "server %s of upstream %s is up again after %.1f s: checks succeed",
+                  s->name, s->upstream_name, (double)ms / 1000);
+        return;
+    }
+    server_check_error_get((struct server_shared *)s, why);
+    log_write(LOG_WARN_, "server %s of upstream %s is down, %lld check%s in a row failed: %s",
+              s->name, s->upstream_name, (long long)ms, ms == 1 ? "" : "s", why);
+}
+
 static void on_event(const struct server_shared *s, enum server_event e, int64_t ms)
 {
+    if (e == SERVER_CHECKED_OUT || e == SERVER_CHECKED_IN) {
+        on_check(s, e, ms);
+        return;
+    }
     if (e == SERVER_BACK) {
         log_write(LOG_NOTICE_, "server %s of upstream %s serves again", s->name, s->upstream_name);
         return;

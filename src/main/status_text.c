@@ -159,6 +159,16 @@ static void add_changes_idle(struct text *out, const json_t *j)
     }
 }
 
+static void add_check(struct text *out, const json_t *c)
+{
+    const char *failure = str(c, "last_failure");
+    text_addf(out, "  %-24s checks: %s since %s, %lld, %lld failed", "", str(c, "state"),
+              str(c, "since"), num(c, "total"), num(c, "failed"));
+    if (*failure)
+        text_addf(out, ", the last at %s: %s", str(c, "last_failure_at"), failure);
+    text_add(out, SLICE("\n"));
+}
+
 static void add_server(struct text *out, const json_t *s)
 {
     text_addf(out, "  %-24s %-10s %lld requests, %lld failed, %lld in flight, %.1f ms\n",
@@ -166,9 +176,11 @@ static void add_server(struct text *out, const json_t *s)
               num(s, "in_flight"), (double)num(s, "latency_us") / 1000);
     add_changed(out, json_object_get(s, "changed"));
     const char *reason = str(s, "reason"), *until = str(s, "until");
-    const json_t *last = json_object_get(s, "last_error");
+    const json_t *last = json_object_get(s, "last_error"), *check = json_object_get(s, "check");
     if (json_object_get(s, "last_tls_error"))
         text_addf(out, "  %-24s last handshake that failed: %s\n", "", str(s, "last_tls_error"));
+    if (json_is_object(check))
+        add_check(out, check);
     if (*reason)
         text_addf(out, "  %-24s %s%s%s\n", "", reason, *until ? "; until " : "", until);
     else if (json_is_object(last))

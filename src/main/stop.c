@@ -79,6 +79,7 @@ void process_advance(struct process *p)
     p->stage = PROCESS_CLOSING;
     p->aborted = false;
     process_dns_free(p);
+    process_checks_free(p);
     workers_drain_main(&p->workers);
     set_deadline(p, ADMIN_DRAIN_MS);
 }

@@ -16,7 +16,7 @@ void servers_observe(server_observer *o)
     observer = o;
 }
 
-static void tell(const struct server_shared *s, enum server_event e, int64_t ms)
+void health_tell(const struct server_shared *s, enum server_event e, int64_t ms)
 {
     if (observer)
         observer(s, e, ms);
@@ -25,6 +25,11 @@ static void tell(const struct server_shared *s, enum server_event e, int64_t ms)
 bool health_ejected(const struct server_shared *s, int64_t now_ms)
 {
     return shared_get(&s->ejected_until_ms) > now_ms;
+}
+
+bool health_out(const struct server_shared *s, int64_t now_ms)
+{
+    return __atomic_load_n(&s->check_down, __ATOMIC_RELAXED) || health_ejected(s, now_ms);
 }
 
 void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)
@@ -41,7 +46,7 @@ void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)
         __atomic_exchange_n(&s->eject_count, 0, __ATOMIC_RELAXED) != 0) {
         if (shared_get(&s->back_at_ms) > now_ms)
             server_came_back(s, now_ms); /* earlier than thought */
-        tell(s, SERVER_BACK, 0);
+        health_tell(s, SERVER_BACK, 0);
     }
 }
 
@@ -65,7 +70,7 @@ static void server_eject(struct server_shared *s, const struct upstream *up, int
         return; /* another worker did it */
     shared_add(&s->eject_count, 1);
     server_came_back(s, now_ms + ms);
-    tell(s, SERVER_OUT, ms);
+    health_tell(s, SERVER_OUT, ms);
 }
 
 void health_failed(struct server_shared *s, const struct upstream *up, enum err why,

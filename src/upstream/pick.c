@@ -40,7 +40,7 @@ uint64_t balancer_key(const struct upstream *up, struct slice text)
 bool server_serves(const struct server *srv, int64_t now_ms)
 {
     return !srv->disabled && !srv->draining && server_addr_count(srv->shared) > 0 &&
-           !health_ejected(srv->shared, now_ms);
+           !health_out(srv->shared, now_ms);
 }
 
 void upstream_tiers_set(struct upstream *up)
@@ -68,7 +68,7 @@ static bool is_usable(const struct pick *p, uint32_t i)
     const struct server *srv = &p->up->servers[i];
     if (srv->disabled || was_tried(p, i) || server_addr_count(srv->shared) == 0)
         return false;
-    return p->ignore_ejected || !health_ejected(srv->shared, p->now_ms);
+    return p->ignore_ejected || !health_out(srv->shared, p->now_ms);
 }
 
 static bool ramp_allows(const struct pick *p, uint32_t i)

@@ -190,13 +190,19 @@ void server_addrs_set(struct server_shared *s, const struct addr *addrs, uint32_
     pthread_mutex_unlock(&s->addrs_lock);
 }
 
+/* Cut when long. Names in certificates and what servers say may be anything. */
+static void text_keep(char *to, size_t cap, const char *why)
+{
+    snprintf(to, cap, "%s", why);
+    for (char *c = to; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
 void server_tls_error_set(struct server_shared *s, const char *why)
 {
     pthread_mutex_lock(&s->addrs_lock);
-    snprintf(s->tls_error, sizeof s->tls_error, "%s", why);
-    for (char *c = s->tls_error; *c; c++) /* names in certificates may be anything */
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
+    text_keep(s->tls_error, sizeof s->tls_error, why);
     pthread_mutex_unlock(&s->addrs_lock);
 }
 
@@ -204,6 +210,20 @@ void server_tls_error_get(struct server_shared *s, char to[SERVER_TLS_ERROR_BYTE
 {
     pthread_mutex_lock(&s->addrs_lock);
     memcpy(to, s->tls_error, sizeof s->tls_error);
+    pthread_mutex_unlock(&s->addrs_lock);
+}
+
+void server_check_error_set(struct server_shared *s, const char *why)
+{
+    pthread_mutex_lock(&s->addrs_lock);
+    text_keep(s->check_error, sizeof s->check_error, why);
+    pthread_mutex_unlock(&s->addrs_lock);
+}
+
+void server_check_error_get(struct server_shared *s, char to[SERVER_CHECK_ERROR_BYTES])
+{
+    pthread_mutex_lock(&s->addrs_lock);
+    memcpy(to, s->check_error, sizeof s->check_error);
     pthread_mutex_unlock(&s->addrs_lock);
 }
 

@@ -8,6 +8,7 @@
 #include "conf/snapshot.h"
 #include "tests/unit.h"
 #include "upstream/balancer.h"
+#include "upstream/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -158,8 +159,8 @@ struct test_conf {
 /* Reads, checks and builds; the errors stand in t->diag. */
 static inline void test_conf_build(struct test_conf *t, const char *text)
 {
-    static const struct conf_table tables[] = {{"upstream", upstream_rows}};
-    static const struct conf_schema schema = {tables, 1};
+    static const struct conf_table tables[] = {{"upstream", upstream_rows}, {"checks", check_rows}};
+    static const struct conf_schema schema = {tables, 2};
     t->conf = conf_new(1);
     diag_init(&t->diag);
     t->conf->upstreams = ARENA_NEW(&t->conf->arena, struct upstreams_conf);

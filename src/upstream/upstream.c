@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "conf/snapshot.h"
 #include "tls/tls.h"
+#include "upstream/check.h"
 #include "upstream/shared_priv.h"
 #include "upstream/tls_priv.h"
 #include "upstream/upstream_priv.h"
@@ -193,6 +194,7 @@ void upstream_finish(struct conf_build *b, struct upstream *up)
     upstream_ports_finish(up);
     upstream_proto_finish(b, up);
     upstream_tls_finish(b, up);
+    check_finish(b, up);
     if (up->name.len == 0)
         up->name = joined(b->arena, name_of_server, up->servers, up->server_count);
     if (up->server_count == 0 && !diag_failed(b->diag)) {

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 struct balancer_type;
+struct check_conf;
 struct conf;
 struct conf_view;
 struct dns;
@@ -22,6 +23,10 @@ struct tls_origin;
 struct tls_worker;
 
 enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096, SERVER_TLS_ERROR_BYTES = 160 };
+enum { SERVER_CHECK_ERROR_BYTES = 192 };
+
+/* What active checks say of a server. */
+enum server_check { SERVER_UNCHECKED, SERVER_CHECK_UNKNOWN, SERVER_CHECK_UP, SERVER_CHECK_DOWN };
 
 enum server_conf_state { SERVER_CONF_NONE, SERVER_CONF_OFF, SERVER_CONF_ON };
 
@@ -32,6 +37,7 @@ struct server_shared {
     uint32_t id; /* small and dense: a worker finds its pool by it */
     /* atomics, relaxed; what a pick reads stands first */
     uint32_t addr_count;      /* 0: not resolved yet */
+    uint32_t check_down;      /* 1: its checks fail (checker.h) */
     int64_t ejected_until_ms; /* loop time (monotonic); 0: not ejected */
     int64_t in_flight;        /* requests being served, all workers */
     int64_t conns;            /* connections in use (not idle), all workers; against max_conns */
@@ -42,11 +48,15 @@ struct server_shared {
     int64_t requests_total, failures_total, connects_total;
     int64_t last_error; /* enum err of the last failure */
     int64_t last_error_unix_ms;
+    int64_t check_state;                               /* enum server_check */
+    int64_t check_since_unix_ms, check_failed_unix_ms; /* of the state; of the last failure */
+    int64_t checks_total, checks_failed_total;
     char *name, *upstream_name;
     uint8_t conf_state;  /* enum server_conf_state: what the last configuration said; main thread */
     size_t identity_len; /* of upstream_name, name and what else tells it from others */
     pthread_mutex_t addrs_lock;
     struct addr addrs[SERVER_ADDRS_MAX];
+    char check_error[SERVER_CHECK_ERROR_BYTES]; /* of the last check that failed; likewise */
     char resolve_error[96];                 /* why the name does not resolve; under addrs_lock */
     char tls_error[SERVER_TLS_ERROR_BYTES]; /* why the last handshake failed; under addrs_lock */
 };
@@ -142,6 +152,7 @@ struct upstream {
     struct sticky_conf *sticky; /* of proxy/, which pins leases; NULL: sessions move freely */
     struct tls_origin *tls;     /* NULL: plain */
     struct conf_pos tls_pos;
+    struct check_conf *check;       /* NULL: no active checks */
     struct upstream_shared *shared; /* counted */
 };
 
@@ -213,8 +224,10 @@ void upstream_resolver_free(struct upstream_resolver *r);
 
 /* What happens to servers, for the log: nothing below proxy/ logs by itself. */
 enum server_event {
-    SERVER_OUT, /* ejected after failures, for `ms`; last_error says why */
-    SERVER_BACK /* it served a request again */
+    SERVER_OUT,         /* ejected after failures, for `ms`; last_error says why */
+    SERVER_BACK,        /* it served a request again */
+    SERVER_CHECKED_OUT, /* its checks fail: server_check_error_get() says why; `ms`: in a row */
+    SERVER_CHECKED_IN   /* they succeed again, after `ms` */
 };
 typedef void server_observer(const struct server_shared *s, enum server_event e, int64_t ms);
 /* Set once, before there are workers; called by any of them. NULL: nobody. */
@@ -226,6 +239,9 @@ void server_came_back(struct server_shared *s, int64_t now_ms);
 
 /* Why the last handshake with the server failed; "" when none did. Any thread. */
 void server_tls_error_get(struct server_shared *s, char to[SERVER_TLS_ERROR_BYTES]);
+
+/* Why its last check that failed did; "" when none has. Any thread. */
+void server_check_error_get(struct server_shared *s, char to[SERVER_CHECK_ERROR_BYTES]);
 
 /* Every shared server there is, for /metrics and /status; under the registry's lock. */
 void servers_shared_each(void (*each)(const struct server_shared *s, void *ctx), void *ctx);
