@@ -52,11 +52,11 @@ static void flow_open(struct h2_origin *o)
     o->stream.conn->use_count++;
 }
 
-/* RFC 8441: one that the server knows nothing of stays the GET that it also is. */
-static struct slice protocol_of(const struct h2_origin *o, const struct message *m)
+/* RFC 8441. Another protocol, or a server that knows nothing of it: only the user can help, on a
+ * connection of another kind, or without the upgrade. */
+static bool carries(const struct h2_origin *o, const struct message *m)
 {
-    bool can = o->session->core.peer_connects && h2_request_switches(m);
-    return can ? SLICE("websocket") : SLICE_NONE;
+    return !m->upgrade || (o->session->core.peer_connects && h2_request_switches(m));
 }
 
 static enum err head_send(struct h2_origin *o, const struct message *m)
@@ -65,6 +65,10 @@ static enum err head_send(struct h2_origin *o, const struct message *m)
     struct h2_session_origin *s = o->session;
     if (!takes_streams(s)) {
         h2_origin_unprocessed(o);
+        return st->err;
+    }
+    if (!carries(o, m)) {
+        h2_origin_break(o, ERR_ORIGIN_NO_UPGRADE);
         return st->err;
     }
     s->core.now_ms = h2_loop_of(s)->now_ms;
@@ -78,8 +82,8 @@ static enum err head_send(struct h2_origin *o, const struct message *m)
     o->counted = m->length == LENGTH_KNOWN;
     o->left = m->content_length;
     struct slice scheme = st->conn->layer ? SLICE("https") : SLICE("http");
-    struct slice protocol = protocol_of(o, m);
-    o->connect = protocol.len > 0;
+    struct slice protocol = m->upgrade ? SLICE("websocket") : SLICE_NONE;
+    o->connect = m->upgrade;
     size_t len = h2_request_write(&s->core.encoder, at + H2_FRAME_HEAD_BYTES, m, scheme, protocol);
     block_send(o, at, len, !o->connect && !has_body(m));
     st->sent_all |= o->connect;

@@ -71,8 +71,26 @@ static bool stale_again(struct exchange *x, enum err e)
     return true;
 }
 
+/* Nothing was sent yet. Where HTTP/1.1 is spoken, too, it carries the upgrade; else the request
+ * goes without: it is the server's to say what it makes of that. */
+static bool upgrade_otherwise(struct exchange *x, enum err e)
+{
+    if (e != ERR_ORIGIN_NO_UPGRADE)
+        return false;
+    if (upstream_of(x)->proto == UPSTREAM_ASKS)
+        x->lease.alone = true;
+    else
+        x->req.upgrade = false;
+    x->tries--;
+    return true;
+}
+
 static enum outcome origin_broke(struct exchange *x, enum err e)
 {
+    if (upgrade_otherwise(x, e)) {
+        origin_release(x, LEASE_UNUSED);
+        return RETRY;
+    }
     if (stale_again(x, e)) {
         x->err = e;                      /* for lease_give(), and the log if nothing better comes */
         origin_release(x, LEASE_UNUSED); /* from now on the lease takes no idle connection */

@@ -34,7 +34,9 @@ static enum err handshake_begin(struct lease *l, struct conn *c)
 {
     if (!l->pools->tls)
         return ERR_NO_MEMORY;
-    enum err e = tls_connect(l->pools->tls, c, l->view->up->tls, l->server->spec.host);
+    const struct upstream *up = l->view->up;
+    const struct tls_origin *how = l->alone && up->tls_alone ? up->tls_alone : up->tls;
+    enum err e = tls_connect(l->pools->tls, c, how, l->server->spec.host);
     return e == ERR_OK ? ERR_HOLD : e;
 }
 
@@ -85,9 +87,12 @@ static void lease_leave(struct lease *l)
     pool_use_end(pool);
 }
 
-/* Is it the server's fault, and not for want of something on our side. */
-static bool is_servers_fault(enum err e)
+/* Is it the server's fault, and not for want of something on our side. It need not speak HTTP/1.1,
+ * which is all that was offered to it for a use alone. */
+static bool is_servers_fault(const struct lease *l, enum err e)
 {
+    if (l->alone && err_is_tls(e))
+        return false;
     switch (e) {
     case ERR_NO_DESCRIPTORS:
     case ERR_NO_MEMORY:
@@ -101,7 +106,7 @@ static bool is_servers_fault(enum err e)
 
 static enum err lease_fail(struct lease *l, enum err e)
 {
-    if (is_servers_fault(e))
+    if (is_servers_fault(l, e))
         health_failed(l->server->shared, l->view->up, e, l->pools->loop);
     mux_open_ended(l, e);
     lease_leave(l);
@@ -225,7 +230,7 @@ static enum err poll_connecting(struct lease *l)
     conn_abort(l->conn);
     l->conn = NULL;
     counter_add(l->pools->loop->counters, METRIC_ORIGIN_CONNECT_ERRORS, 1);
-    if (!is_servers_fault(e))
+    if (!is_servers_fault(l, e))
         return lease_fail(l, e);
     pool_addr_failed(l->pool, l->addr);
     return lease_connect(l, e);
@@ -264,7 +269,7 @@ static void give_connecting(struct lease *l, enum lease_verdict v, enum err why)
         pool_addr_failed(l->pool, l->addr);
     }
     if (v == LEASE_FAILED) {
-        if (is_servers_fault(why))
+        if (is_servers_fault(l, why))
             health_failed(l->server->shared, l->view->up, why, l->pools->loop);
     } else {
         tried_clear(l, l->server->index);
@@ -284,7 +289,7 @@ static void verdict_count(struct lease *l, enum lease_verdict v, enum err why,
         tried_clear(l, l->server->index);
     else if (v != LEASE_FAILED)
         health_ok(l->server->shared, first_byte_us, loop->now_ms);
-    else if (is_servers_fault(why))
+    else if (is_servers_fault(l, why))
         health_failed(l->server->shared, l->view->up, why, loop);
 }
 

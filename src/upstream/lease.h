@@ -33,6 +33,7 @@ struct lease {
     uint8_t state;        /* enum lease_state */
     bool reused;          /* conn served before */
     bool fresh_only;      /* after a stale connection: do not take an idle one */
+    bool alone;           /* set before lease_take(): shares none, though the upstream might */
     bool granted;         /* LEASE_QUEUED: `server` has a place for it */
     bool joined;          /* LEASE_CONNECTING: waits for a connection that another opens */
     uint8_t addr;         /* LEASE_CONNECTING: the address being tried */

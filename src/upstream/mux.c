@@ -30,6 +30,8 @@ static bool has_room(const struct mux *m, const struct origin_pool *p)
 bool mux_wanted(const struct lease *l)
 {
     enum upstream_proto proto = l->view->up->proto;
+    if (l->alone)
+        return false;
     return proto == UPSTREAM_SHARES || (proto == UPSTREAM_ASKS && !l->pool->shares_none);
 }
 
@@ -195,13 +197,12 @@ void mux_open_ended(struct lease *l, enum err e)
         serve_joiners(p);
 }
 
-static bool agreed(const struct lease *l, const struct conn *c)
+static bool agreed(const struct conn *c, const char *protocol)
 {
     struct text name;
     text_init(&name);
     tls_fact_write(c, TLS_FACT_ALPN, &name);
-    const struct mux_engine *engine = l->pools->engine;
-    bool same = engine && slice_eq(text_slice(&name), slice_of(engine->alpn));
+    bool same = slice_eq(text_slice(&name), slice_of(protocol));
     text_release(&name);
     return same;
 }
@@ -224,15 +225,18 @@ enum err mux_opened(struct lease *l, struct conn *c)
 {
     struct origin_pool *p = l->pool;
     const struct upstream *up = l->view->up;
-    if (up->proto == UPSTREAM_ALONE)
+    const struct mux_engine *engine = l->pools->engine;
+    if (l->alone && up->tls_alone) /* it knows ALPN, so its silence would be a no */
+        return agreed(c, "http/1.1") ? ERR_OK : ERR_TLS_NO_ALPN;
+    if (up->proto == UPSTREAM_ALONE || l->alone)
         return ERR_OK;
-    if (up->tls && !agreed(l, c)) {
+    if (up->tls && !(engine && agreed(c, engine->alpn))) {
         if (up->proto == UPSTREAM_SHARES)
             return ERR_TLS_NO_ALPN;
         goes_without(l);
         return ERR_OK;
     }
-    struct mux *m = l->pools->engine ? l->pools->engine->start(c) : NULL;
+    struct mux *m = engine ? engine->start(c) : NULL;
     if (!m)
         return ERR_NO_MEMORY;
     timer_init(&m->idle, idle_fire);

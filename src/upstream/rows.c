@@ -84,12 +84,14 @@ static const struct directive queue_options[] = {
 
 enum proto_word { PROTO_H1, PROTO_H2C, PROTO_H2, PROTO_AUTO };
 
-static const struct conf_choice protos[] = {
-    {"h1", PROTO_H1, "HTTP/1.1"},
-    {"h2c", PROTO_H2C, "HTTP/2 without TLS"},
-    {"h2", PROTO_H2, "HTTP/2 over TLS"},
-    {"auto", PROTO_AUTO, "over TLS, HTTP/2 with servers that offer it, else HTTP/1.1"},
-    {0}};
+static const struct conf_choice protos[] = {{"h1", PROTO_H1, "HTTP/1.1"},
+                                            {"h2c", PROTO_H2C, "HTTP/2 without TLS"},
+                                            {"h2", PROTO_H2, "HTTP/2 over TLS"},
+                                            {"auto", PROTO_AUTO,
+                                             "over TLS, HTTP/2 with servers that offer it, else "
+                                             "HTTP/1.1, as for a WebSocket where their HTTP/2 has "
+                                             "none"},
+                                            {0}};
 
 static const struct directive proto_options[] = {
     {.name = "streams",

@@ -187,6 +187,18 @@ static void alpn_set(const struct upstream *up, struct tls_origin *o)
         o->alpn[o->alpn_count++] = SLICE("http/1.1");
 }
 
+/* For uses that can not share, such as an upgrade that only HTTP/1.1 carries. */
+static bool alone_seal(struct conf_build *b, struct upstream *up, struct text *why)
+{
+    if (up->proto != UPSTREAM_ASKS)
+        return true;
+    up->tls_alone = mem_must(ARENA_NEW(b->arena, struct tls_origin), sizeof *up->tls_alone);
+    *up->tls_alone = *up->tls;
+    up->tls_alone->alpn[0] = SLICE("http/1.1");
+    up->tls_alone->alpn_count = 1;
+    return tls_origin_seal(up->tls_alone, why);
+}
+
 void upstream_tls_finish(struct conf_build *b, struct upstream *up)
 {
     struct text why;
@@ -200,7 +212,7 @@ void upstream_tls_finish(struct conf_build *b, struct upstream *up)
             return;
         }
     text_init(&why);
-    if (!tls_origin_seal(up->tls, &why))
+    if (!tls_origin_seal(up->tls, &why) || !alone_seal(b, up, &why))
         diag_error(b->diag, up->tls_pos, "tls: %.*s", SLICE_ARG(slice_trim(text_slice(&why))));
     else if (!up->tls->verify)
         diag_warn(b->diag, up->tls_pos, "the certificates of these servers are not verified");

@@ -149,8 +149,9 @@ struct upstream {
     int64_t proto_word;  /* as written; see rows.c */
     int64_t streams_max; /* uses of one connection at once */
     struct conf_pos proto_pos;
-    struct sticky_conf *sticky; /* of proxy/, which pins leases; NULL: sessions move freely */
-    struct tls_origin *tls;     /* NULL: plain */
+    struct sticky_conf *sticky;   /* of proxy/, which pins leases; NULL: sessions move freely */
+    struct tls_origin *tls;       /* NULL: plain */
+    struct tls_origin *tls_alone; /* UPSTREAM_ASKS: for a use that can not share */
     struct conf_pos tls_pos;
     struct check_conf *check;       /* NULL: no active checks */
     struct upstream_shared *shared; /* counted */

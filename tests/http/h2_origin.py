@@ -45,8 +45,8 @@ class Link:
         if self.origin.settings:
             self.h2.local_settings = h2.settings.Settings(False, self.origin.settings)
         self.h2.initiate_connection()
-        self.flush()
         try:
+            self.flush()
             while data := self.sock.recv(65536):
                 with self.lock:
                     for event in self.h2.receive_data(data):
@@ -135,7 +135,10 @@ class Link:
 
 
 class H2Origin:
-    def __init__(self, script=None, *, tls=None, settings=None, takes=True, on_head=None):
+    """`http1(sock)` serves connections whose ALPN agreed on http/1.1."""
+
+    def __init__(self, script=None, *, tls=None, settings=None, takes=True, on_head=None, http1=None):
+        self.http1 = http1
         self.script = script or (lambda link, r: link.answer(r))
         self.tls, self.settings, self.takes, self.on_head = tls, settings, takes, on_head
         self.requests, self.links, self.resets, self.handshakes = [], [], [], 0
@@ -165,6 +168,9 @@ class H2Origin:
                 sock = self.tls.wrap_socket(sock, server_side=True)
             except (OSError, ssl.SSLError):
                 return
+        if self.http1 and sock.selected_alpn_protocol() == "http/1.1":
+            self.http1(sock)
+            return
         link = Link(self, sock)
         self.links.append(link)
         link.run()

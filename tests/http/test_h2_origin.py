@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from h2.settings import SettingCodes
 from h2_origin import DATA, END_HEADERS, END_STREAM, HEADERS, H2Origin
-from kit import Closed, Origin, Pki, Weir, free_port, server_context, wait_until
+from kit import Closed, Origin, Pki, Weir, free_port, h2raw, server_context, wait_until
+from kit.h2raw import H2Raw
 from kit.tools import need, run
 from peers import Nginx, Peer
 
@@ -189,7 +191,7 @@ def test_refused_streams_are_sent_again_once():
     with H2Origin(script) as o, proxied(o, "retry off") as w:
         assert w.get("/", method="POST").text == "fine"
         assert w.get("/").status == 503
-        assert w.last_access()["error"] == "origin_unprocessed"
+        assert w.last_access(2)["error"] == "origin_unprocessed"
 
 
 def test_a_connection_that_died_idle():
@@ -557,6 +559,86 @@ def test_websocket_of_http2_to_http2():
             assert got == b"x" * 10_000 + b"y" * 20_000
     finally:
         n.close()
+
+
+SWITCHED = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+
+
+class Http1:
+    """What a server says on connections of HTTP/1.1: it switches, and echoes."""
+
+    def __init__(self, switched=SWITCHED):
+        self.heads, self.switched = [], switched
+
+    def __call__(self, sock):
+        head = b""
+        try:
+            while b"\r\n\r\n" not in head:
+                head += (piece := sock.recv(4096))
+                if not piece:
+                    return
+            self.heads.append(head)
+            sock.sendall(self.switched)
+            while data := sock.recv(65536):
+                sock.sendall(data.upper())
+        except OSError:
+            pass
+        finally:
+            sock.close()
+
+
+def test_websocket_goes_by_http1_where_http2_has_none(pki):
+    """`proto auto`: requests share a connection of HTTP/2 that knows no extended CONNECT."""
+    http1 = Http1()
+    with H2Origin(tls=context(pki, "h2", "http/1.1"), http1=http1) as o, secure(o, pki, "auto") as w:
+        for n in range(1, 4):  # the first one also opens the connection of HTTP/2 that says so
+            with w.client() as c:
+                assert switch(c, f"/ws{n}").status == 101
+                c.send(b"hello")
+                assert c.take(5) == b"HELLO"
+                assert w.get("/x").text == "ok"
+            assert len(http1.heads) == n and len(o.links) == 1
+            assert http1.heads[-1].startswith(f"GET /ws{n} HTTP/1.1".encode())
+        with H2Raw(w.port) as c:
+            c.fields(1, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/ws"),
+                         (":authority", "a.test"), ("sec-websocket-version", "13")], end=False)
+            assert c.of(h2raw.HEADERS).get(":status") == "200"
+            c.say(h2raw.DATA, 0, 1, b"over h2")
+            assert c.of(h2raw.DATA).payload == b"OVER H2"
+        assert [r.get(":path") for r in o.requests] == ["/x"] * 3
+        assert w.metric("weir_retries_total") == 0
+
+
+def test_websocket_stays_on_http2_where_it_has_some(pki):
+    http1 = Http1()
+
+    def on_head(link, r):
+        if r.get(":protocol") == "websocket":
+            link.head(r, 200)
+    with H2Origin(tls=context(pki, "h2", "http/1.1"), http1=http1, on_head=on_head,
+                  settings={SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}) as o, secure(o, pki, "auto") as w:
+        with w.client() as c:
+            assert switch(c).status == 101
+        assert not http1.heads and len(o.links) == 1
+
+
+def test_websocket_without_a_way_is_asked_by_get():
+    """`proto h2c`: there is no other protocol, so the server sees the request that it also is."""
+    with H2Origin(lambda link, r: link.answer(r, b"no sockets", 426)) as o, proxied(o) as w:
+        with w.client() as c:
+            assert switch(c).status == 426
+        assert [(r.get(":method"), r.get("upgrade")) for r in o.requests] == [("GET", None)]
+
+
+def test_websocket_at_a_server_that_speaks_http2_only(pki):
+    """Its lack of HTTP/1.1 is not held against it."""
+    text = "site * {\n proxy https://@o@ {\n eject after=1 for=60s\n retry off\n tls ca=@pki@/ca.crt\n proto auto\n }\n}"
+    with H2Origin(tls=context(pki, "h2"), http1=Http1()) as o, Weir(text, o=o, pki=pki.folder) as w:
+        for _ in range(3):
+            with w.client() as c:
+                assert switch(c).status == 502
+            assert w.get("/x").text == "ok"
 
 
 def test_a_reload_leaves_requests_and_connections_alone():
