@@ -5,6 +5,7 @@
 # make sim       whole workers on a simulated network, SEEDS=n, T="-s FIRST -t"
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
 # make soak      mixed load while everything changes, SOAK_SECONDS=120
+# make bench-balancers  nanoseconds for the choice of a server, T=NAME
 # make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
@@ -172,6 +173,12 @@ outages: build/worker build/visitors build/weir
 	@tools/setup bench
 	@python3 bench/outages.py $(ARGS)
 
+# What choosing a server costs; T=NAME for one balancer.
+$(B)/bench_balancers: $(LIB_OBJ) $(B)/bench/balancers.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+bench-balancers: $(B)/bench_balancers
+	@$(B)/bench_balancers $(T)
+
 docs: build/weir
 	@mkdir -p docs/reference
 	build/weir docs reference > docs/reference/configuration.md
@@ -194,7 +201,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest cost bench outages asan tsan layers fuzz fuzz-run \
-        format format-check docs install uninstall clean FORCE
+.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers outages asan tsan layers \
+        fuzz fuzz-run format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -80,7 +80,7 @@ const struct balancer_type balancer_least_conn = {
     .name = "least_conn",
     .text = "The server with the fewest requests in flight for its weight; equal ones take turns. "
             "For requests that differ much in how long they take. With more than 32 servers of a "
-            "tier it looks at eight drawn at random and one that was nearly taken before.",
+            "tier it looks at four drawn at random and one that was nearly taken before.",
     .conf_bytes = sizeof(struct draw_tiers),
     .build = lc_build,
     .state_bytes = lc_state_bytes,

@@ -47,7 +47,7 @@ const struct balancer_type balancer_least_time = {
     .text = "The server with the least product of time to the first byte (a moving average that "
             "rises at once and falls slowly) and requests in flight for its weight. For servers "
             "that differ in speed, or in distance. With more than 32 servers of a tier it looks at "
-            "eight drawn at random and one that was nearly taken before.",
+            "four drawn at random and one that was nearly taken before.",
     .conf_bytes = sizeof(struct draw_tiers),
     .build = lt_build,
     .state_bytes = lt_state_bytes,

@@ -39,7 +39,7 @@ static void removal_moves_few_others(void **state)
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         struct test_moved m = test_upstream_moved("maglev", counts[i]);
         assert_near(m.own, 1000 / counts[i], 300 / counts[i] + 5);
-        assert_in_range(m.others, 0, counts[i] == 2 ? 0 : 16);
+        assert_in_range(m.others, 0, counts[i] == 2 ? 0 : 10);
     }
 }
 

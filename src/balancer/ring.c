@@ -6,25 +6,25 @@
  * the table is larger. The points depend on nothing but the server's name, so another proxy with
  * the same servers agrees. Beyond POINTS_MAX the number of points is halved until they fit.
  *
- * To find the point the circle is cut into as many arcs as there are points, so that the search
- * begins beside it. A server that may not be picked, or is at its bound (bound.h), leaves its keys
- * to the points that follow. */
+ * To find the point the circle is cut into about half as many arcs as there are points, so that the
+ * search begins beside it; a point takes four bytes, since most of the price is the memory. A
+ * server that may not be picked, or is at its bound (bound.h), leaves its keys to the points that
+ * follow. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/hash.h"
+#include "base/mem.h"
 #include "upstream/bound.h"
 #include <stdlib.h>
 
-enum { POINTS_MAX = 1 << 19, STEPS = 64 };
+enum { POINTS_MAX = 1 << 17, STEPS = 64, INDEX_BITS = 12, ARC_BITS_LEAST = 4 };
+#define INDEX_MASK ((1u << INDEX_BITS) - 1)
 
-struct ring_point {
-    uint32_t at;
-    uint16_t index;
-};
+_Static_assert(SERVERS_MAX <= 1 << INDEX_BITS, "a point holds an index and 20 bits of its place");
 
 struct ring_tier {
-    struct ring_point *points; /* in order */
-    uint32_t *arcs;            /* the first point in or after each arc */
-    uint32_t count, shift;     /* at >> shift: the arc */
+    uint32_t *points; /* in order: place within the arc, left-aligned, with the index below it */
+    uint32_t *arcs;   /* the first point in or after each arc; one more at the end */
+    uint32_t count, arc_bits;
 };
 
 struct ring_conf {
@@ -75,51 +75,62 @@ static uint32_t points_of(const struct server *srv, const struct ring_conf *c, u
 /* Of points at the same place the server that stands first in the file counts. */
 static int point_compare(const void *a, const void *b)
 {
-    const struct ring_point *p = a, *q = b;
-    if (p->at != q->at)
-        return p->at < q->at ? -1 : 1;
-    return (p->index > q->index) - (p->index < q->index);
+    uint64_t p = *(const uint64_t *)a, q = *(const uint64_t *)b;
+    return (p > q) - (p < q);
 }
 
-static void arcs_fill(struct ring_tier *t, uint32_t arc_count)
+/* The points of a tier as place and index, unordered; their number. */
+static uint32_t points_collect(uint64_t *to, uint8_t tier, const struct ring_conf *c,
+                               const struct upstream *up, uint32_t by)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < up->server_count; i++) {
+        const struct server *srv = &up->servers[i];
+        uint32_t n = srv->tier == tier ? points_of(srv, c, by) : 0;
+        uint64_t name = hash_fast(srv->name, 3);
+        for (uint32_t k = 0; k < n; k++, count++)
+            if (to)
+                to[count] = (uint64_t)mix(name + k * 0x9e3779b97f4a7c15ull) << INDEX_BITS | i;
+    }
+    return count;
+}
+
+static uint32_t within_arc(const struct ring_tier *t, uint32_t place)
+{
+    return place << t->arc_bits & ~INDEX_MASK;
+}
+
+static void tier_fill(struct ring_tier *t, const uint64_t *sorted)
 {
     uint32_t arc = 0;
-    for (uint32_t k = 0; k < t->count; k++)
-        while (arc <= t->points[k].at >> t->shift)
+    for (uint32_t k = 0; k < t->count; k++) {
+        uint32_t place = (uint32_t)(sorted[k] >> INDEX_BITS);
+        t->points[k] = within_arc(t, place) | ((uint32_t)sorted[k] & INDEX_MASK);
+        while (arc <= place >> (32 - t->arc_bits))
             t->arcs[arc++] = k;
-    while (arc < arc_count)
+    }
+    while (arc <= 1u << t->arc_bits)
         t->arcs[arc++] = t->count;
-}
-
-static void tier_points(struct ring_tier *t, const struct server *srv, uint32_t n)
-{
-    uint64_t name = hash_fast(srv->name, 3);
-    for (uint32_t k = 0; k < n; k++)
-        t->points[t->count++] =
-            (struct ring_point){mix(name + k * 0x9e3779b97f4a7c15ull), (uint16_t)srv->index};
 }
 
 static void tier_build(struct ring_tier *t, uint8_t tier, const struct ring_conf *c,
                        const struct upstream *up, struct arena *a)
 {
-    uint32_t total = 0, bits = 4, by = halvings(up, c);
-    for (uint32_t i = 0; i < up->server_count; i++)
-        if (up->servers[i].tier == tier)
-            total += points_of(&up->servers[i], c, by);
-    if (total == 0)
+    uint32_t by = halvings(up, c), count = points_collect(NULL, tier, c, up, by);
+    if (count == 0)
         return;
-    while (1u << bits < total)
-        bits++;
-    t->points = ARENA_ARRAY(a, struct ring_point, total);
-    t->arcs = ARENA_ARRAY(a, uint32_t, 1u << bits);
-    if (!t->points || !t->arcs)
-        return;
-    t->shift = 32 - bits;
-    for (uint32_t i = 0; i < up->server_count; i++)
-        if (up->servers[i].tier == tier)
-            tier_points(t, &up->servers[i], points_of(&up->servers[i], c, by));
-    qsort(t->points, t->count, sizeof *t->points, point_compare);
-    arcs_fill(t, 1u << bits);
+    t->arc_bits = ARC_BITS_LEAST;
+    while (2u << t->arc_bits < count)
+        t->arc_bits++;
+    uint64_t *sorted = mem_new(count * sizeof *sorted);
+    t->points = ARENA_ARRAY(a, uint32_t, count);
+    t->arcs = ARENA_ARRAY(a, uint32_t, (1u << t->arc_bits) + 1);
+    if (t->points && t->arcs) {
+        t->count = points_collect(sorted, tier, c, up, by);
+        qsort(sorted, count, sizeof *sorted, point_compare);
+        tier_fill(t, sorted);
+    }
+    free(sorted);
 }
 
 static void ring_build(void *conf, const struct upstream *up, struct arena *a)
@@ -135,10 +146,11 @@ static void ring_init(void *state, const struct upstream *up)
 }
 
 /* The first point at or after the place. */
-static uint32_t point_find(const struct ring_tier *t, uint32_t at)
+static uint32_t point_find(const struct ring_tier *t, uint32_t place)
 {
-    uint32_t k = t->arcs[at >> t->shift];
-    while (k < t->count && t->points[k].at < at)
+    const uint32_t *arc = &t->arcs[place >> (32 - t->arc_bits)];
+    uint32_t k = arc[0], within = within_arc(t, place);
+    while (k < arc[1] && (t->points[k] & ~INDEX_MASK) < within)
         k++;
     return k < t->count ? k : 0;
 }
@@ -154,7 +166,7 @@ static int ring_pick(void *state, const struct pick *p)
         bound_renew(b, p);
     uint32_t k = point_find(t, mix(p->key ? p->key : rand_next(p->rand)));
     for (uint32_t step = 0; step < STEPS; step++) {
-        uint32_t i = t->points[k].index;
+        uint32_t i = t->points[k] & INDEX_MASK;
         k = k + 1 < t->count ? k + 1 : 0;
         if (!pick_allows(p, i) || !bound_allows(b, p, i, c->bound))
             continue;

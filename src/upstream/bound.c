@@ -3,12 +3,12 @@
  * To add up what all servers carry costs some microseconds with a thousand of them. So a worker
  * keeps the sum, counts what it adds itself, and looks at RENEW servers again with each pick: what
  * other workers add and what ends is seen after at most count / RENEW picks, or after WHOLE_MS,
- * when all are looked at anew. Up to RENEW servers the sum is always exact. */
+ * when all are looked at anew. Up to SMALL servers the sum is always exact. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/bound.h"
 #include "upstream/shared_priv.h"
 
-enum { RENEW = 8, WHOLE_MS = 100, WHOLE = 10000 /* 100 % */ };
+enum { SMALL = 8, RENEW = 4, WHOLE_MS = 100, WHOLE = 10000 /* 100 % */ };
 
 /* A server's part in the sums of its tier. */
 struct bound_known {
@@ -46,7 +46,7 @@ static void look_again(struct bound *b, const struct pick *p, uint32_t i)
 
 void bound_renew(struct bound *b, const struct pick *p)
 {
-    uint32_t count = p->up->server_count, looks = count < RENEW ? count : RENEW;
+    uint32_t count = p->up->server_count, looks = count <= SMALL ? count : RENEW;
     if (p->now_ms - b->whole_at_ms >= WHOLE_MS) {
         b->whole_at_ms = p->now_ms;
         looks = count;

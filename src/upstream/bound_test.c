@@ -43,14 +43,14 @@ static void large_sums_follow(void **state)
     bound_renew(b, &t.pick);
     for (int i = 0; i < 80; i++)
         t.shared[i].in_flight = 10;
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 20; i++)
         bound_renew(b, &t.pick);
     assert_int_equal(b->in_flight[TIER_NEAR], 800);
     for (int i = 0; i < 80; i++)
         t.shared[i].in_flight = 3;
     t.pick.now_ms += 99;
     bound_renew(b, &t.pick);
-    assert_int_equal(b->in_flight[TIER_NEAR], 800 - 8 * 7);
+    assert_int_equal(b->in_flight[TIER_NEAR], 800 - 4 * 7);
     t.pick.now_ms += 1;
     bound_renew(b, &t.pick);
     assert_int_equal(b->in_flight[TIER_NEAR], 240);

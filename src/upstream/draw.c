@@ -106,6 +106,8 @@ double draw_load(const struct draw_tier *t, const struct pick *p, uint32_t i)
 {
     const struct server *srv = &p->up->servers[i];
     double in_flight = (double)shared_get(&srv->shared->in_flight);
+    if (in_flight == 0)
+        return 0;
     /* The quotient first: those of equal ratios are equal, and then so is the product. */
     return in_flight / ((double)srv->weight * pick_ramp(p, i)) * t->mean_weight;
 }

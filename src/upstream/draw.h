@@ -41,7 +41,7 @@ struct draw_memory {
 
 enum {
     DRAW_ALL_MAX = 32, /* tiers of so many servers are looked at whole */
-    DRAW_SAMPLE = 8
+    DRAW_SAMPLE = 4
 };
 
 /* A server of low cost that may be picked: the least of all in a tier of at most DRAW_ALL_MAX

@@ -10,7 +10,7 @@
 #include "upstream/places.h"
 #include "base/hash.h"
 
-enum { PLACES = 65521 /* prime */, PROBES = 16 };
+enum { PLACES = 65521 /* prime */, PROBES = 64 };
 
 /* One server's way through the table. */
 struct walk {

@@ -482,7 +482,7 @@ const struct directive upstream_rows[] = {
          "of points for each unit of weight; `bound` as above.\n"
          "- `source_ip`: as `hash $client_ip`; `prefix4` (default 32) and `prefix6` (default 64) "
          "are how many bits of the address count; `bound` as above.\n\n"
-         "With more than 32 servers `least_conn` and `least_time` look at eight drawn by weight "
+         "With more than 32 servers `least_conn` and `least_time` look at four drawn by weight "
          "instead of all.",
      .example = "balance hash $path bound=150%"},
     {.name = "prefer_zone",

@@ -92,19 +92,22 @@ enum server_changed {
 
 /* One server line. */
 struct server {
+    /* what every pick reads */
+    struct server_shared *shared; /* counted; dropped with the snapshot */
+    int64_t weight;               /* 1..1000 */
+    int64_t max_conns;            /* 0: no limit */
+    uint32_t index;
+    uint8_t tier; /* enum server_tier; set by upstream_tiers_set() */
+    bool backup, disabled;
+    bool draining; /* gets only what is pinned to it */
+    /* the rest */
     struct slice name; /* as written: the label in logs and status */
+    struct slice zone; /* where it stands; empty: not told */
     struct addr_spec spec;
     struct conf_pos pos;
-    uint32_t index;
-    int64_t weight;    /* 1..1000 */
-    int64_t max_conns; /* 0: no limit */
-    struct slice zone; /* where it stands; empty: not told */
-    bool backup, disabled;
-    bool draining;                /* gets only what is pinned to it */
-    uint8_t tier;                 /* enum server_tier; set by upstream_tiers_set() */
-    uint8_t changed;              /* enum server_changed */
-    struct server_shared *shared; /* counted; dropped with the snapshot */
+    uint8_t changed; /* enum server_changed */
 };
+_Static_assert(offsetof(struct server, name) == 32, "half a cache line");
 
 struct upstream_timeouts { /* ms; 0: not set here; CONF_OFF: no limit */
     int64_t connect_ms, first_byte_ms, read_ms, send_ms;
