@@ -7,6 +7,7 @@
 #include "h2/h2_fields.h"
 #include "h2/h2_gather.h"
 #include "h2/h2_intake.h"
+#include "h2/h2_outlet.h"
 
 enum session_end {
     END_NOT,

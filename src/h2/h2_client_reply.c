@@ -9,8 +9,6 @@
 #include "h2/h2_client_priv.h"
 
 enum {
-    COPY_BYTES = 2048, /* cheaper to copy than to send as a span of its own */
-    UNCOUNTED_MAX_BYTES = 4096,
     QUOTA_BYTES = 65536,
 };
 
@@ -175,49 +173,15 @@ static bool must_wait(struct h2_client *h)
     return true;
 }
 
-/* The next run that one frame may have. */
-static struct span take_run(struct h2_client *h, struct body *b)
-{
-    struct span front;
-    size_t max = h2_core_may_send(&h->session->core, &h->flow);
-    if (body_peek(b, &front) && !front.buf && max > UNCOUNTED_MAX_BYTES)
-        max = UNCOUNTED_MAX_BYTES;
-    return body_take(b, max);
-}
-
-static bool put_payload(struct h2_session *s, struct span run)
-{
-    if (run.len == 0)
-        return true; /* nothing but the end */
-    if (run.buf && run.len > COPY_BYTES)
-        return h2_gather_span(&s->out, run);
-    char *at = h2_gather_reserve(&s->out, run.len);
-    if (at) {
-        memcpy(at, run.at, run.len);
-        h2_gather_commit(&s->out, run.len);
-    }
-    span_drop(run);
-    return at != NULL;
-}
-
-/* The frame's head and its data may not be parted: what is copied has to fit one buffer. */
 static enum err send_run(struct h2_client *h, struct span run, bool end)
 {
     struct h2_session *s = h->session;
-    bool ok = h2_gather_reserve(&s->out, H2_FRAME_HEAD_BYTES + COPY_BYTES * 2) &&
-              h2_core_data(&s->core, &h->flow, (uint32_t)run.len, end);
-    if (!ok) {
-        span_drop(run);
-        return ERR_NO_BUFFERS;
-    }
-    h->left -= h->counted ? run.len : 0;
-    h->stream.sent_bytes += H2_FRAME_HEAD_BYTES + run.len;
-    return put_payload(s, run) ? ERR_OK : ERR_CLIENT_RESET;
-}
-
-static bool has_trailers(const struct body *b)
-{
-    return b->trailers && b->trailers->count > 0;
+    size_t len = run.len; /* it is gone then */
+    if (!h2_outlet_send(&s->out, &s->core, &h->flow, run, end))
+        return s->out.lost ? ERR_CLIENT_RESET : ERR_NO_BUFFERS;
+    h->left -= h->counted ? len : 0;
+    h->stream.sent_bytes += H2_FRAME_HEAD_BYTES + len;
+    return ERR_OK;
 }
 
 static enum err send_trailers(struct h2_client *h, const struct headers *t)
@@ -232,7 +196,7 @@ static enum err send_trailers(struct h2_client *h, const struct headers *t)
 
 static enum err send_end(struct h2_client *h, const struct body *b)
 {
-    if (has_trailers(b) && !h->malformed && !h->tunnel)
+    if (h2_outlet_trailers(b) && !h->malformed && !h->tunnel)
         TRY(send_trailers(h, b->trailers));
     else if (!h->flow.we_ended && !h->malformed)
         TRY(send_run(h, (struct span){0}, true));
@@ -256,8 +220,8 @@ static enum err send_some(struct h2_client *h, struct body *b)
             wake_user(h);
             return ERR_OK;
         }
-        struct span run = take_run(h, b);
-        bool end = body_done(b) && !has_trailers(b) && !h->malformed;
+        struct span run = h2_outlet_next(&h->session->core, &h->flow, b);
+        bool end = body_done(b) && !h2_outlet_trailers(b) && !h->malformed;
         sent += run.len;
         TRY(send_run(h, run, end));
     }

@@ -6,6 +6,7 @@
 #include "h2/h2_gather.h"
 #include "h2/h2_intake.h"
 #include "h2/h2_origin.h"
+#include "h2/h2_outlet.h"
 
 struct h2_session_origin {
     struct mux mux;

@@ -6,8 +6,6 @@
 #include "h2/h2_origin_priv.h"
 
 enum {
-    COPY_BYTES = 2048, /* cheaper to copy than to send as a span of its own */
-    UNCOUNTED_MAX_BYTES = 4096,
     QUOTA_BYTES = 65536, /* then it is another stream's turn */
 };
 
@@ -161,49 +159,16 @@ static bool must_wait(struct h2_origin *o)
     return true;
 }
 
-/* The next run that one frame may have. */
-static struct span take_run(struct h2_origin *o, struct body *b)
-{
-    struct span front;
-    size_t max = h2_core_may_send(&o->session->core, &o->flow);
-    if (body_peek(b, &front) && !front.buf && max > UNCOUNTED_MAX_BYTES)
-        max = UNCOUNTED_MAX_BYTES;
-    return body_take(b, max);
-}
-
-static bool put_payload(struct h2_gather *g, struct span run)
-{
-    if (run.buf && run.len > COPY_BYTES)
-        return h2_gather_span(g, run);
-    char *at = h2_gather_reserve(g, run.len);
-    if (at) {
-        if (run.len)
-            memcpy(at, run.at, run.len);
-        h2_gather_commit(g, run.len);
-    }
-    span_drop(run);
-    return at != NULL;
-}
-
-/* The frame's head and its data may not be parted: what is copied has to fit one buffer. */
 static enum err send_run(struct h2_origin *o, struct span run, bool end)
 {
     struct h2_session_origin *s = o->session;
-    bool ok = h2_gather_reserve(&s->out, H2_FRAME_HEAD_BYTES + COPY_BYTES * 2) &&
-              h2_core_data(&s->core, &o->flow, (uint32_t)run.len, end);
-    if (!ok) {
-        span_drop(run);
-        return ERR_NO_BUFFERS;
-    }
-    o->left -= o->counted ? run.len : 0;
-    o->stream.sent_bytes += H2_FRAME_HEAD_BYTES + run.len;
+    size_t len = run.len; /* it is gone then */
+    if (!h2_outlet_send(&s->out, &s->core, &o->flow, run, end))
+        return s->out.lost ? ERR_ORIGIN_RESET : ERR_NO_BUFFERS;
+    o->left -= o->counted ? len : 0;
+    o->stream.sent_bytes += H2_FRAME_HEAD_BYTES + len;
     o->stream.sent_all = end;
-    return put_payload(&s->out, run) ? ERR_OK : ERR_ORIGIN_RESET;
-}
-
-static bool has_trailers(const struct body *b)
-{
-    return b->trailers && b->trailers->count > 0;
+    return ERR_OK;
 }
 
 static enum err send_trailers(struct h2_origin *o, const struct headers *t)
@@ -220,7 +185,8 @@ static enum err send_end(struct h2_origin *o, const struct body *b)
 {
     if (o->stream.sent_all)
         return ERR_OK;
-    return has_trailers(b) ? send_trailers(o, b->trailers) : send_run(o, (struct span){0}, true);
+    return h2_outlet_trailers(b) ? send_trailers(o, b->trailers)
+                                 : send_run(o, (struct span){0}, true);
 }
 
 /* Is the body as long as its head said? */
@@ -239,9 +205,9 @@ static enum err send_some(struct h2_origin *o, struct body *b)
             h2_wake_user(o);
             return ERR_OK;
         }
-        struct span run = take_run(o, b);
+        struct span run = h2_outlet_next(&o->session->core, &o->flow, b);
         sent += run.len;
-        TRY(send_run(o, run, body_done(b) && !has_trailers(b)));
+        TRY(send_run(o, run, body_done(b) && !h2_outlet_trailers(b)));
     }
     return body_done(b) ? send_end(o, b) : ERR_OK;
 }
