@@ -142,7 +142,7 @@ static bool shakes_first(struct sim_client *c)
         c->idle_since_ms = c->world->peers.now_ms;
         conn_recv(c->conn);
     } else {
-        sim_tls_connect(c->world, c->conn);
+        sim_tls_connect(c->world, c->conn, NULL);
     }
     return true;
 }

@@ -3,8 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/client.h"
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 enum { EARLY_MS = 500, SLOW_EARLY_MS = 5000, LATE_MS = 500, LOOSE_BYTES = 60000 };
 
@@ -27,19 +25,6 @@ static void interim_head(struct sim_client *c, int status)
         c->may_send = true;
 }
 
-/* Which configuration served it: the same on its way back as on its way there. */
-static void check_generation(struct sim_client *c, const char *head)
-{
-    struct sim_request *r = client_request(c, c->expecting);
-    long gen = wire_number(head, "x-gen");
-    if (r->by_origin && gen != (long)r->gen)
-        sim_broken(c->world, "answer %u: forwarded under configuration %u, answered under %ld",
-                   id_now(c), r->gen, gen);
-    if (gen >= 0 && gen < (long)r->min_gen)
-        sim_broken(c->world, "answer %u: sent under configuration %u, answered under %ld",
-                   id_now(c), r->min_gen, gen);
-}
-
 static void check_framing(struct sim_client *c, const char *head)
 {
     struct sim_request *r = client_request(c, c->expecting);
@@ -52,20 +37,15 @@ static void check_framing(struct sim_client *c, const char *head)
         sim_broken(c->world, "answer %u does not fit its client: %s", id_now(c), head);
 }
 
-static void final_head(struct sim_client *c, const char *head, int status)
+static void final_head(struct sim_client *c, const char *head)
 {
     struct sim_request *r = client_request(c, c->expecting);
-    long id = wire_number(head, "x-id");
-    r->status = (uint16_t)status;
-    r->by_origin = id >= 0;
+    judge_answer_head(c->world, id_now(c), head);
     c->interim = false;
     c->trailer_seen = false;
     c->close_said = wire_has(head, "\r\nconnection: close");
     c->wire.expects_no_body = r->method == SIM_HEAD && r->way != WAY_BAD;
-    if (id >= 0 && id != (long)id_now(c))
-        sim_broken(c->world, "request %u got the answer of another: %s", id_now(c), head);
     check_framing(c, head);
-    check_generation(c, head);
 }
 
 static void tunnel_begin(struct sim_client *c)
@@ -92,49 +72,24 @@ static void on_head(struct wire *wire, const char *head)
         interim_head(c, status);
         return;
     }
-    final_head(c, head, status);
+    final_head(c, head);
     if (status == 101)
         tunnel_begin(c);
 }
 
 /* --- bodies ----------------------------------------------------------------------------------- */
 
-static bool is_planned_body(const struct sim_request *r)
-{
-    return r->by_origin && r->status == r->fine_status;
-}
-
 static void on_body(struct wire *wire, const char *at, size_t len)
 {
     struct sim_client *c = wire->ctx;
-    if (!is_planned_body(client_request(c, c->expecting)))
-        return;
-    size_t good = sim_bytes_check(id_now(c), wire->at, BYTES_RESPONSE, at, len);
-    if (good < len)
-        sim_broken(c->world, "answer %u differs at %llu", id_now(c),
-                   (unsigned long long)(wire->at + good));
+    judge_answer_body(c->world, id_now(c), wire->at, at, len);
 }
 
 static void on_trailer(struct wire *wire, const char *line)
 {
     struct sim_client *c = wire->ctx;
-    if (strcasecmp(line, "x-sum: answer") != 0)
-        sim_broken(c->world, "answer %u has a strange trailer: %s", id_now(c), line);
+    judge_answer_trailer(c->world, id_now(c), line);
     c->trailer_seen = true;
-}
-
-static void check_whole(struct sim_client *c)
-{
-    struct sim_request *r = client_request(c, c->expecting);
-    uint32_t due = plan_has_response_body(r) ? r->response_bytes : 0;
-    if (!is_planned_body(r))
-        return;
-    if (c->wire.at != due)
-        sim_broken(c->world, "answer %u looks whole with %llu bytes instead of %u", id_now(c),
-                   (unsigned long long)c->wire.at, due);
-    bool trailer_due = c->wire.chunked && due > 0 && r->chunked_response && r->trailers;
-    if (trailer_due && !c->trailer_seen)
-        sim_broken(c->world, "answer %u: its trailer is lost", id_now(c));
 }
 
 /* weir may have answered before it read the body, and may end the connection instead of reading a
@@ -162,7 +117,7 @@ static void on_end(struct wire *wire)
     struct sim_request *r = client_request(c, c->expecting);
     if (c->interim)
         return;
-    check_whole(c);
+    judge_answer_whole(c->world, id_now(c), wire->at, wire->chunked, c->trailer_seen);
     r->end = END_WHOLE;
     r->ended_ms = c->idle_since_ms = c->world->peers.now_ms;
     loose_mark(c);

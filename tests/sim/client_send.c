@@ -68,7 +68,10 @@ static const char *connection_fields(const struct sim_request *r)
     switch (r->way) {
     case WAY_CLOSE: return "Connection: close\r\n";
     case WAY_OLD_KEEP: return "Connection: keep-alive\r\n";
-    case WAY_UPGRADE: return "Connection: upgrade, x-hop\r\nUpgrade: sim\r\nX-Hop: 1\r\n";
+    case WAY_UPGRADE:
+        return r->websocket ? "Connection: upgrade\r\nUpgrade: websocket\r\n"
+                              "Sec-WebSocket-Key: c2ltdWxhdGlvbnNpbXVsYQ==\r\n"
+                            : "Connection: upgrade, x-hop\r\nUpgrade: sim\r\nX-Hop: 1\r\n";
     case WAY_EXPECT: return "Expect: 100-continue\r\n";
     default: return "";
     }
@@ -148,9 +151,7 @@ static void begin(struct sim_client *c)
     sim_say(w, "client %u: sends %u, way %s, method %d, %u bytes", c->first, c->first + c->sending,
             way_name(r->way), r->method, r->request_bytes);
     break_the_rule(c);
-    r->began_ms = w->peers.now_ms;
-    r->min_gen = weir_gen(w, c->entrance);
-    r->entrance = c->entrance;
+    world_begins(w, r, c->entrance);
     r->loose = c->body_loose;
     r->alone = c->sending == c->expecting;
     r->slow = c->reads_slowly;

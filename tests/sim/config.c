@@ -82,12 +82,19 @@ static void add_times(const struct sim_times *t, struct text *out)
               t->first_byte, t->read, t->send, t->tunnel, t->half_close);
 }
 
+static void add_proto(const struct sim_world *w, struct text *out)
+{
+    if (w->h2_origins)
+        text_addf(out, "    proto h2c streams=%u\n", w->origin_streams);
+}
+
 static void add_main(const struct sim_world *w, const struct sim_conf *c, struct text *out)
 {
     text_addf(out, "upstream main {\n");
     for (uint32_t i = 0; i < w->origin_count; i++)
         if (c->servers >> i & 1)
             text_addf(out, "    server 10.0.1.%u:80\n", i + 1);
+    add_proto(w, out);
     text_addf(out, "    balance %s\n    retry 2 on=502,503,504 budget=%s\n", balances[c->balance],
               w->budget ? "1%" : "off");
     text_addf(out, "    eject after=3 for=2s\n");
@@ -103,11 +110,14 @@ static void add_upstreams(const struct sim_world *w, struct text *out)
     text_addf(out, "upstream narrow {\n");
     for (uint32_t i = 0; i < w->origin_count && i < w->narrow_servers; i++)
         text_addf(out, "    server 10.0.1.%u:80 max_conns=%u\n", i + 1, w->narrow_conns);
+    add_proto(w, out);
     text_addf(out, "    queue %u timeout=%ums\n    eject off\n}\n", w->narrow_queue,
               w->times.queue);
     text_addf(out, "upstream hole {\n    server 10.0.2.1:80\n    eject off\n}\n");
     text_addf(out, "upstream backup {\n    server 10.0.2.2:80\n    server 10.0.1.1:80 backup\n"
-                   "    retry 2 budget=off\n}\n");
+                   "    retry 2 budget=off\n");
+    add_proto(w, out);
+    text_addf(out, "}\n");
 }
 
 static void add_site(const struct sim_world *w, uint32_t generation, struct text *out)

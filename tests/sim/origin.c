@@ -5,12 +5,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/origin.h"
 #include "base/mem.h"
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
-enum { CLOSE_LIMIT_MS = SIM_HOUR_MS, STALE_MAX_MS = 400, TRIES_MAX = 3 };
+enum { CLOSE_LIMIT_MS = SIM_HOUR_MS, STALE_MAX_MS = 400 };
 
 void origin_conn_free(struct origin_conn *o)
 {
@@ -55,81 +52,16 @@ static void check_conns(struct origin_conn *o)
                    o->world->narrow_conns);
 }
 
-/* A request that a server saw is sent again only when that does no harm, and not for ever. */
-static void check_repeat(struct origin_conn *o)
-{
-    struct sim_request *r = origin_request(o);
-    uint32_t tries = r->place == PLACE_ONCE ? 1 : TRIES_MAX;
-    if (r->seen > 1 && r->method == SIM_POST)
-        sim_broken(o->world, "POST %u was sent again", o->id);
-    if (r->seen > 1 && r->body_seen > 0 && r->place != PLACE_BUFFERED)
-        sim_broken(o->world, "request %u was sent again after a part of its body", o->id);
-    if (r->seen > tries + 1)
-        sim_broken(o->world, "request %u was sent %u times", o->id, r->seen);
-}
-
-static void check_place(struct origin_conn *o)
-{
-    enum sim_place place = origin_request(o)->place;
-    enum sim_way way = origin_request(o)->way;
-    if (place == PLACE_LOCAL || place == PLACE_HOLE || way == WAY_WRONG_HOST || way == WAY_BAD ||
-        way == WAY_SLOW_HEAD)
-        sim_broken(o->world, "request %u was not for any origin", o->id);
-}
-
-static void check_fields(struct origin_conn *o, const char *head)
-{
-    struct sim_request *r = origin_request(o);
-    bool expects = r->way == WAY_EXPECT && r->place != PLACE_BUFFERED;
-    bool good = wire_has(head, " HTTP/1.1\r\n") && wire_has(head, "\r\nhost: sim.test\r\n") &&
-                wire_has(head, "\r\nvia: ") && !wire_has(head, "\r\nkeep-alive:") &&
-                wire_has(head, "\r\nexpect: 100-continue\r\n") == expects &&
-                wire_has(head, "\r\nupgrade: sim\r\n") == (r->way == WAY_UPGRADE);
-    if (!good)
-        sim_broken(o->world, "request %u came with wrong fields: %s", o->id, head);
-}
-
-static void check_generation(struct origin_conn *o, const char *head)
-{
-    struct sim_request *r = origin_request(o);
-    long gen = wire_number(head, "x-gen");
-    if (gen < (long)r->min_gen || gen > (long)o->world->conf_count)
-        sim_broken(o->world, "request %u was sent under configuration %u and served by %ld", o->id,
-                   r->min_gen, gen);
-    r->gen = (uint32_t)gen;
-}
-
-static bool id_of(const char *head, uint32_t *id)
-{
-    const char *space = strchr(head, ' ');
-    const char *slash = space ? strchr(space + 2, '/') : NULL;
-    char *end;
-    if (!slash)
-        return false;
-    *id = (uint32_t)strtoul(slash + 1, &end, 10);
-    return end > slash + 1 && *end == ' ';
-}
-
 static void on_head(struct wire *wire, const char *head)
 {
     struct origin_conn *o = wire->ctx;
     if (o->busy)
         sim_broken(o->world, "an origin got a request before it answered %u", o->id);
-    if (!id_of(head, &o->id) || o->id >= o->world->request_count)
-        sim_broken(o->world, "an origin was asked for something else: %.60s", head);
-    struct sim_request *r = origin_request(o);
-    r->seen++;
-    r->seen_ms = o->world->peers.now_ms;
-    r->answered_ms = 0;
+    o->id = judge_request_id(o->world, head);
     o->busy = true;
     timer_stop(&o->world->peers.timers, &o->idle_timer);
-    sim_say(o->world, "origin %u: request %u, %s, seen %u", o->origin->index, o->id,
-            mood_name(r->mood), r->seen);
-    check_repeat(o);
-    check_place(o);
-    check_fields(o, head);
-    check_generation(o, head);
-    if (r->place == PLACE_NARROW)
+    judge_request_head(o->world, o->id, o->origin->index, head);
+    if (origin_request(o)->place == PLACE_NARROW)
         check_conns(o);
     weir_watch(o->world);
     answer_begin(o);
@@ -138,36 +70,21 @@ static void on_head(struct wire *wire, const char *head)
 static void on_body(struct wire *wire, const char *at, size_t len)
 {
     struct origin_conn *o = wire->ctx;
-    struct sim_request *r = origin_request(o);
-    r->body_seen += len;
-    size_t good = sim_bytes_check(o->id, wire->at, BYTES_REQUEST, at, len);
-    if (good < len)
-        sim_broken(o->world, "request %u: body differs at %llu", o->id,
-                   (unsigned long long)(wire->at + good));
+    judge_request_body(o->world, o->id, wire->at, at, len);
 }
 
 static void on_trailer(struct wire *wire, const char *line)
 {
     struct origin_conn *o = wire->ctx;
-    if (strcasecmp(line, "x-sum: request") != 0)
-        sim_broken(o->world, "request %u has a strange trailer: %s", o->id, line);
+    judge_request_trailer(o->world, o->id, line);
     o->trailer_seen = true;
 }
 
 static void on_end(struct wire *wire)
 {
     struct origin_conn *o = wire->ctx;
-    struct sim_request *r = origin_request(o);
-    bool trailer_due = r->trailers && r->chunked_request && r->place != PLACE_BUFFERED;
-    if (wire->at != r->request_bytes)
-        sim_broken(o->world, "request %u: %llu bytes of body instead of %u", o->id,
-                   (unsigned long long)wire->at, r->request_bytes);
-    if (o->trailer_seen != trailer_due)
-        sim_broken(o->world, "request %u: its trailer is %s", o->id,
-                   trailer_due ? "lost" : "not its own");
+    judge_request_whole(o->world, o->id, wire->at, o->trailer_seen);
     o->trailer_seen = false;
-    r->seen_whole++;
-    r->asked_ms = o->world->peers.now_ms;
     answer_request_whole(o);
 }
 
@@ -259,6 +176,10 @@ void origin_idle(struct origin_conn *o)
 static void on_accept(struct listener *ln, int fd)
 {
     struct sim_origin *origin = ln->user;
+    if (origin->world->h2_origins) {
+        sim_h2_origin_accept(origin, fd);
+        return;
+    }
     struct origin_conn *o = MEM_NEW(struct origin_conn);
     o->origin = origin;
     o->world = origin->world;
@@ -288,6 +209,7 @@ struct sim_origin *sim_origin_new(struct sim_world *w, uint32_t index)
     o->world = w;
     o->index = index;
     list_init(&o->conns);
+    list_init(&o->h2_conns);
     sim_addr_origin(index, &at);
     o->listener.user = o;
     o->listener.on_accept = on_accept;
@@ -301,13 +223,14 @@ struct sim_origin *sim_origin_new(struct sim_world *w, uint32_t index)
 void sim_origin_close(struct sim_origin *o)
 {
     listener_close(&o->listener);
+    sim_h2_origin_close_all(o);
     LIST_EACH_SAFE (l, &o->conns)
         origin_finish(LIST_ENTRY(l, struct origin_conn, link), false);
 }
 
 void sim_origin_free(struct sim_origin *o)
 {
-    if (!o->closed || !list_empty(&o->conns))
+    if (!o->closed || !list_empty(&o->conns) || !list_empty(&o->h2_conns))
         sim_broken(o->world, "an origin is not closed");
     free(o);
 }

@@ -8,6 +8,7 @@ struct sim_origin {
     struct sim_world *world;
     struct listener listener;
     struct list conns;
+    struct list h2_conns;
     uint32_t index;
     bool closed;
 };
@@ -40,3 +41,7 @@ void answer_begin(struct origin_conn *o);         /* the head of a request came 
 void answer_request_whole(struct origin_conn *o); /* and its body */
 void answer_now(struct origin_conn *o);           /* its time has come; may free it */
 void answer_more(struct origin_conn *o);          /* there is room; may free it */
+
+/* h2_origin.c */
+void sim_h2_origin_accept(struct sim_origin *o, int fd);
+void sim_h2_origin_close_all(struct sim_origin *o);

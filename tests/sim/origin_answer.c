@@ -200,8 +200,8 @@ static void tunnel_open(struct origin_conn *o)
 {
     struct sim_request *r = origin_request(o);
     sim_writef(o->world, o->conn,
-               "HTTP/1.1 101 Sim\r\nX-Id: %u\r\nUpgrade: sim\r\nConnection: upgrade\r\n\r\n",
-               o->id);
+               "HTTP/1.1 101 Sim\r\nX-Id: %u\r\nUpgrade: %s\r\nConnection: upgrade\r\n\r\n", o->id,
+               r->websocket ? "websocket" : "sim");
     o->tunneling = true;
     o->wire.state = WIRE_RAW;
     tunnel_init(&o->tunnel, o->world, o->conn, o->id, BYTES_DOWN);

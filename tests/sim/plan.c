@@ -6,7 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/sim.h"
 
-enum { HUGE_SLACK_BYTES = 900 * 1024 };
+enum { HUGE_SLACK_BYTES = 900 * 1024, H2_WINDOWS_BYTES = 512 * 1024 };
 
 const char *way_name(enum sim_way way)
 {
@@ -19,6 +19,7 @@ const char *way_name(enum sim_way way)
         [WAY_SLOW_HEAD] = "slow_head", [WAY_STALLED_BODY] = "stalled_body",
         [WAY_DRIP] = "drip",           [WAY_DEAF] = "deaf",
         [WAY_IDLE] = "idle",           [WAY_UPGRADE] = "upgrade",
+        [WAY_CANCEL] = "cancel",
     };
     return names[way];
 }
@@ -35,6 +36,7 @@ const char *mood_name(enum sim_mood mood)
         [MOOD_NONSENSE] = "nonsense",   [MOOD_HUGE_HEAD] = "huge_head",
         [MOOD_CHATTY] = "chatty",       [MOOD_STATUS] = "status",
         [MOOD_BAD_101] = "bad_101",     [MOOD_DEAF] = "deaf",
+        [MOOD_REFUSE] = "refuse",       [MOOD_GOAWAY] = "goaway",
     };
     return names[mood];
 }
@@ -67,7 +69,8 @@ static uint32_t body_size(struct sim_world *w)
  * the window, and what else is in flight. */
 static uint32_t huge_size(const struct sim_world *w)
 {
-    return w->window_bytes + w->body_queue_bytes + CONN_OUT_HIGH_BYTES + HUGE_SLACK_BYTES;
+    uint32_t h2 = w->h2_origins || w->h2_clients_per_mille ? H2_WINDOWS_BYTES : 0;
+    return w->window_bytes + w->body_queue_bytes + CONN_OUT_HIGH_BYTES + HUGE_SLACK_BYTES + h2;
 }
 
 static void with_request_body(struct sim_world *w, struct sim_request *r, uint32_t least)
@@ -95,11 +98,13 @@ static void without_request_body(struct sim_request *r)
     r->chunked_request = false;
 }
 
-static void ordinary(struct sim_world *w, struct sim_request *r)
+static void ordinary(struct sim_world *w, struct sim_request *r, bool h2)
 {
     static const uint16_t statuses[] = {200, 200, 200, 200, 200, 200, 204, 304, 404};
     static const uint16_t failures[] = {502, 503, 504};
     *r = (struct sim_request){.method = (enum sim_method)rand_below(&w->rand, SIM_METHODS)};
+    r->h2 = h2;
+    r->websocket = h2 || w->h2_origins;
     r->variant = (uint32_t)rand_next(&w->rand);
     r->fine_status = statuses[rand_below(&w->rand, 9)];
     r->mood_status = failures[rand_below(&w->rand, 3)];
@@ -119,8 +124,24 @@ static void old_client(struct sim_request *r)
     r->chunked_request = false;
 }
 
+/* What HTTP/2 has no words for becomes something that it has. */
+static enum sim_way way_that_fits(const struct sim_request *r, enum sim_way way)
+{
+    if (!r->h2)
+        return way == WAY_CANCEL ? WAY_PLAIN : way;
+    switch (way) {
+    case WAY_CLOSE:
+    case WAY_HALF_CLOSE: return WAY_CANCEL;
+    case WAY_OLD:
+    case WAY_OLD_KEEP:
+    case WAY_SLOW_HEAD: return WAY_PLAIN;
+    default: return way;
+    }
+}
+
 static void set_way(struct sim_world *w, struct sim_request *r, enum sim_way way)
 {
+    way = way_that_fits(r, way);
     r->way = way;
     switch (way) {
     case WAY_EXPECT: with_request_body(w, r, 1); break;
@@ -145,6 +166,8 @@ static void set_way(struct sim_world *w, struct sim_request *r, enum sim_way way
         without_request_body(r);
         r->up_bytes = body_size(w);
         r->down_bytes = body_size(w);
+        if (r->websocket && r->variant % 4 == 0)
+            r->fine_status = 404; /* 2xx would say that the tunnel stands */
         break;
     case WAY_BAD:
     case WAY_WRONG_HOST:
@@ -155,6 +178,8 @@ static void set_way(struct sim_world *w, struct sim_request *r, enum sim_way way
 
 static void set_mood(struct sim_world *w, struct sim_request *r, enum sim_mood mood)
 {
+    if (!w->h2_origins && (mood == MOOD_REFUSE || mood == MOOD_GOAWAY))
+        mood = MOOD_INTERIM;
     r->mood = mood;
     r->mood_tries = world_chance(w, 600) ? 1 + rand_below(&w->rand, 2) : MOOD_FOR_EVER;
     switch (mood) {
@@ -174,13 +199,15 @@ static void set_mood(struct sim_world *w, struct sim_request *r, enum sim_mood m
         with_request_body(w, r, huge_size(w));
         r->mood_tries = MOOD_FOR_EVER;
         break;
+    case MOOD_REFUSE:
+    case MOOD_GOAWAY: r->mood_tries = 1; break;
     default: break;
     }
 }
 
 static bool mood_fits(const struct sim_world *w, enum sim_mood mood)
 {
-    return mood != MOOD_EXTRA || w->weather == SIM_CALM;
+    return mood != MOOD_EXTRA || (w->weather == SIM_CALM && !w->h2_origins);
 }
 
 /* Rare, because they move a megabyte. */
@@ -245,10 +272,10 @@ static void narrow(struct sim_world *w, struct sim_request *r)
         set_way(w, r, WAY_HALF_CLOSE); /* gives its place in the queue up */
 }
 
-void plan_make(struct sim_world *w, uint32_t id)
+void plan_make(struct sim_world *w, uint32_t id, bool h2)
 {
     struct sim_request *r = &w->requests[id];
-    ordinary(w, r);
+    ordinary(w, r, h2);
     if (w->crowded && world_chance(w, 700)) {
         narrow(w, r);
         return;

@@ -67,6 +67,7 @@ enum sim_way {
     WAY_DEAF,         /* does not read a large answer */
     WAY_IDLE,         /* stays silent after its answer until weir closes */
     WAY_UPGRADE,      /* wants a tunnel */
+    WAY_CANCEL,       /* HTTP/2: takes it back after a while */
     WAYS
 };
 
@@ -89,6 +90,8 @@ enum sim_mood {
     MOOD_STATUS,  /* 502, 503 or 504 */
     MOOD_BAD_101, /* switches protocols unasked */
     MOOD_DEAF,    /* does not read a large request */
+    MOOD_REFUSE,  /* HTTP/2: REFUSED_STREAM, having done nothing */
+    MOOD_GOAWAY,  /* HTTP/2: goes away and disowns it */
     MOODS
 };
 
@@ -107,10 +110,14 @@ struct sim_request {
     uint16_t fine_status, mood_status;
     uint32_t variant; /* of the way or mood, a random number */
     bool chunked_request, chunked_response, close_response, trailers, sends_100;
+    bool h2;        /* its client speaks HTTP/2 */
+    bool websocket; /* what it wants a tunnel for: HTTP/2 knows no other */
     uint32_t request_bytes, response_bytes;
     uint32_t up_bytes, down_bytes; /* through a tunnel */
     /* what origins saw */
     uint32_t seen, seen_whole;
+    uint32_t disowned;         /* times that a server said that it did nothing of it */
+    uint32_t hit;              /* times that somebody else ended the connection that it shared */
     uint64_t body_seen;        /* bytes of body that any origin got */
     uint32_t gen;              /* of the configuration, as the last origin was told */
     int64_t seen_ms, asked_ms; /* when the last one had its head, and all of it */
@@ -128,6 +135,8 @@ struct sim_request {
     bool talked_over; /* it closes, or stands before one that does, and more was sent behind */
     bool alone;       /* nothing else was under way on its connection */
     bool slow;        /* its client reads slowly */
+    bool held;        /* the connection took nothing more of its body, whatever its stream did */
+    bool dropped;     /* its client ended the connection on which it was under way */
     int64_t began_ms, sent_ms, ended_ms;
 };
 
@@ -154,7 +163,10 @@ struct sim_world {
     bool queue_at_top; /* the size of queues is set for all sites, not in the site */
     bool budget;       /* retries have a budget */
     enum sim_tls_version tls;
-    int64_t drain_at_ms; /* 0: only at the end */
+    bool h2_origins;
+    uint32_t h2_clients_per_mille;
+    uint32_t origin_streams; /* of a connection, as the configuration has it */
+    int64_t drain_at_ms;     /* 0: only at the end */
     uint32_t window_bytes;
     struct sim_times times;
     uint32_t body_queue_bytes, narrow_conns, narrow_servers, narrow_queue;
@@ -166,13 +178,15 @@ struct sim_world {
     uint32_t request_count;
     struct sim_origin *origins[SIM_ORIGINS_MAX];
     uint32_t origin_count;
-    struct sim_client *clients[SIM_CLIENTS_MAX];
-    uint32_t client_count;
+    struct sim_client *clients[SIM_CLIENTS_MAX]; /* each is one of the two */
+    struct sim_h2_client *h2_clients[SIM_CLIENTS_MAX];
+    uint32_t client_count, client_requests[SIM_CLIENTS_MAX];
     struct sim_weir *weir;
     struct sim_conf confs[SIM_CONFS_MAX]; /* by generation - 1 */
     uint32_t conf_count;
     uint32_t servers_min, servers_max; /* of place MAIN, over all configurations */
     bool draining, stopping;
+    int64_t killed_ms; /* an h2 origin ended a connection with requests on it */
 };
 
 /* --- world.c ---------------------------------------------------------------------------------- */
@@ -181,6 +195,8 @@ uint64_t sim_seed_run(uint64_t seed); /* the hash of the run */
 /* Verdicts are exact: nothing that the network does may change an outcome. */
 bool sim_exact(const struct sim_world *w);
 bool world_chance(struct sim_world *w, uint32_t per_mille);
+/* Its client begins with it now. */
+void world_begins(struct sim_world *w, struct sim_request *r, uint32_t entrance);
 /* A broken promise: ends the process; the last line tells how to replay it. */
 __attribute__((noreturn, format(printf, 2, 3))) void sim_broken(const struct sim_world *w,
                                                                 const char *fmt, ...);
@@ -188,7 +204,7 @@ __attribute__((format(printf, 2, 3))) void sim_say(const struct sim_world *w, co
 
 /* --- plan.c, verdict.c, config.c, coverage.c -------------------------------------------------- */
 
-void plan_make(struct sim_world *w, uint32_t id);
+void plan_make(struct sim_world *w, uint32_t id, bool h2);
 /* Ends the run unless what came of each request is what its plan allows. */
 void verdict_all(struct sim_world *w);
 bool verdict_may_abort(const struct sim_world *w, const struct sim_request *r);
@@ -226,9 +242,10 @@ void weir_free(struct sim_world *w);
 struct conf_source;
 const struct conf_source *sim_tls_source(void); /* has a certificate for whoever needs one */
 void sim_tls_init(struct sim_world *w);
-void sim_tls_connect(struct sim_world *w, struct conn *c); /* its on_open() comes again */
-void sim_tls_stop(struct sim_world *w);                    /* before the peers' loop ends */
-void sim_tls_free(struct sim_world *w);                    /* after it */
+/* Its on_open() comes again. `alpn`: "h2", or NULL. */
+void sim_tls_connect(struct sim_world *w, struct conn *c, const char *alpn);
+void sim_tls_stop(struct sim_world *w); /* before the peers' loop ends */
+void sim_tls_free(struct sim_world *w); /* after it */
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
@@ -284,11 +301,30 @@ bool wire_between(const struct wire *w);                    /* no message is hal
 long wire_number(const char *head, const char *name);       /* value of a field, or -1 */
 bool wire_has(const char *head, const char *text);          /* case-insensitive */
 
+/* --- judge.c: what must hold of requests and answers; heads as HTTP/1.1 has them ----------------
+ */
+
+uint32_t judge_request_id(const struct sim_world *w, const char *head);
+void judge_request_head(struct sim_world *w, uint32_t id, uint32_t origin, const char *head);
+void judge_request_body(struct sim_world *w, uint32_t id, uint64_t from, const char *at,
+                        size_t len);
+void judge_request_trailer(const struct sim_world *w, uint32_t id, const char *line);
+void judge_request_whole(struct sim_world *w, uint32_t id, uint64_t bytes, bool trailer_seen);
+void judge_answer_head(struct sim_world *w, uint32_t id, const char *head); /* a final one */
+void judge_answer_body(const struct sim_world *w, uint32_t id, uint64_t from, const char *at,
+                       size_t len);
+void judge_answer_trailer(const struct sim_world *w, uint32_t id, const char *line);
+void judge_answer_whole(const struct sim_world *w, uint32_t id, uint64_t bytes, bool trailer_due,
+                        bool trailer_seen);
+
 /* --- tunnel.c: raw bytes both ways after a 101 ------------------------------------------------ */
 
 struct sim_tunnel {
     struct sim_world *world;
-    struct conn *conn;
+    struct conn *conn; /* or something else that its user keeps, with other functions */
+    void *user;
+    size_t (*write)(struct sim_tunnel *t, uint64_t at, size_t len); /* 0: the user pumps later */
+    void (*end)(struct sim_tunnel *t);
     uint32_t id;
     enum sim_bytes sends;
     uint64_t sent, got;
@@ -314,6 +350,9 @@ void sim_origin_free(struct sim_origin *o);
 struct sim_client *sim_client_new(struct sim_world *w, uint32_t first_id, uint32_t count);
 void sim_client_free(struct sim_client *c);
 
+struct sim_h2_client *sim_h2_client_new(struct sim_world *w, uint32_t first_id, uint32_t count);
+void sim_h2_client_free(struct sim_h2_client *c);
+
 /* bad.c: requests that must be refused. */
 struct bad_request {
     uint16_t status;
@@ -321,6 +360,7 @@ struct bad_request {
 };
 const struct bad_request *bad_request(uint32_t variant);
 size_t bad_request_write(const struct bad_request *b, uint32_t id, char *to, size_t cap);
+uint16_t h2_bad_status(uint32_t variant); /* h2_client_send.c */
 
 void sim_addr_origin(uint32_t index, struct addr *out);  /* 10.0.1.INDEX+1:80 */
 void sim_addr_hole(struct addr *out);                    /* 10.0.2.1:80 */

@@ -65,7 +65,7 @@ const struct conf_source *sim_tls_source(void)
 struct sim_tls {
     struct tls_worker *worker;
     struct tls_tickets *tickets;
-    struct tls_origin origin;
+    struct tls_origin origin, h2;
 };
 
 void sim_tls_init(struct sim_world *w)
@@ -80,12 +80,17 @@ void sim_tls_init(struct sim_world *w)
     t->origin.version_max = w->tls == SIM_TLS_1_2 ? 0x0303 : 0x0304;
     if (!tls_origin_seal(&t->origin, &why))
         sim_broken(w, "the test's clients have no TLS: %s", why.at);
+    t->h2 = t->origin;
+    t->h2.alpn[0] = SLICE("h2");
+    t->h2.alpn_count = 1;
+    if (!tls_origin_seal(&t->h2, &why))
+        sim_broken(w, "the test's clients have no h2: %s", why.at);
 }
 
-void sim_tls_connect(struct sim_world *w, struct conn *c)
+void sim_tls_connect(struct sim_world *w, struct conn *c, const char *alpn)
 {
     struct sim_tls *t = w->peer_tls;
-    if (tls_connect(t->worker, c, &t->origin, SLICE("sim.test")) != ERR_OK)
+    if (tls_connect(t->worker, c, alpn ? &t->h2 : &t->origin, SLICE("sim.test")) != ERR_OK)
         sim_broken(w, "a client cannot begin its handshake");
 }
 

@@ -19,10 +19,25 @@ static enum sim_bytes receives(const struct sim_tunnel *t)
     return t->sends == BYTES_UP ? BYTES_DOWN : BYTES_UP;
 }
 
+/* What a tunnel is in: a connection of its own. */
+static size_t conn_bytes(struct sim_tunnel *t, uint64_t at, size_t len)
+{
+    size_t n = sim_write_bytes(t->world, t->conn, t->id, at, len, t->sends, false);
+    if (n == 0)
+        conn_want_room(t->conn);
+    return n;
+}
+
+static void conn_end(struct sim_tunnel *t)
+{
+    conn_shutdown(t->conn);
+}
+
 void tunnel_init(struct sim_tunnel *t, struct sim_world *w, struct conn *c, uint32_t id,
                  enum sim_bytes sends)
 {
-    *t = (struct sim_tunnel){.world = w, .conn = c, .id = id, .sends = sends};
+    *t = (struct sim_tunnel){
+        .world = w, .conn = c, .id = id, .sends = sends, .write = conn_bytes, .end = conn_end};
     t->polite = w->requests[id].variant % 3 == (sends == BYTES_UP ? 0 : 1); /* never both */
 }
 
@@ -36,20 +51,17 @@ static void end_side(struct sim_tunnel *t)
     if (t->shut || t->quiet || (t->polite && !t->eof))
         return;
     t->shut = true;
-    conn_shutdown(t->conn);
+    t->end(t);
 }
 
 void tunnel_pump(struct sim_tunnel *t)
 {
     uint64_t end = due(t, t->sends);
     while (t->sent < end) {
-        size_t n =
-            sim_write_bytes(t->world, t->conn, t->id, t->sent, end - t->sent, t->sends, false);
+        size_t n = t->write(t, t->sent, end - t->sent);
         t->sent += n;
-        if (n == 0) {
-            conn_want_room(t->conn);
+        if (n == 0)
             return;
-        }
     }
     end_side(t);
 }

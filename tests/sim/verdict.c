@@ -7,7 +7,7 @@
 #include "tests/sim/sim.h"
 
 enum {
-    STATUSES_MAX = 12,
+    STATUSES_MAX = 16,
     TRIES_MAX = 3,
     EARLY_MS = 50,
     ROUGH_EARLY_MS = 150,
@@ -46,12 +46,19 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* A stream ends by its reset at once: what came before it may not have been passed on yet. */
+static bool breaks_at_once(const struct sim_world *w, const struct sim_request *r)
+{
+    return w->h2_origins && r->mood == MOOD_BREAK_MID;
+}
+
 /* How many servers a request with this mood is sent to. A break on a reused connection is taken for
  * staleness and costs no try, once. */
 static struct range attempts(const struct sim_world *w, const struct sim_request *r)
 {
     struct range n = {1, 1};
-    bool silent_break = r->mood == MOOD_BREAK || r->mood == MOOD_RESET || r->mood == MOOD_RESET_MID;
+    bool silent_break = r->mood == MOOD_BREAK || r->mood == MOOD_RESET ||
+                        r->mood == MOOD_RESET_MID || breaks_at_once(w, r);
     if (!repeatable(r))
         return n;
     if (r->place != PLACE_ONCE)
@@ -63,14 +70,18 @@ static struct range attempts(const struct sim_world *w, const struct sim_request
     return n;
 }
 
-static void allow_failure(const struct sim_request *r, struct allowed *a)
+static void allow_failure(const struct sim_world *w, const struct sim_request *r, struct allowed *a)
 {
     switch (r->mood) {
     case MOOD_SILENT: allow(a, r->place == PLACE_TOTAL ? 504 : 504); break;
     case MOOD_DEAF: allow(a, 504); break;
     case MOOD_STATUS: allow(a, r->mood_status); break;
     case MOOD_BREAK_MID:
-    case MOOD_STALL_MID: a->aborted = true; break;
+    case MOOD_STALL_MID:
+        a->aborted = true;
+        if (breaks_at_once(w, r))
+            allow(a, 502);
+        break;
     case MOOD_RESET_MID:
         a->aborted = true;
         allow(a, 502);
@@ -86,9 +97,10 @@ static bool mood_fails(const struct sim_request *r)
 }
 
 /* A failed try whose status passes to the client without being tried again. */
-static bool mood_is_final(const struct sim_request *r)
+static bool mood_is_final(const struct sim_world *w, const struct sim_request *r)
 {
-    return r->mood == MOOD_EARLY_413 || r->mood == MOOD_BREAK_MID || r->mood == MOOD_STALL_MID;
+    return r->mood == MOOD_EARLY_413 || r->mood == MOOD_STALL_MID ||
+           (r->mood == MOOD_BREAK_MID && !breaks_at_once(w, r));
 }
 
 static void allow_by_mood(const struct sim_world *w, const struct sim_request *r, struct allowed *a)
@@ -97,13 +109,18 @@ static void allow_by_mood(const struct sim_world *w, const struct sim_request *r
         a->fine = true;
         return;
     }
+    if (r->mood == MOOD_REFUSE || r->mood == MOOD_GOAWAY) {
+        a->fine = true; /* allow_company() has the rest */
+        return;
+    }
+    a->aborted |= breaks_at_once(w, r);
     struct range n = attempts(w, r);
-    if (mood_is_final(r))
+    if (mood_is_final(w, r))
         n.least = n.most = 1;
     if (r->mood_tries < n.most)
         a->fine = true;
     if (r->mood_tries >= n.least || !sim_exact(w))
-        allow_failure(r, a);
+        allow_failure(w, r, a);
 }
 
 static void allow_by_place(const struct sim_world *w, const struct sim_request *r,
@@ -140,8 +157,18 @@ static void allow_tunnel(const struct sim_request *r, struct allowed *a)
 static void allow_planned(const struct sim_world *w, const struct sim_request *r, struct allowed *a)
 {
     switch (r->way) {
-    case WAY_BAD: allow(a, bad_request(r->variant)->status); break;
-    case WAY_BAD_CHUNK: allow(a, 400); break;
+    case WAY_BAD:
+        allow(a, r->h2 ? h2_bad_status(r->variant) : bad_request(r->variant)->status);
+        break;
+    case WAY_BAD_CHUNK:
+        a->aborted = r->h2;
+        if (!r->h2)
+            allow(a, 400);
+        break;
+    case WAY_CANCEL:
+        a->aborted = true;
+        allow_by_place(w, r, a);
+        break;
     case WAY_WRONG_HOST: allow(a, 421); break;
     case WAY_SLOW_HEAD:
     case WAY_STALLED_BODY:
@@ -184,11 +211,29 @@ static void allow_weather(const struct sim_world *w, const struct sim_request *r
     allow(a, 504);
 }
 
+/* What others on the same connection may do to it. One that was disowned is asked again: once for
+ * certain, and only while its body is still at hand. */
+static void allow_company(const struct sim_request *r, struct allowed *a)
+{
+    if (r->dropped)
+        a->aborted = true;
+    if (r->held)
+        allow(a, 408);
+    if (r->disowned > 1 || (r->disowned && r->request_bytes > 0))
+        allow(a, 503);
+    if (!r->hit)
+        return;
+    a->aborted = true;
+    a->fine |= mood_fails(r) && r->mood_tries < MOOD_FOR_EVER;
+    allow(a, 502);
+}
+
 static struct allowed allowed_for(const struct sim_world *w, const struct sim_request *r)
 {
     struct allowed a = {0};
     allow_planned(w, r, &a);
     allow_weather(w, r, &a);
+    allow_company(r, &a);
     return a;
 }
 
@@ -272,9 +317,11 @@ static void check_prompt(const struct sim_world *w, const struct sim_request *r,
     int64_t there_ms = r->asked_ms - r->sent_ms, back_ms = r->ended_ms - r->answered_ms;
     if (r->end != END_WHOLE || !sim_exact(w) || r->status == 101)
         return;
-    if (calm_way && r->alone && r->seen == 1 && r->seen_whole == 1 && there_ms > PROMPT_MS)
+    /* small windows take many turns, each of them split and late */
+    int64_t prompt_ms = r->h2 || w->h2_origins ? 5 * PROMPT_MS : PROMPT_MS;
+    if (calm_way && r->alone && r->seen == 1 && r->seen_whole == 1 && there_ms > prompt_ms)
         sim_broken(w, "request %u took %lld ms to its origin", id, (long long)there_ms);
-    if (r->answered_ms && r->by_origin && !r->slow && back_ms > PROMPT_MS)
+    if (r->answered_ms && r->by_origin && !r->slow && back_ms > prompt_ms)
         sim_broken(w, "answer %u took %lld ms to its client", id, (long long)back_ms);
 }
 

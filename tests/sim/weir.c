@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "h1/h1.h"
+#include "h2/h2.h"
+#include "h2/h2_origin.h"
 #include "main/handshakes.h"
 #include "main/load.h"
 #include "proxy/exchange.h"
@@ -81,6 +83,17 @@ static struct conf *conf_make(struct sim_world *w, uint32_t generation)
     load_release(&l);
     text_release(&t);
     return c;
+}
+
+/* Prior knowledge, as main/workers.c has it. */
+static bool take_preface(struct stream_acceptor *a, struct conn *c, void *listener,
+                         struct span first)
+{
+    const struct listen_point *p = listener;
+    if (!p->conf->h2 || p->conf->tls)
+        return false;
+    (void)h2_client_adopt(c, a, listener, first);
+    return true;
 }
 
 /* --- listeners -------------------------------------------------------------------------------- */
@@ -344,6 +357,9 @@ struct sim_weir *weir_new(struct sim_world *w, size_t buffer_cap_bytes)
     if (!worker_init(&v->worker, 0, &io_backend_sim, w->net, &h1_origin_engine, &v->counters,
                      buffer_cap_bytes))
         sim_broken(w, "cannot start");
+    v->worker.acceptor.take_preface = take_preface;
+    v->worker.shared_engine = &h2_origin_engine;
+    v->worker.pools.engine = &h2_mux_engine;
     v->tickets = tls_tickets_new();
     v->worker.tls = v->worker.pools.tls = tls_worker_new(&v->worker.loop, v->tickets);
     if (!v->worker.tls)

@@ -11,11 +11,22 @@ enum {
     TIGHT_BUFFERS = 96 * 1024, /* and as much again */
     RUN_HOURS = 12,
     CHANGES_WITHIN_MS = 20000,
+    NEWS_MS = 50,
 };
 
 bool world_chance(struct sim_world *w, uint32_t per_mille)
 {
     return rand_below(&w->rand, 1000) < per_mille;
+}
+
+/* Until weir hears that a connection is gone it sends more requests over it. */
+void world_begins(struct sim_world *w, struct sim_request *r, uint32_t entrance)
+{
+    r->began_ms = w->peers.now_ms;
+    r->min_gen = weir_gen(w, entrance);
+    r->entrance = entrance;
+    if (w->killed_ms && r->began_ms - w->killed_ms <= NEWS_MS)
+        r->hit++;
 }
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -57,6 +68,9 @@ static void weather_choose(struct sim_world *w)
         w->tls = world_chance(w, 300) ? SIM_TLS_1_2 : SIM_TLS_1_3;
     w->crowded = world_chance(w, 150);
     w->budget = !sim_exact(w) && world_chance(w, 300);
+    w->h2_origins = world_chance(w, 400);
+    w->origin_streams = 1u << rand_below(&w->rand, 7);
+    w->h2_clients_per_mille = world_chance(w, 500) ? 0 : world_chance(w, 500) ? 500 : 1000;
     w->window_bytes = 1u << (12 + rand_below(&w->rand, 8));
 }
 
@@ -90,13 +104,30 @@ static void peers_make(struct sim_world *w)
         w->origins[i] = sim_origin_new(w, i);
 }
 
-static void clients_make(struct sim_world *w)
+/* Whose requests are which, and how they are sent. */
+static void requests_plan(struct sim_world *w)
 {
     uint32_t first = 0;
     while (first < w->request_count && w->client_count < SIM_CLIENTS_MAX) {
         uint32_t left = w->request_count - first;
         uint32_t n = w->client_count == SIM_CLIENTS_MAX - 1 ? left : 1 + rand_below(&w->rand, left);
-        w->clients[w->client_count++] = sim_client_new(w, first, n);
+        bool h2 = world_chance(w, w->h2_clients_per_mille);
+        for (uint32_t id = first; id < first + n; id++)
+            plan_make(w, id, h2);
+        w->client_requests[w->client_count++] = n;
+        first += n;
+    }
+}
+
+static void clients_make(struct sim_world *w)
+{
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        uint32_t n = w->client_requests[i];
+        if (w->requests[first].h2)
+            w->h2_clients[i] = sim_h2_client_new(w, first, n);
+        else
+            w->clients[i] = sim_client_new(w, first, n);
         first += n;
     }
 }
@@ -123,8 +154,7 @@ static struct sim_world *world_new(uint64_t seed)
     w->net = sim_net_new(seed, &faults);
     sim_trace(w->net, sim_tracing());
     w->request_count = 4 + rand_below(&w->rand, SIM_REQUESTS_MAX - 4);
-    for (uint32_t i = 0; i < w->request_count; i++)
-        plan_make(w, i);
+    requests_plan(w);
     peers_make(w);
     weir_new(w, w->tight ? TIGHT_BUFFERS : BUFFERS);
     clients_make(w);
@@ -147,8 +177,12 @@ static void world_end(struct sim_world *w)
         sim_origin_close(w->origins[i]);
     run_hours(w, 2);
     weir_free(w);
-    for (uint32_t i = 0; i < w->client_count; i++)
-        sim_client_free(w->clients[i]);
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        if (w->clients[i])
+            sim_client_free(w->clients[i]);
+        else
+            sim_h2_client_free(w->h2_clients[i]);
+    }
     for (uint32_t i = 0; i < w->origin_count; i++)
         sim_origin_free(w->origins[i]);
     sim_tls_stop(w);
