@@ -80,8 +80,8 @@ static void session_end(struct h2_session_origin *s)
     h2_gather_release(&s->out);
     if (s->lost)
         conn_abort(s->mux.conn);
-    else
-        conn_close_by(s->mux.conn, l->now_ms + FINISH_MS);
+    else /* its WINDOW_UPDATEs may be on their way: they must not destroy what we sent last */
+        conn_linger(s->mux.conn, l->now_ms + FINISH_MS);
     timer_stop(&l->timers, &s->timer);
     task_cancel(&l->tasks, &s->pump);
     span_drop(s->rest);

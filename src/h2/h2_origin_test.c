@@ -851,6 +851,26 @@ static void goodbye(void **state)
     rig_close();
 }
 
+/* What the server says meanwhile (it opens windows) must not destroy what was sent last. */
+static void last_words_arrive(void **state)
+{
+    (void)state;
+    struct h2_frame f;
+    const char *p;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        rig_open(NULL, seed);
+        struct buf *b = buf_take(&rig.loop.bufs, BUF_SMALL);
+        assert_non_null(b);
+        h2_put32(h2_frame_write(b->bytes, &(struct h2_frame){4, 0, H2_WINDOW_UPDATE, 0}), 1);
+        b->len = H2_FRAME_HEAD_BYTES + 4;
+        assert_int_equal(conn_write(rig.peer, (struct span){b, b->bytes, b->len}), ERR_OK);
+        rig.mux->ops->close(rig.mux);
+        run_ms(10);
+        assert_true(heard(H2_GOAWAY, 0, &f, &p));
+        rig_close();
+    }
+}
+
 /* ---- WebSocket ---- */
 
 static void key_add(int i, const char *key)
@@ -1143,27 +1163,30 @@ static void any_network(void **state)
     }
 }
 
-UNIT_SUITE(
-    h2_h2_origin, cmocka_unit_test(a_request_as_fields),
-    cmocka_unit_test(a_body_by_the_servers_windows),
-    cmocka_unit_test(a_body_that_breaks_off_is_not_ended), cmocka_unit_test(trailers_of_a_request),
-    cmocka_unit_test(a_response), cmocka_unit_test(interim_heads_wait_in_order),
-    cmocka_unit_test(too_many_interim_heads), cmocka_unit_test(trailers_of_a_response),
-    cmocka_unit_test(what_is_malformed_ends_its_stream_alone),
-    cmocka_unit_test(a_length_that_is_not_kept), cmocka_unit_test(a_head_that_is_too_large),
-    cmocka_unit_test(windows_open_as_bytes_are_taken),
-    cmocka_unit_test(goaway_tells_what_was_not_processed),
-    cmocka_unit_test(goaway_of_an_unused_one_ends_it), cmocka_unit_test(resets_by_their_code),
-    cmocka_unit_test(a_whole_answer_outlives_the_end_of_its_request),
-    cmocka_unit_test(a_connection_that_dies), cmocka_unit_test(a_broken_rule_ends_the_connection),
-    cmocka_unit_test(the_servers_limit), cmocka_unit_test(a_ping_that_is_answered),
-    cmocka_unit_test(a_ping_without_an_answer),
-    cmocka_unit_test(a_crowded_window_is_a_stall_in_time),
-    cmocka_unit_test(cancelled_streams_are_no_fault_of_the_servers), cmocka_unit_test(goodbye),
-    cmocka_unit_test(a_websocket), cmocka_unit_test(a_websocket_that_is_ended_and_reset),
-    cmocka_unit_test(a_websocket_that_is_refused),
-    cmocka_unit_test(a_websocket_with_a_wrong_key_is_not_carried),
-    cmocka_unit_test(a_server_without_websockets_gets_no_upgrade),
-    cmocka_unit_test(only_websockets_are_carried), cmocka_unit_test(an_upgrade_that_waited_in_vain),
-    cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_bytes),
-    cmocka_unit_test(any_network));
+UNIT_SUITE(h2_h2_origin, cmocka_unit_test(a_request_as_fields),
+           cmocka_unit_test(a_body_by_the_servers_windows),
+           cmocka_unit_test(a_body_that_breaks_off_is_not_ended),
+           cmocka_unit_test(trailers_of_a_request), cmocka_unit_test(a_response),
+           cmocka_unit_test(interim_heads_wait_in_order), cmocka_unit_test(too_many_interim_heads),
+           cmocka_unit_test(trailers_of_a_response),
+           cmocka_unit_test(what_is_malformed_ends_its_stream_alone),
+           cmocka_unit_test(a_length_that_is_not_kept), cmocka_unit_test(a_head_that_is_too_large),
+           cmocka_unit_test(windows_open_as_bytes_are_taken),
+           cmocka_unit_test(goaway_tells_what_was_not_processed),
+           cmocka_unit_test(goaway_of_an_unused_one_ends_it),
+           cmocka_unit_test(resets_by_their_code),
+           cmocka_unit_test(a_whole_answer_outlives_the_end_of_its_request),
+           cmocka_unit_test(a_connection_that_dies),
+           cmocka_unit_test(a_broken_rule_ends_the_connection), cmocka_unit_test(the_servers_limit),
+           cmocka_unit_test(a_ping_that_is_answered), cmocka_unit_test(a_ping_without_an_answer),
+           cmocka_unit_test(a_crowded_window_is_a_stall_in_time),
+           cmocka_unit_test(cancelled_streams_are_no_fault_of_the_servers),
+           cmocka_unit_test(goodbye), cmocka_unit_test(last_words_arrive),
+           cmocka_unit_test(a_websocket), cmocka_unit_test(a_websocket_that_is_ended_and_reset),
+           cmocka_unit_test(a_websocket_that_is_refused),
+           cmocka_unit_test(a_websocket_with_a_wrong_key_is_not_carried),
+           cmocka_unit_test(a_server_without_websockets_gets_no_upgrade),
+           cmocka_unit_test(only_websockets_are_carried),
+           cmocka_unit_test(an_upgrade_that_waited_in_vain),
+           cmocka_unit_test(an_upgrade_waits_for_settings), cmocka_unit_test(any_bytes),
+           cmocka_unit_test(any_network));

@@ -259,6 +259,8 @@ void mux_use_end(struct mux *m, bool doubtful)
     struct origin_pool *p = m->pool;
     ASSERT(m->used > 0);
     m->used--;
+    if (p && m->used == 0)
+        gauge(p, METRIC_ORIGIN_IDLE, 1); /* whoever is let on now takes it off again */
     if (!p) {
         if (m->used == 0)
             m->ops->unused(m);
@@ -269,7 +271,6 @@ void mux_use_end(struct mux *m, bool doubtful)
     serve_joiners(p);
     if (m->used > 0 || !m->pool)
         return;
-    gauge(p, METRIC_ORIGIN_IDLE, 1);
     if (m->shut || p->keepalive_count < 0)
         m->ops->close(m);
     else

@@ -302,6 +302,23 @@ static void silence_is_looked_into(void **state)
     close_world();
 }
 
+/* The one who has it leaves and one who waits is let on: it was idle for no moment. */
+static void handed_on_is_not_idle(void **state)
+{
+    (void)state;
+    open_world(H2C);
+    take_all(0, 2);
+    assert_int_equal(ready_count(), 1);
+    user_keep(&users[0]);
+    run_ms(10);
+    assert_int_equal(users[1].lease.state, LEASE_READY);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 0);
+    user_keep(&users[1]);
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 1);
+    close_world();
+    assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 0);
+}
+
 static void no_memory_for_a_session(void **state)
 {
     (void)state;
@@ -356,5 +373,5 @@ UNIT_SUITE(upstream_mux, cmocka_unit_test(one_connection_serves_many),
            cmocka_unit_test(a_session_that_ends_unsettled_fails_who_waits),
            cmocka_unit_test(idle_ones_are_closed_in_time),
            cmocka_unit_test(without_keepalive_they_close_at_once),
-           cmocka_unit_test(silence_is_looked_into), cmocka_unit_test(no_memory_for_a_session),
-           cmocka_unit_test(words_of_proto));
+           cmocka_unit_test(silence_is_looked_into), cmocka_unit_test(handed_on_is_not_idle),
+           cmocka_unit_test(no_memory_for_a_session), cmocka_unit_test(words_of_proto));
