@@ -46,6 +46,13 @@ struct buf *buf_take(struct buf_pool *p, enum buf_size size) __attribute__((warn
  * may go into a reserve as large as the cap. Reading never does, so the reserve drains. */
 struct buf *buf_take_reserve(struct buf_pool *p, enum buf_size size)
     __attribute__((warn_unused_result));
+/* Three quarters are handed out: what is left is for those who hold nothing yet, in small pieces.
+ */
+static inline bool buf_pool_is_tight(const struct buf_pool *p)
+{
+    return p->held_bytes > p->cap_bytes / 4 * 3;
+}
+
 void buf_free_last(struct buf *b); /* for buf_drop() only */
 
 static inline struct buf *buf_ref(struct buf *b)

@@ -258,6 +258,33 @@ static void answers_until_the_end(void **state)
     assert_int_equal(user.stream->err, ERR_OK);
 }
 
+/* Buffers are scarce: what nobody takes does not become more, and goes on once it is taken. */
+static void a_reader_who_takes_nothing_leaves_buffers_alone(void **state)
+{
+    (void)state;
+    struct buf *others[32];
+    struct buf_pool *p = &rig.loop.bufs;
+    size_t had = p->cap_bytes;
+    user_get();
+    user.manual = true;
+    peer_say("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nsome");
+    for (int i = 0; i < 32; i++)
+        assert_non_null(others[i] = buf_take(p, BUF_SMALL));
+    p->cap_bytes = p->held_bytes + 4 * BUF_SMALL_BYTES;
+    assert_true(buf_pool_is_tight(p));
+    peer_say(" mor"); /* for this one it was reading already */
+    peer_say("e of");
+    assert_int_equal(user.res.bytes, 8);
+    user_read(&user); /* one that had its own goes on, scarce as they are */
+    run_ms(5);
+    user_read(&user);
+    assert_string_equal(user.text, "some more of");
+    assert_true(user.ended);
+    for (int i = 0; i < 32; i++)
+        buf_drop(others[i]);
+    p->cap_bytes = had;
+}
+
 static void closing_servers_are_not_asked_again(void **state)
 {
     (void)state;
@@ -698,7 +725,8 @@ static void resets_at_any_moment_end_cleanly(void **state)
 UNIT_SUITE(h1_h1_origin, CASE(connections_serve_again), CASE(answers_may_come_byte_by_byte),
            CASE(what_a_request_looks_like), CASE(request_bodies_with_a_length),
            CASE(request_bodies_in_chunks), CASE(request_bodies_of_another_length_are_errors),
-           CASE(answers_until_the_end), CASE(closing_servers_are_not_asked_again),
+           CASE(answers_until_the_end), CASE(a_reader_who_takes_nothing_leaves_buffers_alone),
+           CASE(closing_servers_are_not_asked_again),
            CASE(more_than_the_answer_spoils_the_connection), CASE(interim_heads),
            CASE(interim_heads_apart), CASE(head_requests_have_no_body), CASE(broken_answers),
            CASE(too_large_heads), CASE(the_end_before_the_answer), CASE(the_end_in_the_head),

@@ -239,8 +239,14 @@ static uint64_t unseen_rest(const struct h1_in *in)
     }
 }
 
+/* When buffers get scarce a body that has some waits until they are taken: readers who take nothing
+ * must not use up what others need. */
 void h1_in_recv(const struct h1_in *in, struct conn *c, struct body *b)
 {
+    if (b->count && buf_pool_is_tight(&c->loop->bufs)) {
+        b->starved = true;
+        return;
+    }
     uint64_t rest = b->unseen ? unseen_rest(in) : 0;
     if (rest < PIPE_MIN_BYTES || !conn_recv_pipe(c, &b->pipe, rest))
         conn_recv(c);

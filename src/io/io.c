@@ -188,8 +188,9 @@ void io_starve(struct loop *l, struct io_op *op)
 
 struct buf *io_recv_buf(struct loop *l, struct io_op *op)
 {
-    struct buf *b = buf_take(&l->bufs, op->buf_size);
-    if (!b && op->buf_size != BUF_SMALL)
+    enum buf_size size = buf_pool_is_tight(&l->bufs) ? BUF_SMALL : (enum buf_size)op->buf_size;
+    struct buf *b = buf_take(&l->bufs, size);
+    if (!b && size != BUF_SMALL)
         b = buf_take(&l->bufs, BUF_SMALL); /* better a small piece than none */
     if (!b)
         io_starve(l, op);
