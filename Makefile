@@ -1,9 +1,10 @@
 # make           builds build/weir                  make run      sets up, builds, starts the demo
 # make test      sets up, runs every test           make check    format, layers, every test
 # make asan tsan unit and simulation tests under sanitizers
-# make fuzz      runs each fuzzer for FUZZ_SECONDS  make bench    compares with nginx and haproxy
+# make fuzz      runs each fuzzer for FUZZ_SECONDS  make bench    compares with its peers
 # make sim       whole workers on a simulated network, SEEDS=n, T="-s FIRST -t"
 # make docs      writes docs/reference              make install  DESTDIR= PREFIX=/usr/local
+# make attack    floods of HTTP/2 beside a good client, weir and its peers
 # make soak      mixed load while everything changes, SOAK_SECONDS=120
 # make bench-balancers  nanoseconds for the choice of a server, T=NAME
 # make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
@@ -154,7 +155,7 @@ format:
 format-check:
 	@clang-format --dry-run --Werror $(FORMATTED) && echo "format: every C file is in layout"
 
-# Beside Debian's nginx and haproxy and a relay that looks at nothing; ARGS="--rounds 3 --only 64".
+# Beside Debian's nginx, haproxy, h2o and nghttpx, and a relay that looks at nothing; ARGS="--rounds 3 --only 64".
 build/relay: bench/relay.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
@@ -179,6 +180,11 @@ $(B)/bench_balancers: $(LIB_OBJ) $(B)/bench/balancers.o
 bench-balancers: $(B)/bench_balancers
 	@$(B)/bench_balancers $(T)
 
+# Floods of HTTP/2 beside a good client; ARGS="--only PING --seconds 5".
+attack: build/weir
+	@tools/setup bench
+	@python3 bench/attacks.py $(ARGS)
+
 docs: build/weir
 	@mkdir -p docs/reference
 	build/weir docs reference > docs/reference/configuration.md
@@ -201,7 +207,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers outages asan tsan layers \
-        fuzz fuzz-run format format-check docs install uninstall clean FORCE
+.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers outages attack asan tsan \
+        layers fuzz fuzz-run format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The field of a benchmark: an origin (nginx with files) and the proxies, with equal configurations,
 each pinned to its core and stopped by its own pid. Equal means equal duties, too: all of them tell
-the origin who the client is, in the five fields that weir adds by default."""
+the origin who the client is, in the five fields that weir adds by default (h2o in three of them: it
+has no way to add the others)."""
 import os
 import pathlib
 import re
@@ -64,6 +65,27 @@ NGINX_TLS = """ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem
         ssl_protocols TLSv1.2 TLSv1.3; ssl_ecdh_curve X25519:prime256v1;
         ssl_session_tickets on; ssl_session_cache off; ssl_buffer_size 16k;"""
 NGINX_H2 = "http2_max_requests 1000000000;"
+NGINX_H2C_ORIGIN = """open_file_cache max=10;
+    server {{ listen 127.0.0.1:{port} http2 backlog=4096; http2_max_requests 1000000000;
+        root {dir}/files; }}"""
+H2O = """
+num-threads: {workers}
+max-connections: 100000
+listen:
+  host: 127.0.0.1
+  port: {port}{tls}
+http2-idle-timeout: 900
+error-log: /dev/null
+hosts:
+  default:
+    paths:
+      /:
+        proxy.reverse.url: http://127.0.0.1:{origin}/
+        proxy.preserve-host: ON
+        proxy.timeout.keepalive: 900000
+"""
+H2O_TLS = """
+  ssl: {{certificate-file: {dir}/cert.pem, key-file: {dir}/key.pem, minimum-version: TLSv1.2}}"""
 WEIR = """
 workers {workers}
 listen 127.0.0.1:{port}
@@ -147,6 +169,16 @@ class Field:
         if not listens(port):
             raise SystemExit(f"{name} does not listen:\n" + (self.dir / f"{name}.out").read_text())
 
+    def start_origin(self, name, core, argv, port):
+        """Another origin, of a benchmark's own: contestants that start after it are in front of it."""
+        self._run(name, core, argv, port)
+        self.origin = port
+
+    def start_h2c_origin(self):
+        port = free_port()
+        http = NGINX_H2C_ORIGIN.format(port=port, dir=self.dir)
+        self.start_origin("h2c-origin", 0, ["nginx", "-c", self._nginx("h2c-origin", http, 1)], port)
+
     def start(self, name):
         port = free_port()
         self._run(name, 1, getattr(self, "argv_" + name.replace("-", "_"))(port), port)
@@ -199,6 +231,55 @@ class Field:
         return ["haproxy", "-db", "-f", self._write(
             "h2c-haproxy.cfg", text.replace("backlog 4096", "backlog 4096 proto h2"))]
 
+    def argv_h2c_h2o(self, port):
+        return ["h2o", "-c", self._write("h2c-h2o.conf", H2O.format(
+            port=port, origin=self.origin, workers=self.workers, tls=""))]
+
+    def _nghttpx(self, port, frontend, backend=""):
+        fields = (f"X-Forwarded-Host: 127.0.0.1:{port}", f"X-Forwarded-Port: {port}")
+        return ["nghttpx", "--conf=/dev/null", f"--frontend=127.0.0.1,{port};{frontend}",
+                f"--backend=127.0.0.1,{self.origin};{backend}", f"--workers={self.workers}",
+                "--single-process", "--add-x-forwarded-for", "--log-level=ERROR", "--no-ocsp",
+                "--frontend-http2-read-timeout=900s", "--backend-keep-alive-timeout=900s",
+                *(f"--add-request-header={f}" for f in fields)]
+
+    def argv_h2c_nghttpx(self, port):
+        return self._nghttpx(port, "no-tls")
+
+    # ---- HTTP/2 on both sides, without TLS; start_h2c_origin() first ----
+
+    def argv_h2h2_weir(self, port):
+        site = f"site * {{ proxy 127.0.0.1:{self.origin} {{ proto h2c }} }}"
+        return self._weir_run("h2h2-weir", port, sites=site)
+
+    def argv_h2h2_haproxy(self, port):
+        text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
+        text = text.replace("backlog 4096", "backlog 4096 proto h2")
+        text = text.replace("pool-max-conn", "proto h2 pool-max-conn")
+        return ["haproxy", "-db", "-f", self._write("h2h2-haproxy.cfg", text)]
+
+    def argv_h2h2_nghttpx(self, port):
+        return self._nghttpx(port, "no-tls", ";proto=h2")
+
+    # ---- WebSocket; start_origin() first ----
+
+    def argv_ws_relay(self, port):
+        return self.argv_relay(port)
+
+    def argv_ws_weir(self, port):
+        return self._weir_run("ws-weir", port)
+
+    def argv_ws_nginx(self, port):
+        argv = self._nginx_proxy("ws-nginx", port)
+        path = self.dir / "ws-nginx.conf"
+        path.write_text(path.read_text().replace(
+            'Connection "";', 'Connection "upgrade"; proxy_set_header Upgrade $http_upgrade;'))
+        return argv
+
+    def argv_ws_haproxy(self, port):
+        text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
+        return ["haproxy", "-db", "-f", self._write("ws-haproxy.cfg", text)]
+
     # ---- with TLS towards the client; certificate() first ----
 
     def certificate(self):
@@ -232,6 +313,13 @@ class Field:
                                         "    tune.ssl.cachesize 0\n")
         text = text.replace("X-Forwarded-Proto http", "X-Forwarded-Proto https")
         return ["haproxy", "-db", "-f", self._write("tls-haproxy.cfg", text)]
+
+    def argv_tls_h2o(self, port):
+        return ["h2o", "-c", self._write("tls-h2o.conf", H2O.format(
+            port=port, origin=self.origin, workers=self.workers, tls=H2O_TLS.format(dir=self.dir)))]
+
+    def argv_tls_nghttpx(self, port):
+        return [*self._nghttpx(port, "tls"), f"{self.dir}/key.pem", f"{self.dir}/cert.pem"]
 
     def pids(self, name):
         todo, found = [self.running[name].pid], []

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""weir beside nginx, haproxy and a relay that looks at nothing, in one run, as ratios.
+"""weir beside nginx, haproxy, h2o, nghttpx and a relay that looks at nothing, in one run, as ratios.
 
     bench/run.py [--rounds N] [--seconds S] [--only WORD] [--weir BINARY]
 
@@ -19,6 +19,7 @@ from contestants import Field, ROOT
 import handshakes
 import idle
 import slow
+import websocket
 
 KEEP_ALIVE = [  # name, path, connections, further arguments of wrk
     ("1 KB, 1 connection", "/1k", 1, []),
@@ -165,10 +166,13 @@ def tls_keep_alive(field, args):
                                ("p50", m["tls-weir"]["p50"] / m[best]["p50"])])
 
 
-H2 = [  # name, contestants' prefix, arguments of h2load
-    ("HTTP/2 over TLS, 16 connections x 32 streams", "tls-", ["-c16", "-m32"]),
-    ("HTTP/2 without TLS, 10 connections x 10 streams", "h2c-", ["-c10", "-m10"]),
-    ("HTTP/2 without TLS, 32 connections x 1 stream", "h2c-", ["-c32", "-m1"]),
+H2_PEERS = ("nginx", "haproxy", "h2o", "nghttpx")
+H2 = [  # name, contestants' prefix, peers, arguments of h2load
+    ("HTTP/2 over TLS, 16 connections x 32 streams", "tls-", H2_PEERS, ["-c16", "-m32"]),
+    ("HTTP/2 without TLS, 10 connections x 10 streams", "h2c-", H2_PEERS, ["-c10", "-m10"]),
+    ("HTTP/2 without TLS, 32 connections x 1 stream", "h2c-", H2_PEERS, ["-c32", "-m1"]),
+    # nginx and h2o 2.2 speak no HTTP/2 to servers
+    ("HTTP/2 on both sides, 10 connections x 10 streams", "h2h2-", ("haproxy", "nghttpx"), ["-c10", "-m10"]),
 ]
 
 
@@ -192,10 +196,12 @@ def measure_h2(field, name, seconds, more):
 def h2(args, directory):
     with Field(directory, args.weir) as field:
         field.certificate()
-        for title, prefix, more in H2:
+        for title, prefix, peers, more in H2:
             if args.only not in title:
                 continue
-            names = [prefix + n for n in ("weir", "nginx", "haproxy")]
+            if prefix == "h2h2-":
+                field.start_h2c_origin()
+            names = [prefix + n for n in ("weir", *peers)]
             results = {n: [] for n in names}
             for n in names:
                 if n not in field.running:
@@ -241,6 +247,39 @@ def tls(args, directory):
         tls_handshakes(field, args)
 
 
+def websockets(args, directory):
+    title = "WebSocket echo, 16 connections"
+    if args.only not in title:
+        return
+    with Field(directory, args.weir) as field:
+        websocket.start_origin(field)
+        names = ["ws-relay", "ws-weir", "ws-nginx", "ws-haproxy"]
+        for name in names:
+            field.start(name)
+        results = {n: [] for n in names}
+        for _ in range(args.rounds):
+            for n in names:
+                results[n].append(websocket.measure(field, n, args.seconds))
+        m = {n: {k: statistics.median(r[k] for r in results[n]) for k in results[n][0]} for n in names}
+        print(f"\n{title}")
+        for n in names:
+            print(f"  {n:12} {m[n]['cpu_us']:9.1f} us CPU/message  {m[n]['rate']:8.0f} messages/s")
+        best = min(("ws-nginx", "ws-haproxy"), key=lambda n: m[n]["cpu_us"])
+        print(f"  weir/{best[3:]} {m['ws-weir']['cpu_us'] / m[best]['cpu_us']:5.2f}   weir/relay "
+              f"{m['ws-weir']['cpu_us'] / m['ws-relay']['cpu_us']:5.2f}", flush=True)
+
+
+def h2_idle(args, directory):
+    title = "5000 idle HTTP/2 connections, without TLS"
+    if args.only not in title:
+        return
+    print(f"\n{title}")
+    for name in ("h2c-weir", *("h2c-" + n for n in H2_PEERS)):
+        with Field(directory, args.weir) as field:
+            field.start(name)
+            idle.measure(field, name, 5000)
+
+
 def tls_idle(args, directory):
     title = "5000 idle TLS connections"
     if args.only not in title:
@@ -277,7 +316,7 @@ def main():
     args = parser.parse_args()
     started = time.monotonic()
     for part in (keep_alive, slow_readers, variants, two_workers, idle_connections,
-                 tls, h2, tls_idle):
+                 tls, h2, websockets, tls_idle, h2_idle):
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
             part(args, directory)
     print(f"\n{time.monotonic() - started:.0f} s, {args.rounds} rounds of {args.seconds} s")
