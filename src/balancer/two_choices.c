@@ -37,7 +37,7 @@ static int tc_pick(void *state, const struct pick *p)
     const struct draw_tiers *c = p->up->balancer_conf;
     const struct draw_tier *t = &c->of[p->tier];
     int first = draw_any(t, p);
-    int second = first >= 0 && t->count > 1 ? draw_try(t, p, first) : -1;
+    int second = first >= 0 ? draw_second(t, p, first) : -1;
     return second >= 0 && is_better(t, p, second, first) ? second : first;
 }
 

@@ -63,6 +63,21 @@ static void slow_server_gets_less(void **state)
     test_upstream_release(&t);
 }
 
+/* However rarely the draw hits it: of a few servers the second choice is always found. */
+static void a_light_server_is_found_as_second_choice(void **state)
+{
+    (void)state;
+    struct test_upstream t;
+    test_upstream_init(&t, "two_choices", 2);
+    t.up.servers[0].weight = 1000;
+    test_upstream_start(&t);
+    t.shared[0].latency_ewma_us = 50000;
+    t.shared[1].latency_ewma_us = 1000;
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(test_upstream_pick(&t), 1);
+    test_upstream_release(&t);
+}
+
 static void old_latency_fades(void **state)
 {
     (void)state;
@@ -117,4 +132,5 @@ static void last_server_is_found(void **state)
 UNIT_SUITE(balancer_two_choices, cmocka_unit_test(idle_shares_follow_weights),
            cmocka_unit_test(load_is_even), cmocka_unit_test(load_counts_by_weight),
            cmocka_unit_test(slow_server_gets_less), cmocka_unit_test(old_latency_fades),
+           cmocka_unit_test(a_light_server_is_found_as_second_choice),
            cmocka_unit_test(small_differences_are_noise), cmocka_unit_test(last_server_is_found));

@@ -9,7 +9,7 @@
 #include "upstream/draw.h"
 #include "upstream/shared_priv.h"
 
-enum { TRIES = 4 };
+enum { TRIES = 4, NEIGHBOURS = 16 };
 
 _Static_assert(SERVERS_MAX <= UINT16_MAX, "a slot's index has 16 bits");
 
@@ -76,11 +76,23 @@ static uint32_t draw(const struct draw_tier *t, struct rand *r)
     return (uint32_t)x <= s->threshold ? s->index : s->alias;
 }
 
-int draw_try(const struct draw_tier *t, const struct pick *p, int other)
+static bool is_hit(const struct pick *p, uint32_t i, int other)
+{
+    return (int)i != other && pick_allows(p, i);
+}
+
+/* Some draws by weight, then so many neighbours of a random slot. */
+static int draw_hit(const struct draw_tier *t, const struct pick *p, int other, uint32_t neighbours)
 {
     for (int k = 0; k < TRIES; k++) {
         uint32_t i = draw(t, p->rand);
-        if ((int)i != other && pick_allows(p, i))
+        if (is_hit(p, i, other))
+            return (int)i;
+    }
+    uint32_t from = rand_below(p->rand, t->count);
+    for (uint32_t k = 0; k < neighbours; k++) {
+        uint32_t i = t->slots[(from + k) % t->count].index;
+        if (is_hit(p, i, other))
             return (int)i;
     }
     return -1;
@@ -88,18 +100,14 @@ int draw_try(const struct draw_tier *t, const struct pick *p, int other)
 
 int draw_any(const struct draw_tier *t, const struct pick *p)
 {
-    if (t->count == 0)
+    return t->count > 0 ? draw_hit(t, p, -1, t->count) : -1;
+}
+
+int draw_second(const struct draw_tier *t, const struct pick *p, int other)
+{
+    if (t->count < 2)
         return -1;
-    int found = draw_try(t, p, -1);
-    if (found >= 0)
-        return found;
-    uint32_t from = rand_below(p->rand, t->count);
-    for (uint32_t k = 0; k < t->count; k++) {
-        uint32_t i = t->slots[(from + k) % t->count].index;
-        if (pick_allows(p, i))
-            return (int)i;
-    }
-    return -1;
+    return draw_hit(t, p, other, t->count < NEIGHBOURS ? t->count : NEIGHBOURS);
 }
 
 double draw_load(const struct draw_tier *t, const struct pick *p, uint32_t i)

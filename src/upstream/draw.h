@@ -22,12 +22,11 @@ struct draw_tiers {
 
 void draw_build(struct draw_tiers *d, const struct upstream *up, struct arena *a);
 
-/* One that may be picked and is not `other` (-1: any): drawn by weight a few times; -1 when no draw
- * hit one. The tier is not empty. */
-int draw_try(const struct draw_tier *t, const struct pick *p, int other);
-/* As draw_try(), but finds one whenever there is one: when most servers are out the tier is looked
- * through from a random start. -1: none, also of an empty tier. */
+/* One that may be picked: drawn by weight, and when most servers are out, so that no draw hits one,
+ * the first from a random start. -1: there is none. */
 int draw_any(const struct draw_tier *t, const struct pick *p);
+/* The same, but not `other`; of a large tier most of which is out it may miss the last ones. */
+int draw_second(const struct draw_tier *t, const struct pick *p, int other);
 
 /* Requests in flight for the weight that the server has now; a mean server with one has 1. */
 double draw_load(const struct draw_tier *t, const struct pick *p, uint32_t i);
