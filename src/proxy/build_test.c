@@ -5,6 +5,7 @@
 #include "proxy/access_log.h"
 #include "proxy/config_test_priv.h"
 #include "proxy/target.h"
+#include "upstream/lease.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -99,6 +100,29 @@ static void every_setting_can_be_set(void **state)
     assert_int_equal(s->merge_slashes, MERGE_EVERYWHERE);
     assert_int_equal(s->retry_tries, 3);
     assert_int_equal(s->retry_statuses, RETRY_ON_502 | RETRY_ON_504);
+    test_config_release(&t);
+}
+
+static void priorities_are_inherited(void **state)
+{
+    (void)state;
+    struct test_config t;
+    test_config_need(&t, "site * {\n proxy 10.0.0.1:80\n priority 5\n"
+                         " route /r { priority 0 }\n route /n { no priority }\n}");
+    assert_int_equal(settings_of(&t, "GET http://a/")->priority, 5);
+    assert_int_equal(settings_of(&t, "GET http://a/r")->priority, 0);
+    assert_int_equal(settings_of(&t, "GET http://a/n")->priority, PRIORITY_DEFAULT);
+    test_config_release(&t);
+    test_error("site * {\n priority 8\n}", 2, 11, "7");
+}
+
+static void source_ip_has_a_key_of_its_own(void **state)
+{
+    (void)state;
+    struct test_config t;
+    test_config_need(&t, "upstream app { server 10.0.0.1:80; balance source_ip }\n"
+                         "site * { proxy app }");
+    assert_non_null(settings_of(&t, "GET http://a/")->target->hash_key);
     test_config_release(&t);
 }
 
@@ -588,7 +612,8 @@ static void ten_thousand_sites_load(void **state)
 
 UNIT_SUITE(proxy_build, cmocka_unit_test(rows_are_whole),
            cmocka_unit_test(defaults_hold_without_any_word),
-           cmocka_unit_test(every_setting_can_be_set), cmocka_unit_test(off_words),
+           cmocka_unit_test(every_setting_can_be_set), cmocka_unit_test(priorities_are_inherited),
+           cmocka_unit_test(source_ip_has_a_key_of_its_own), cmocka_unit_test(off_words),
            cmocka_unit_test(settings_are_inherited_key_by_key),
            cmocka_unit_test(filters_add_up_and_override_by_key),
            cmocka_unit_test(the_overridden_directive_is_gone),
