@@ -152,8 +152,18 @@ void sockets_want_none(struct sockets *s)
         slot->wanted = false;
 }
 
+/* The workers go on accepting for a while. */
+static void slot_stop_new(const struct socket_slot *slot)
+{
+    for (uint32_t i = 0; i < slot->count && !is_unix(slot); i++)
+        listener_stop_new(slot->fds[i]);
+}
+
 void sockets_accept(struct sockets *s)
 {
+    for (struct socket_slot *slot = s->slots; slot; slot = slot->next)
+        if (!slot->wanted && !slot->internal)
+            slot_stop_new(slot);
     for (struct socket_slot *slot = s->slots; slot; slot = slot->next)
         slot->inherited = false;
     slots_drop(s, is_not_wanted);

@@ -23,7 +23,7 @@
 enum {
     LOG_RING_BYTES = 1 << 20,
     SWEEP_MS = 5000,
-    LEAVE_MS = 200,   /* for the supervisor to close its end of a listener that was removed */
+    LEAVE_MS = 500,   /* for handshakes of TCP that were under way when a listener was removed */
     SETTLE_MS = 3000, /* for the last bytes of answers after the last session ended */
 };
 
@@ -96,17 +96,17 @@ static void listen_open(struct worker_thread *t, struct slice key, const struct 
     worker_point_add(&t->worker, &wl->point, key);
 }
 
-/* Whoever is in the queue of a socket when it is closed is reset, and it is the supervisor that
- * closes last unless we wait for it. An internal address has one socket, which can not be bound
- * again as long as it is there. */
+/* Whoever is in the queue of a socket when it is closed is reset: so nobody new gets there first.
+ * An internal address has one socket, which can not be bound again as long as it is there. */
 static void listen_leave(struct worker_listen *wl)
 {
     struct loop *l = &wl->thread->worker.loop;
     worker_point_leave(&wl->thread->worker, &wl->point);
-    if (wl->thread->is_main)
+    if (wl->thread->is_main) {
         listen_close(wl);
-    else
-        timer_set(&l->timers, &wl->leave_by, l->now_ms + LEAVE_MS);
+        return;
+    }
+    timer_set(&l->timers, &wl->leave_by, l->now_ms + LEAVE_MS);
 }
 
 static void listen_close_key(struct worker_thread *t, struct slice key)

@@ -8,6 +8,7 @@
 #include "net/listener.h"
 #include "base/assert.h"
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -195,6 +196,21 @@ bool listener_start(struct listener *ln, struct loop *l, int fd)
     timer_init(&ln->resume, on_resume);
     watch(ln);
     return true;
+}
+
+/* The filter sees the TCP header. A SYN that is dropped comes again, and finds the port closed. */
+void listener_stop_new(int fd)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10, DROP = 0, PASS = 0x40000 };
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, DROP),
+        BPF_STMT(BPF_RET | BPF_K, PASS),
+    };
+    struct sock_fprog all = {sizeof steps / sizeof *steps, steps};
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &all, sizeof all);
 }
 
 void listener_accept_waiting(struct listener *ln)

@@ -36,5 +36,9 @@ enum err listener_bind(const struct addr *a, const struct listen_options *o, int
  * no memory to watch it, it is paused and tried again. False: fd is no descriptor. */
 bool listener_start(struct listener *ln, struct loop *l, int fd) MUST_CHECK;
 void listener_close(struct listener *ln); /* stops accepting; on_closed() follows */
+/* From now on nobody begins to connect to this socket, while whoever has begun still gets through:
+ * whoever accepts on it may close it a while later without a loss. Some kernels want a privilege
+ * for it; then nothing is changed. */
+void listener_stop_new(int fd);
 /* Before a close: takes those that wait in the queue, whom it would reset. */
 void listener_accept_waiting(struct listener *ln);
