@@ -135,6 +135,14 @@ bool body_peek(const struct body *b, struct span *out)
     return true;
 }
 
+bool body_look(const struct body *b, unsigned i, struct span *out)
+{
+    if (i >= b->count)
+        return false;
+    *out = *span_at(b, i);
+    return true;
+}
+
 /* Asks a producer that stopped to go on, once there is room worth waking it for. */
 static void feed(struct body *b)
 {

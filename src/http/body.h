@@ -51,6 +51,8 @@ void body_fail(struct body *b, enum err e); /* after the end mark: no effect */
 
 /* The first span, borrowed; false when none is queued. */
 bool body_peek(const struct body *b, struct span *out);
+/* The i-th span of those that are queued, borrowed; false when there are fewer. */
+bool body_look(const struct body *b, unsigned i, struct span *out);
 /* Takes at most `max` bytes off the front; len 0 when empty. The span is the caller's. Calls want()
  * when the producer stopped and the queue is half empty now. */
 struct span body_take(struct body *b, size_t max);

@@ -190,9 +190,28 @@ static void max_bytes_may_come_too_late(void **state)
     assert_int_equal(body_push(&fx->body, piece(1)), ERR_BODY_TOO_LARGE);
 }
 
+static void what_is_queued_can_be_looked_at(void **state)
+{
+    (void)state;
+    struct span s;
+    assert_false(body_look(&fx->body, 0, &s));
+    push(10);
+    push(3);
+    assert_true(body_look(&fx->body, 0, &s));
+    assert_int_equal(s.len, 10);
+    assert_true(body_look(&fx->body, 1, &s));
+    assert_int_equal(s.len, 3);
+    assert_false(body_look(&fx->body, 2, &s));
+    assert_int_equal(take(12), 10);
+    assert_true(body_look(&fx->body, 0, &s));
+    assert_int_equal(s.len, 3);
+    assert_false(body_look(&fx->body, 1, &s));
+    assert_int_equal(fx->body.bytes, 3);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 UNIT_SUITE(http_body, CASE(bytes_come_out_in_order), CASE(room_ends_at_the_limit),
            CASE(room_ends_when_the_ring_is_full), CASE(neighbours_are_joined),
            CASE(a_starved_producer_is_asked_once), CASE(the_end_comes_after_the_bytes),
            CASE(a_failed_body_takes_no_more), CASE(max_bytes_is_the_whole_body),
-           CASE(max_bytes_may_come_too_late));
+           CASE(max_bytes_may_come_too_late), CASE(what_is_queued_can_be_looked_at));

@@ -401,7 +401,7 @@ static void settle_begin(struct worker_thread *t)
     t->stage = WORKER_SETTLING;
     timer_stop(&l->timers, &t->sweep);
     timer_stop(&l->timers, &t->drain_by);
-    origin_pools_close(&t->worker.pools);
+    worker_settle(&t->worker);
     timer_set(&l->timers, &t->settle_by, l->now_ms + SETTLE_MS);
 }
 

@@ -22,7 +22,7 @@ enum {
 /* --- as configured ----------------------------------------------------------------------------*/
 
 enum choice_same_site { SAME_SITE_LAX, SAME_SITE_STRICT, SAME_SITE_NONE };
-enum choice_secure { SECURE_AUTO, SECURE_ON, SECURE_OFF };
+enum choice_secure { SECURE_OFF = CONF_OFF, SECURE_AUTO, SECURE_ON };
 
 /* What the options of the cookie are read into: embedded in the options of the directive. */
 struct choice_terms {
@@ -78,6 +78,7 @@ extern const struct conf_choice choice_same_sites[], choice_secures[];
         {.name = "secure",                                                                         \
          .where = IN_OPTIONS,                                                                      \
          .type = CONF_CHOICE,                                                                      \
+         .off_ok = true,                                                                           \
          .choices = choice_secures,                                                                \
          .offset = offsetof(scope, m.secure),                                                      \
          .def = "auto",                                                                            \
@@ -104,7 +105,7 @@ struct choice_cookie {
     struct slice name;
     struct slice attributes; /* "; Path=/; HttpOnly..." */
     int64_t ttl_s;           /* 0: no time in it */
-    uint8_t secure;          /* enum choice_secure */
+    int8_t secure;           /* enum choice_secure */
     uint8_t key[CHOICE_KEY_BYTES];
     struct choice *choices; /* in the order in which they were named */
     uint32_t *sorted;       /* their indexes, by id */

@@ -18,7 +18,6 @@ const struct conf_choice choice_same_sites[] = {
 const struct conf_choice choice_secures[] = {
     {"auto", SECURE_AUTO, "where the client came over TLS"},
     {"on", SECURE_ON, "always: TLS ends before weir"},
-    {"off", SECURE_OFF, "never"},
     {0}};
 
 /* RFC 6265 4.1.1: no controls, no semicolons. */
@@ -100,7 +99,7 @@ bool choice_cookie_init(struct conf_build *b, struct conf_pos pos, const struct 
                         struct slice purpose, struct choice_cookie *out)
 {
     *out = (struct choice_cookie){
-        .name = t->name, .secure = (uint8_t)t->secure, .ttl_s = t->ttl_ms / 1000};
+        .name = t->name, .secure = (int8_t)t->secure, .ttl_s = t->ttl_ms / 1000};
     if (!terms_check(b, pos, t) || !key_get(b, pos, t->secret, purpose, out->key))
         return false;
     out->attributes = attributes_make(b, t);

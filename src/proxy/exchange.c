@@ -12,6 +12,7 @@
 #include "base/rand.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/mirror.h"
 #include <stdlib.h>
 
 enum {
@@ -364,6 +365,8 @@ static enum outcome step_finish(struct exchange *x)
 {
     x->times.done_us = exchange_now_us(x) - x->times.began_us;
     run_finish_filters(x);
+    if (x->mirror)
+        mirror_leave(x);
     log_finish(x);
     count_finish(x);
     origin_release(x, finish_verdict(x));

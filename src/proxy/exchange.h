@@ -14,6 +14,7 @@
 #include "proxy/worker.h"
 #include "upstream/lease.h"
 
+struct mirror;
 struct split;
 struct spool;
 struct target;
@@ -89,6 +90,8 @@ struct exchange {
     uint32_t split_part;
     bool split_stale; /* the client's cookie of the split should be given anew */
     struct sticky_use sticky;
+    struct mirror *mirror; /* while it gathers this request */
+    bool mirror_decided;
     struct lease lease;
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;

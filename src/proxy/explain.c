@@ -8,6 +8,7 @@
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/mirror.h"
 #include "proxy/split.h"
 #include "proxy/target.h"
 #include "proxy/tls_build_priv.h"
@@ -303,6 +304,13 @@ static void explain_sticky(struct explain *e, const struct upstream *u)
     text_release(&line);
 }
 
+static void explain_mirror(struct explain *e, const struct mirror_conf *m)
+{
+    if (m)
+        explain_line(e, "mirror", m->target.pos, "%.*s %g%%", SLICE_ARG(m->target.upstream->name),
+                     (double)m->share / 100);
+}
+
 static void explain_target(struct explain *e, const struct exchange *x)
 {
     const struct target *t = x->settings->target;
@@ -317,8 +325,10 @@ static void explain_target(struct explain *e, const struct exchange *x)
         explain_upstream(e, t);
         explain_sticky(e, t->upstream);
     }
-    if (t->kind != TARGET_LOCAL)
+    if (t->kind != TARGET_LOCAL) {
+        explain_mirror(e, x->settings->mirror);
         return;
+    }
     struct text line;
     text_init(&line);
     t->local->explain(t->local_conf, &line);

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/directive.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/mirror.h"
 #include "proxy/split.h"
 #include "proxy/target.h"
 #include "proxy/template.h"
@@ -330,6 +331,7 @@ static enum err request_send(struct exchange *x)
     TRY(request_prepare(x));
     if (x->spool)
         TRY(spool_rewind(x));
+    mirror_begin(x);
     x->origin_tx_ms = x->worker->loop.now_ms;
     TRY(x->origin->ops->send_head(x->origin, &x->req));
     return relay_request(x);

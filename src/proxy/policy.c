@@ -184,6 +184,7 @@ static const struct {
     {"respond", SPAN(target, target)},
     {"redirect", SPAN(target, target)},
     {"split", SPAN(target, target)},
+    {"mirror", SPAN(mirror, mirror)},
 #undef SPAN
 };
 

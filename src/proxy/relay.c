@@ -7,6 +7,7 @@
 #include "io/pipe.h"
 #include "net/conn.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/mirror.h"
 
 enum { RATE_WINDOW_MS = 10000 };
 
@@ -29,6 +30,8 @@ static enum err body_move(struct body *b, struct stream *to)
 enum err relay_request(struct exchange *x)
 {
     struct body *b = request_body(x);
+    if (x->mirror)
+        mirror_feed(x);
     enum err e = body_move(b, x->origin);
     x->request_bytes = b->taken_bytes;
     return e;

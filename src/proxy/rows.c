@@ -7,6 +7,7 @@
 #include "proxy/access_log.h"
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
+#include "proxy/mirror.h"
 #include "proxy/respond.h"
 #include "proxy/split.h"
 #include "proxy/sticky.h"
@@ -383,6 +384,22 @@ const struct directive proxy_rows[] = {
          "`when header.X-Canary { proxy canary }`. The variable `$upstream` tells in the log "
          "which one it was.",
      .example = "split 10.0.0.1:8080 95% 10.0.0.2:8080 5% sticky ttl=7d"},
+    {.name = "mirror",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 2,
+     .options = mirror_options,
+     .apply = mirror_apply,
+     .usage = "UPSTREAM [SHARE] [max=N] [body=SIZE] [timeout=TIME]",
+     .text =
+         "Sends this share of the requests (all of them without one) to a shadow upstream, too, "
+         "to try a new version with real traffic. Its answers are dropped, and whatever becomes "
+         "of it neither delays nor fails the client's request. The copy is made as the request "
+         "goes to its own server, with the same Host and all edits, and begins once the whole "
+         "request has come. It carries the field `X-Mirror` with the request's id, and is not "
+         "tried again. Upgrades such as WebSocket are not mirrored. `/metrics` counts what was "
+         "mirrored, failed, and left out because of `max` or `body`.",
+     .example = "mirror 10.0.0.9:8080 10% max=100 body=256k"},
     {.name = "sticky",
      .where = IN_SERVERS,
      .args_min = 1,
@@ -585,6 +602,7 @@ void settings_defaults(struct conf_build *b, struct settings *s)
     conf_defaults(buffer_options, IN_OPTIONS, s);
     s->body_rate = body_rate_bytes(s->body_rate);
     s->target = NULL;
+    s->mirror = NULL;
     s->log = NULL; /* proxy_build() sets it once the top level is known */
     (void)b;
 }

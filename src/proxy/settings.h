@@ -11,6 +11,7 @@
 #define SETTING_UNSET INT64_MIN
 
 struct access_log;
+struct mirror_conf;
 struct target;
 
 struct settings {
@@ -41,6 +42,7 @@ struct settings {
     /* pointers; the field is never NULL when set */
     const struct access_log *log; /* &access_log_off: none */
     const struct target *target;
+    const struct mirror_conf *mirror; /* NULL: none */
 };
 
 enum merge_slashes { MERGE_EVERYWHERE = 1, MERGE_IN_ROUTES };

@@ -3,6 +3,7 @@
 #include "proxy/worker.h"
 #include "conf/directive.h"
 #include "proxy/exchange.h"
+#include "proxy/mirror.h"
 #include "proxy/route.h"
 #include <stdlib.h>
 
@@ -48,6 +49,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     list_init(&w->acceptor.sessions);
     list_init(&w->points);
     list_init(&w->exchanges);
+    list_init(&w->mirrors);
     origin_pools_init(&w->pools, &w->loop);
     return true;
 }
@@ -136,8 +138,15 @@ bool worker_idle(const struct worker *w)
     return list_empty(&w->acceptor.sessions) && list_empty(&w->exchanges);
 }
 
+void worker_settle(struct worker *w)
+{
+    mirrors_abort(w);
+    origin_pools_close(&w->pools);
+}
+
 void worker_release(struct worker *w)
 {
+    mirrors_abort(w);
     if (w->view)
         view_replace(w->view); /* before the pools, which its upstreams use */
     w->view = NULL;

@@ -35,8 +35,10 @@ struct worker {
     const struct origin_engine *engine;        /* h1 */
     const struct origin_engine *shared_engine; /* on connections that are shared (h2); or NULL */
     struct list points;                        /* struct listen_point.link */
-    struct list exchanges;                     /* running: struct exchange.link */
-    struct exchange *free_exchanges;           /* cache, so that a steady state allocates nothing */
+    struct list mirrors;                       /* requests to shadow upstreams, mirror.c */
+    uint32_t mirror_count;
+    struct list exchanges;           /* running: struct exchange.link */
+    struct exchange *free_exchanges; /* cache, so that a steady state allocates nothing */
     uint32_t free_count;
     uint32_t index;
     uint64_t request_seq; /* for $request_id */
@@ -63,4 +65,6 @@ void worker_leave(struct worker *w);
 void worker_drain(struct worker *w);
 void worker_abort(struct worker *w);      /* closes every session now */
 bool worker_idle(const struct worker *w); /* no session is open */
+/* After it was idle: ends what nobody waits for, mirrored requests and idle connections. */
+void worker_settle(struct worker *w);
 void worker_release(struct worker *w);
