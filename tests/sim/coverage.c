@@ -51,6 +51,8 @@ static const enum err errors_due[] = {
     ERR_ORIGIN_HEAD_TOO_LARGE,
     ERR_ORIGIN_BAD_UPGRADE,
     ERR_TLS_TIMEOUT,
+    ERR_ORIGIN_UNPROCESSED,
+    ERR_H2_PROTOCOL,
 };
 
 static const enum metric metrics_due[] = {
@@ -60,6 +62,7 @@ static const enum metric metrics_due[] = {
     METRIC_ORIGIN_REUSES,  METRIC_RESPONSES_1XX,
     METRIC_BYTES_SPLICED,  METRIC_ORIGIN_CONNECT_ERRORS,
     METRIC_TLS_HANDSHAKES, METRIC_TLS_HANDSHAKES_RESUMED,
+    METRIC_H2_CONNECTIONS,
 };
 
 void coverage_init(void)
