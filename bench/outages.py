@@ -8,7 +8,8 @@ Three servers with a capacity (worker.c) behind weir, nginx and HAProxy in turn;
 come at a fixed rate and leave after a second. Each proxy is configured as people usually do; weir has
 no line about any of this. In each outage one server falls ill after two seconds and gets well again;
 the overload is three times what all three can do. Errors, time-outs and percentiles are those of the
-whole run; a visitor who left or got an error counts with a second."""
+whole run; a visitor who left or got an error counts with a second. The bars are against the better
+of nginx and HAProxy with their usual balancing; HAProxy with leastconn is shown beside them."""
 import argparse
 import json
 import pathlib
@@ -54,7 +55,7 @@ frontend f
     bind 127.0.0.1:{port} backlog 4096
     default_backend b
 backend b
-    balance leastconn
+    balance {balance}
     option httpchk GET /health
     default-server check inter 2s fall 3 rise 2
 {servers}
@@ -73,9 +74,13 @@ def nginx(port, servers, directory):
     return ["nginx", "-c"], NGINX.format(port=port, servers=lines, dir=directory)
 
 
-def haproxy(port, servers, directory):
+def haproxy(port, servers, directory, balance="roundrobin"):
     lines = "\n".join(f"    server s{s} 127.0.0.1:{s}" for s in servers)
-    return ["haproxy", "-db", "-f"], HAPROXY.format(port=port, servers=lines)
+    return ["haproxy", "-db", "-f"], HAPROXY.format(port=port, servers=lines, balance=balance)
+
+
+def haproxy_leastconn(port, servers, directory):
+    return haproxy(port, servers, directory, "leastconn")
 
 
 def weir(port, servers, directory):
@@ -83,7 +88,8 @@ def weir(port, servers, directory):
     return [ARGS.weir, "run", "-c"], WEIR.format(port=port, servers=lines)
 
 
-PROXIES = {"weir": weir, "nginx": nginx, "haproxy": haproxy}
+PROXIES = {"weir": weir, "nginx": nginx, "haproxy": haproxy,
+           "haproxy leastconn": haproxy_leastconn}
 SCENES = [  # name, what one server is told, share of the capacity that is asked for
     ("one of three servers 20 times slower", "slow 20", 0.33),
     ("one of three servers takes requests and never answers", "hang", 0.33),
@@ -149,10 +155,10 @@ def ratio(a, b):
 
 def show(told, results):
     for name, m in results.items():
-        print(f"  {name:8} {m['sent']:7} sent {m['good']:7} good in time {m['failed']:6} errors "
+        print(f"  {name:17} {m['sent']:7} sent {m['good']:7} good in time {m['failed']:6} errors "
               f"{m['given_up']:6} given up {m['broken']:5} broken   p50 {m['p50']:7.1f} ms"
               f"  p99 {m['p99']:7.1f} ms")
-    others = [m for name, m in results.items() if name != "weir"]
+    others = [results[name] for name in ("nginx", "haproxy") if name in results]
     if "weir" not in results or not others:
         return
     w = results["weir"]
@@ -162,7 +168,7 @@ def show(told, results):
     else:
         seconds = BEFORE_S + ARGS.seconds + AFTER_S
         for name, m in results.items():
-            print(f"  {name:8} goodput / capacity {m['good'] / seconds / CAPACITY:.2f}"
+            print(f"  {name:17} goodput / capacity {m['good'] / seconds / CAPACITY:.2f}"
                   f"{' (0.9)' if name == 'weir' else ''}")
 
 
@@ -181,6 +187,6 @@ if __name__ == "__main__":
     parser.add_argument("--only", default="", help="scenes whose title has this in it")
     parser.add_argument("--seconds", type=float, default=10, help="how long an outage lasts")
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
-    parser.add_argument("--proxies", default="weir,nginx,haproxy")
+    parser.add_argument("--proxies", default=",".join(PROXIES))
     ARGS = parser.parse_args()
     main()

@@ -129,8 +129,6 @@ static void origin_detach(struct exchange *x)
 
 void origin_release(struct exchange *x, enum lease_verdict v)
 {
-    int64_t first_byte_us =
-        x->times.first_byte_us ? x->times.first_byte_us - x->times.connected_us : 0;
     bool untouched = !x->origin;
     if (x->origin) {
         if (v == LEASE_KEEP && !x->origin->reusable)
@@ -140,7 +138,7 @@ void origin_release(struct exchange *x, enum lease_verdict v)
     if (!x->lease.view || (x->lease.state == LEASE_IDLE && untouched && !x->lease.conn))
         return;
     bool status_failed = v == LEASE_FAILED && x->err == ERR_OK;
-    lease_give(&x->lease, v, status_failed ? ERR_ORIGIN_STATUS : x->err, first_byte_us);
+    lease_give(&x->lease, v, status_failed ? ERR_ORIGIN_STATUS : x->err);
 }
 
 /* --- pick ------------------------------------------------------------------------------------- */
@@ -413,6 +411,7 @@ static void await_deadline(struct exchange *x)
     }
     if (!request_sent_whole(x))
         return; /* relay_deadline() has set what is due */
+    lease_asked(&x->lease);
     int64_t ms = timeout_of(upstream_of(x)->timeouts.first_byte_ms, x->settings->first_byte_ms);
     if (ms >= 0 &&
         (!timer_armed(&x->step_timer) || x->deadline_err != ERR_ORIGIN_FIRST_BYTE_TIMEOUT))
@@ -437,9 +436,17 @@ static enum err choices_tell(struct exchange *x)
     return sticky_answered(x);
 }
 
-static enum outcome response_begun(struct exchange *x)
+/* An answer that fails quickly is no sign of a quick server. */
+static void answer_count(struct exchange *x)
 {
     x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
+    lease_answered(&x->lease,
+                   x->res.status < 500 ? x->times.first_byte_us - x->times.connected_us : 0);
+}
+
+static enum outcome response_begun(struct exchange *x)
+{
+    answer_count(x);
     x->origin_rx_ms = x->worker->loop.now_ms;
     if (origin_status_failed(x) && retry_allowed(x)) {
         x->err = ERR_ORIGIN_STATUS;

@@ -6,7 +6,6 @@
  * atomics in server_shared: a race between workers can at worst count one failure more or less. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/health_priv.h"
-#include "upstream/latency.h"
 #include "upstream/shared_priv.h"
 
 static server_observer *observer; /* set before there are threads */
@@ -32,10 +31,8 @@ bool health_out(const struct server_shared *s, int64_t now_ms)
     return __atomic_load_n(&s->check_down, __ATOMIC_RELAXED) || health_ejected(s, now_ms);
 }
 
-void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms)
+void health_ok(struct server_shared *s, int64_t now_ms)
 {
-    if (first_byte_us > 0)
-        latency_add(s, first_byte_us, now_ms);
     /* Read first: in the usual case nothing is written and the cache line stays shared. */
     if (shared_get(&s->fails_in_a_row) != 0)
         shared_set(&s->fails_in_a_row, 0);

@@ -7,8 +7,8 @@ void health_tell(const struct server_shared *s, enum server_event e, int64_t ms)
 bool health_ejected(const struct server_shared *s, int64_t now_ms);
 /* Ejected, or its checks fail. */
 bool health_out(const struct server_shared *s, int64_t now_ms);
-/* The server served a request. `first_byte_us` > 0 feeds the latency average. */
-void health_ok(struct server_shared *s, int64_t first_byte_us, int64_t now_ms);
+/* The server served a request. */
+void health_ok(struct server_shared *s, int64_t now_ms);
 /* The server failed; ejects it when it is the upstream's fail_count-th time in a row. */
 void health_failed(struct server_shared *s, const struct upstream *up, enum err why,
                    const struct loop *l);

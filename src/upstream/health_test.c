@@ -59,8 +59,8 @@ static void going_and_coming_back_are_told_once(void **state)
     fail_times(5); /* those that were under way */
     assert_int_equal(told.out, 1);
     assert_int_equal(told.ms, 10000);
-    health_ok(&s, 0, l.now_ms);
-    health_ok(&s, 0, l.now_ms);
+    health_ok(&s, l.now_ms);
+    health_ok(&s, l.now_ms);
     assert_int_equal(told.back, 1);
     servers_observe(NULL);
 }
@@ -69,7 +69,7 @@ static void a_success_between_starts_anew(void **state)
 {
     (void)state;
     fail_times(2);
-    health_ok(&s, 0, l.now_ms);
+    health_ok(&s, l.now_ms);
     fail_times(2);
     assert_false(health_ejected(&s, l.now_ms));
 }
@@ -86,7 +86,7 @@ static void back_off_doubles_to_the_maximum(void **state)
         assert_int_equal(s.ejected_until_ms, l.now_ms + lasts[i]);
         l.now_ms = s.ejected_until_ms;
     }
-    health_ok(&s, 0, l.now_ms);
+    health_ok(&s, l.now_ms);
     fail_times(3);
     assert_int_equal(s.ejected_until_ms, l.now_ms + 10000);
 }
@@ -112,16 +112,6 @@ static void off_never_ejects(void **state)
     assert_false(health_ejected(&s, l.now_ms));
 }
 
-static void success_feeds_the_latency(void **state)
-{
-    (void)state;
-    health_ok(&s, 8000, l.now_ms);
-    assert_int_equal(s.latency_ewma_us, 8000);
-    health_ok(&s, 0, 5000);
-    assert_int_equal(s.latency_ewma_us, 8000);
-    assert_int_equal(s.latency_at_ms, 1000);
-}
-
 /* slow_start: the ramp begins with the end of the ejection, or when it proves itself earlier. */
 static void ramp_begins_when_it_is_back(void **state)
 {
@@ -129,13 +119,13 @@ static void ramp_begins_when_it_is_back(void **state)
     fail_times(3);
     assert_int_equal(s.back_at_ms, 11000);
     l.now_ms = 5000; /* a request that was under way */
-    health_ok(&s, 0, l.now_ms);
+    health_ok(&s, l.now_ms);
     assert_int_equal(s.back_at_ms, 5000);
     l.now_ms = 6000;
     fail_times(3);
     assert_int_equal(s.back_at_ms, 16000);
     l.now_ms = 20000;
-    health_ok(&s, 0, l.now_ms);
+    health_ok(&s, l.now_ms);
     assert_int_equal(s.back_at_ms, 16000);
 }
 
@@ -143,4 +133,4 @@ static void ramp_begins_when_it_is_back(void **state)
 UNIT_SUITE(upstream_health, CASE(ejects_at_the_limit), CASE(a_success_between_starts_anew),
            CASE(going_and_coming_back_are_told_once), CASE(back_off_doubles_to_the_maximum),
            CASE(failures_while_out_do_not_prolong), CASE(off_never_ejects),
-           CASE(success_feeds_the_latency), CASE(ramp_begins_when_it_is_back));
+           CASE(ramp_begins_when_it_is_back));

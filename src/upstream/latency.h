@@ -5,8 +5,18 @@
 #pragma once
 #include "upstream/upstream.h"
 
-enum { LATENCY_TAU_MS = 1000, LATENCY_FALL_MS = 64, LATENCY_FADE_MS = 5000 };
+enum {
+    LATENCY_TAU_MS = 1000,
+    LATENCY_FALL_MS = 64,
+    LATENCY_FADE_MS = 5000,
+    LATENCY_SILENCE_MAX_MS = 10000
+};
 
+/* A request is with the server, whole: it owes an answer. Then that has begun, or was waited for in
+ * vain for `us`. Any thread. */
+void latency_asked(struct server_shared *s, int64_t now_ms);
+void latency_answered(struct server_shared *s, int64_t now_ms);
+void latency_given_up(struct server_shared *s, int64_t us, int64_t now_ms);
 /* An answer whose first byte came after `us` (> 0). Any thread. */
 void latency_add(struct server_shared *s, int64_t us, int64_t now_ms);
 /* The estimate in microseconds; 0: not known, or so long ago that it says nothing any more. */

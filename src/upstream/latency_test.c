@@ -74,14 +74,49 @@ static void fades_without_answers(void **state)
     assert_int_equal(latency_now(&s, START_MS + 1000ll * LATENCY_FADE_MS), 0);
 }
 
-/* A server that holds requests and answers none is not forgiven as quickly. */
-static void silence_with_requests_in_flight_fades_slowly(void **state)
+static void silence_is_slowness(void **state)
 {
     (void)state;
     latency_add(&s, 8000, START_MS);
-    s.in_flight = 1;
-    assert_int_equal(latency_now(&s, START_MS + 6 * LATENCY_FADE_MS - 1), 8000);
-    assert_int_equal(latency_now(&s, START_MS + 6 * LATENCY_FADE_MS), 4000);
+    latency_asked(&s, START_MS + 100); /* it had nothing to say before */
+    assert_int_equal(latency_now(&s, START_MS + 108), 8000);
+    assert_int_equal(latency_now(&s, START_MS + 109), 9000);
+    latency_asked(&s, START_MS + 200);
+    assert_int_equal(latency_now(&s, START_MS + 300), 200000);
+    latency_answered(&s, START_MS + 300); /* one of both */
+    assert_int_equal(latency_now(&s, START_MS + 300), 8000);
+    assert_int_equal(latency_now(&s, START_MS + 320), 20000);
+}
+
+static void silence_counts_up_to_its_limit(void **state)
+{
+    (void)state;
+    latency_asked(&s, START_MS);
+    assert_int_equal(latency_now(&s, START_MS + LATENCY_SILENCE_MAX_MS - 1),
+                     (LATENCY_SILENCE_MAX_MS - 1) * 1000);
+    assert_int_equal(latency_now(&s, START_MS + 10 * LATENCY_SILENCE_MAX_MS),
+                     LATENCY_SILENCE_MAX_MS * 1000);
+}
+
+static void a_wait_in_vain_is_remembered(void **state)
+{
+    (void)state;
+    latency_add(&s, 8000, START_MS);
+    latency_asked(&s, START_MS);
+    latency_given_up(&s, 700000, START_MS + 700);
+    assert_int_equal(latency_now(&s, START_MS + 701), 700000);
+}
+
+/* It is the request that takes long, not the server. */
+static void a_long_request_beside_others_says_nothing(void **state)
+{
+    (void)state;
+    latency_add(&s, 8000, START_MS);
+    latency_asked(&s, START_MS);
+    latency_asked(&s, START_MS);
+    latency_answered(&s, START_MS + 695);
+    latency_given_up(&s, 700000, START_MS + 700);
+    assert_int_equal(latency_now(&s, START_MS + 701), 8000);
 }
 
 /* It got another chance and is as slow as it was: that is no outlier. */
@@ -98,5 +133,6 @@ static void what_it_was_is_believed(void **state)
 #define CASE(f) cmocka_unit_test_setup(f, reset)
 UNIT_SUITE(upstream_latency, CASE(rises_at_once), CASE(one_outlier_counts_double_at_most),
            CASE(falls_with_time_not_with_requests), CASE(falls_at_most_so_often),
-           CASE(fades_without_answers), CASE(silence_with_requests_in_flight_fades_slowly),
-           CASE(what_it_was_is_believed));
+           CASE(fades_without_answers), CASE(silence_is_slowness),
+           CASE(silence_counts_up_to_its_limit), CASE(a_wait_in_vain_is_remembered),
+           CASE(a_long_request_beside_others_says_nothing), CASE(what_it_was_is_believed));

@@ -12,6 +12,7 @@
 #include "upstream/lease.h"
 #include "tls/tls.h"
 #include "upstream/health_priv.h"
+#include "upstream/latency.h"
 #include "upstream/mux_priv.h"
 #include "upstream/pool_priv.h"
 #include "upstream/queue_priv.h"
@@ -278,17 +279,43 @@ static void give_connecting(struct lease *l, enum lease_verdict v, enum err why)
     lease_leave(l);
 }
 
-static void verdict_count(struct lease *l, enum lease_verdict v, enum err why,
-                          int64_t first_byte_us)
+void lease_asked(struct lease *l)
+{
+    if (l->asked_ms)
+        return;
+    l->asked_ms = l->pools->loop->now_ms;
+    latency_asked(l->server->shared, l->asked_ms);
+}
+
+void lease_answered(struct lease *l, int64_t us)
+{
+    int64_t now_ms = l->pools->loop->now_ms;
+    if (l->asked_ms)
+        latency_answered(l->server->shared, now_ms);
+    l->asked_ms = 0;
+    if (us > 0)
+        latency_add(l->server->shared, us, now_ms);
+}
+
+static void answer_given_up(struct lease *l)
+{
+    int64_t now_ms = l->pools->loop->now_ms;
+    if (l->asked_ms)
+        latency_given_up(l->server->shared, (now_ms - l->asked_ms) * 1000, now_ms);
+    l->asked_ms = 0;
+}
+
+static void verdict_count(struct lease *l, enum lease_verdict v, enum err why)
 {
     struct loop *loop = l->pools->loop;
     bool untouched = why == ERR_ORIGIN_STALE || why == ERR_ORIGIN_UNPROCESSED;
+    answer_given_up(l);
     if (untouched)
         l->fresh_only = true;
     if (untouched || v == LEASE_UNUSED)
         tried_clear(l, l->server->index);
     else if (v != LEASE_FAILED)
-        health_ok(l->server->shared, first_byte_us, loop->now_ms);
+        health_ok(l->server->shared, loop->now_ms);
     else if (is_servers_fault(l, why))
         health_failed(l->server->shared, l->view->up, why, loop);
 }
@@ -300,9 +327,9 @@ static bool is_silence(enum err why)
            why == ERR_ORIGIN_SEND_TIMEOUT;
 }
 
-static void give_ready(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us)
+static void give_ready(struct lease *l, enum lease_verdict v, enum err why)
 {
-    verdict_count(l, v, why, first_byte_us);
+    verdict_count(l, v, why);
     /* Before the place is given on, so that who waits for it finds the connection. */
     if (l->mux)
         mux_use_end(l->mux, is_silence(why));
@@ -315,12 +342,12 @@ static void give_ready(struct lease *l, enum lease_verdict v, enum err why, int6
     lease_leave(l);
 }
 
-void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us)
+void lease_give(struct lease *l, enum lease_verdict v, enum err why)
 {
     switch ((enum lease_state)l->state) {
     case LEASE_QUEUED: give_queued(l); break;
     case LEASE_CONNECTING: give_connecting(l, v, why); break;
-    case LEASE_READY: give_ready(l, v, why, first_byte_us); break;
+    case LEASE_READY: give_ready(l, v, why); break;
     case LEASE_IDLE: break;
     }
 }

@@ -39,6 +39,7 @@ struct lease {
     uint8_t addr;         /* LEASE_CONNECTING: the address being tried */
     uint16_t addrs_tried; /* bit per address of the server */
     enum err err;         /* what happened since the last call */
+    int64_t asked_ms;     /* since when the server owes an answer; 0: it does not */
     int64_t began_ms, connect_began_ms, queue_until_ms;
     struct timer queue_timer;
 };
@@ -61,11 +62,16 @@ enum err lease_take(struct lease *l) MUST_CHECK;
 /* After a wake: ERR_HOLD when it must wait on, else as lease_take(). ERR_QUEUE_TIMEOUT. */
 enum err lease_poll(struct lease *l) MUST_CHECK;
 /* Ends the use in any state (also while queued or connecting); the connection goes back to the pool
- * or is closed, so its session must have let go of it. `first_byte_us` (0: none) feeds the latency
- * average. LEASE_FAILED with `why` counts toward ejection, but ERR_ORIGIN_STALE and
- * ERR_ORIGIN_UNPROCESSED do not: after them, and after LEASE_UNUSED, the same server may be taken
- * again, stale: over a fresh connection. */
-void lease_give(struct lease *l, enum lease_verdict v, enum err why, int64_t first_byte_us);
+ * or is closed, so its session must have let go of it. LEASE_FAILED with `why` counts toward
+ * ejection, but ERR_ORIGIN_STALE and ERR_ORIGIN_UNPROCESSED do not: after them, and after
+ * LEASE_UNUSED, the same server may be taken again, stale: over a fresh connection. */
+void lease_give(struct lease *l, enum lease_verdict v, enum err why);
+
+/* LEASE_READY: the whole request is with the server, which owes an answer from now on; again: no
+ * effect. Then the answer has begun; `us` after that (0: says nothing) feeds the estimate of the
+ * server's latency, as a wait that is given up does. */
+void lease_asked(struct lease *l);
+void lease_answered(struct lease *l, int64_t us);
 
 /* Is there a server that was not tried yet, and has an address? It may be ejected or full. */
 bool lease_has_more(const struct lease *l);

@@ -234,10 +234,10 @@ static inline void user_ready(struct user *u, int worker)
 
 static inline void user_keep(struct user *u)
 {
-    lease_give(&u->lease, LEASE_KEEP, ERR_OK, 1000);
+    lease_give(&u->lease, LEASE_KEEP, ERR_OK);
 }
 
 static inline void user_close(struct user *u)
 {
-    lease_give(&u->lease, LEASE_CLOSE, ERR_OK, 1000);
+    lease_give(&u->lease, LEASE_CLOSE, ERR_OK);
 }

@@ -17,7 +17,6 @@ static void connection_is_used_again(void **state)
     user_keep(&u);
     assert_int_equal(metric(0, METRIC_ORIGIN_IDLE), 1);
     assert_int_equal(shared(0)->in_flight, 0);
-    assert_int_equal(shared(0)->latency_ewma_us, 1000);
     user_init(&u, 0);
     assert_int_equal(lease_take(&u.lease), ERR_OK);
     assert_ptr_equal(u.lease.conn, c);
@@ -28,6 +27,37 @@ static void connection_is_used_again(void **state)
     assert_int_equal(metric(0, METRIC_ORIGIN_CONNECTS), 1);
     assert_int_equal(metric(0, METRIC_ORIGIN_REUSES), 1);
     assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 0);
+    world_close();
+}
+
+static void an_answer_feeds_the_latency(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    lease_asked(&u.lease);
+    lease_asked(&u.lease); /* no effect */
+    assert_int_equal(shared(0)->unanswered, 1);
+    lease_answered(&u.lease, 1000);
+    assert_int_equal(shared(0)->unanswered, 0);
+    assert_int_equal(shared(0)->latency_ewma_us, 1000);
+    user_keep(&u);
+    assert_int_equal(shared(0)->latency_ewma_us, 1000);
+    world_close();
+}
+
+static void a_wait_that_is_given_up_feeds_it_too(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    lease_asked(&u.lease);
+    run_ms(300);
+    lease_give(&u.lease, LEASE_UNUSED, ERR_OK);
+    assert_int_equal(shared(0)->unanswered, 0);
+    assert_in_range(shared(0)->latency_ewma_us, 290000, 310000);
     world_close();
 }
 
@@ -167,7 +197,7 @@ static void failing_server_is_ejected_and_comes_back(void **state)
     for (int i = 0; i < 4; i++) {
         user_ready(&u, 0);
         bool bad = u.lease.server->index == 0;
-        lease_give(&u.lease, bad ? LEASE_FAILED : LEASE_KEEP, bad ? ERR_ORIGIN_RESET : ERR_OK, 0);
+        lease_give(&u.lease, bad ? LEASE_FAILED : LEASE_KEEP, bad ? ERR_ORIGIN_RESET : ERR_OK);
     }
     for (int i = 0; i < 10; i++) {
         user_ready(&u, 1); /* another worker: the state is shared */
@@ -198,7 +228,7 @@ static void all_down_says_so(void **state)
     assert_int_equal(user_take(&u), ERR_CONNECT_REFUSED);
     assert_int_equal(user_take(&u), ERR_CONNECT_REFUSED);
     assert_int_equal(user_take(&u), ERR_NO_SERVERS);
-    lease_give(&u.lease, LEASE_UNUSED, ERR_OK, 0); /* idle: no effect */
+    lease_give(&u.lease, LEASE_UNUSED, ERR_OK); /* idle: no effect */
     world_close();
 }
 
@@ -246,7 +276,7 @@ static void abandoned_connect_is_closed(void **state)
     user_init(&u, 0);
     assert_int_equal(lease_take(&u.lease), ERR_HOLD);
     assert_int_equal(u.lease.state, LEASE_CONNECTING);
-    lease_give(&u.lease, LEASE_FAILED, ERR_CONNECT_TIMEOUT, 0);
+    lease_give(&u.lease, LEASE_FAILED, ERR_CONNECT_TIMEOUT);
     assert_int_equal(shared(0)->failures_total, 1);
     run_ms(10);
     assert_int_equal(u.wakes, 0);
@@ -264,7 +294,7 @@ static void stale_connection_may_try_the_same_server(void **state)
     user_keep(&u);
     user_ready(&u, 0);
     assert_true(u.lease.reused);
-    lease_give(&u.lease, LEASE_FAILED, ERR_ORIGIN_STALE, 0);
+    lease_give(&u.lease, LEASE_FAILED, ERR_ORIGIN_STALE);
     assert_int_equal(shared(0)->failures_total, 0);
     assert_int_equal(user_take(&u), ERR_OK);
     assert_false(u.lease.reused);
@@ -412,7 +442,7 @@ static void pinned_goes_elsewhere_after_a_failure(void **state)
     a.lease.pin = 0;
     assert_int_equal(user_take(&a), ERR_OK);
     assert_int_equal(a.lease.server->index, 0);
-    lease_give(&a.lease, LEASE_FAILED, ERR_ORIGIN_RESET, 0);
+    lease_give(&a.lease, LEASE_FAILED, ERR_ORIGIN_RESET);
     assert_int_equal(user_take(&a), ERR_OK);
     assert_int_equal(a.lease.server->index, 1);
     user_keep(&a);
@@ -448,11 +478,11 @@ static void waiter_that_leaves_passes_its_place_on(void **state)
     assert_int_equal(user_take(&c), ERR_HOLD);
     user_keep(&a); /* grants to b, which has not run yet */
     assert_true(b.lease.granted);
-    lease_give(&b.lease, LEASE_UNUSED, ERR_OK, 0);
+    lease_give(&b.lease, LEASE_UNUSED, ERR_OK);
     task_cancel(&w.workers[0].loop.tasks, &b.task);
     run_ms(1);
     assert_int_equal(c.result, ERR_OK);
-    lease_give(&c.lease, LEASE_UNUSED, ERR_OK, 0);
+    lease_give(&c.lease, LEASE_UNUSED, ERR_OK);
     world_close();
 }
 
@@ -464,7 +494,7 @@ static void queued_lease_may_leave(void **state)
     user_ready(&a, 0);
     user_init(&b, 0);
     assert_int_equal(user_take(&b), ERR_HOLD);
-    lease_give(&b.lease, LEASE_UNUSED, ERR_OK, 0);
+    lease_give(&b.lease, LEASE_UNUSED, ERR_OK);
     user_keep(&a);
     run_ms(2000);
     assert_int_equal(b.wakes, 0);
@@ -600,7 +630,7 @@ static void close_sends_what_is_queued(void **state)
     assert_int_equal(w.origins[0].bytes, 4);
     user_ready(&u, 0);
     assert_int_equal(conn_write(u.lease.conn, (struct span){NULL, "lost", 4}), ERR_OK);
-    lease_give(&u.lease, LEASE_UNUSED, ERR_OK, 0);
+    lease_give(&u.lease, LEASE_UNUSED, ERR_OK);
     run_ms(10);
     assert_int_equal(w.origins[0].bytes, 4);
     assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 0);
@@ -626,6 +656,8 @@ static void view_lives_as_long_as_a_lease(void **state)
 }
 
 UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
+           cmocka_unit_test(an_answer_feeds_the_latency),
+           cmocka_unit_test(a_wait_that_is_given_up_feeds_it_too),
            cmocka_unit_test(newest_idle_serves_next), cmocka_unit_test(idle_ends_at_its_timeout),
            cmocka_unit_test(dead_idle_is_noticed),
            cmocka_unit_test(bytes_on_an_idle_connection_end_it),

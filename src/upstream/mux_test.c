@@ -196,7 +196,7 @@ static void one_that_broke_lives_as_long_as_it_is_used(void **state)
     settle(0, 100);
     mux_gone(&sessions[0].mux, ERR_ORIGIN_RESET);
     assert_int_equal(metric(0, METRIC_ORIGIN_OPEN), 0);
-    lease_give(&users[0].lease, LEASE_UNUSED, ERR_ORIGIN_UNPROCESSED, 0);
+    lease_give(&users[0].lease, LEASE_UNUSED, ERR_ORIGIN_UNPROCESSED);
     assert_false(sessions[0].closed);
     assert_true(users[0].lease.fresh_only);
     user_keep(&users[1]);
@@ -213,7 +213,7 @@ static void fresh_means_one_that_has_not_served(void **state)
     take(0);
     settle(0, 100);
     take(1);
-    lease_give(&users[1].lease, LEASE_UNUSED, ERR_ORIGIN_UNPROCESSED, 0);
+    lease_give(&users[1].lease, LEASE_UNUSED, ERR_ORIGIN_UNPROCESSED);
     assert_int_equal(user_take(&users[1]), ERR_OK);
     assert_ptr_equal(users[1].lease.mux, &sessions[1].mux);
     assert_int_equal(shared(0)->failures_total, 0);
@@ -241,8 +241,8 @@ static void another_opens_when_the_first_leaves(void **state)
         user_init(&users[i], 0);
         users[i].result = lease_take(&users[i].lease);
     }
-    lease_give(&users[0].lease, LEASE_UNUSED, ERR_OK, 0);
-    lease_give(&users[1].lease, LEASE_UNUSED, ERR_OK, 0); /* was told to, and leaves, too */
+    lease_give(&users[0].lease, LEASE_UNUSED, ERR_OK);
+    lease_give(&users[1].lease, LEASE_UNUSED, ERR_OK); /* was told to, and leaves, too */
     run_ms(10);
     assert_int_equal(users[2].result, ERR_OK);
     assert_int_equal(session_count, 1);
@@ -295,9 +295,9 @@ static void silence_is_looked_into(void **state)
     open_world(H2C);
     take_all(0, 2);
     settle(0, 100);
-    lease_give(&users[0].lease, LEASE_FAILED, ERR_ORIGIN_FIRST_BYTE_TIMEOUT, 0);
+    lease_give(&users[0].lease, LEASE_FAILED, ERR_ORIGIN_FIRST_BYTE_TIMEOUT);
     assert_int_equal(sessions[0].doubts, 1);
-    lease_give(&users[1].lease, LEASE_FAILED, ERR_ORIGIN_BAD_HEAD, 0);
+    lease_give(&users[1].lease, LEASE_FAILED, ERR_ORIGIN_BAD_HEAD);
     assert_int_equal(sessions[0].doubts, 1);
     close_world();
 }

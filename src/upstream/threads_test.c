@@ -142,7 +142,7 @@ static void user_begin(struct user *u)
 static void user_held(struct timer *t)
 {
     struct user *u = CONTAINER_OF(t, struct user, hold);
-    lease_give(&u->lease, u->rounds % 5 ? LEASE_KEEP : LEASE_CLOSE, ERR_OK, 100);
+    lease_give(&u->lease, u->rounds % 5 ? LEASE_KEEP : LEASE_CLOSE, ERR_OK);
     if (++u->rounds == ROUNDS)
         u->worker->done++;
     else

@@ -42,7 +42,9 @@ struct server_shared {
     int64_t in_flight;        /* requests being served, all workers */
     int64_t conns;            /* connections in use (not idle), all workers; against max_conns */
     int64_t latency_ewma_us, latency_at_ms; /* first byte; at: loop time of the last sample */
-    int64_t back_at_ms; /* loop time when it came back; 0: no ramp (see slow_start) */
+    int64_t unanswered;      /* requests that were sent and whose answer has not begun */
+    int64_t silent_since_ms; /* while there are: the last answer, or the first of them */
+    int64_t back_at_ms;      /* loop time when it came back; 0: no ramp (see slow_start) */
     int64_t fails_in_a_row;
     int64_t eject_count; /* in a row: the back-off doubles with it */
     int64_t requests_total, failures_total, connects_total;
