@@ -68,7 +68,7 @@ static void server_release(struct mirror *m, enum err e)
     if (m->origin)
         stream_detach(m->origin);
     m->origin = NULL;
-    lease_give(&m->lease, v, e, 0);
+    lease_give(&m->lease, v, e);
 }
 
 /* The view goes at once, as its upstreams have to be there when the worker is released. */
