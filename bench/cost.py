@@ -5,8 +5,8 @@
     make cost, or bench/cost.py [--only WORD] [--profile DIR]
 
 weir runs under callgrind between a client and an origin that take turns, so that every run does the
-same. Each workload runs twice, with FEW and with MANY requests; the difference, divided by the
-requests more, is the cost of one: start, first use of every cache and stop are in both. Only the
+same. Each workload runs twice, with FEW and with MANY turns; the difference, divided by the requests
+more, is the cost of one: start, first use of every cache and stop are in both. Only the
 worker's thread counts, and only what runs in user space: instructions of weir and its libraries.
 Fails when a number is above its ceiling in bench/ceilings.ini. --profile keeps callgrind's files,
 for callgrind_annotate."""
@@ -26,6 +26,8 @@ import sys
 import tempfile
 import time
 
+import players
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FEW, MANY = 50, 250
 RUNS_MAX = 3
@@ -35,7 +37,7 @@ listen {address}:{port}{tls}
 admin off
 log access {log}
 site * {{
-    proxy 127.0.0.1:{origin}
+    proxy 127.0.0.1:{origin} {proto}
     {certificate}
 }}
 """
@@ -72,14 +74,19 @@ RESPONSE = (b"HTTP/1.1 200 OK\r\n"
             b"Connection: keep-alive\r\n"
             b"ETag: \"6a4e1b80-400\"\r\n"
             b"Accept-Ranges: bytes\r\n\r\n")
-Workload = collections.namedtuple("Workload", "name body_bytes new_connections log tls",
-                                  defaults=[False])
+# `kind`: of players; `streams`: requests of one turn.
+Workload = collections.namedtuple("Workload", "name body_bytes new_connections log tls kind streams",
+                                  defaults=[False, "h1", 1])
 WORKLOADS = [  # a section of ceilings.ini each
     Workload("1 KB", 1024, False, "off"),
     Workload("64 KB", 65536, False, "off"),
     Workload("new connection", 1024, True, "off"),
     Workload("access log", 1024, False, "json to=/dev/null"),
     Workload("TLS 1 KB", 1024, False, "off", True),
+    Workload("h2c 1 KB", 1024, False, "off", kind="h2c"),
+    Workload("h2c 32 streams", 1024, False, "off", kind="h2c", streams=32),
+    Workload("h2c to h2c", 1024, False, "off", kind="h2c to h2c"),
+    Workload("WebSocket echo", 0, False, "off", kind="websocket"),
 ]
 # An address of this process alone: nobody else can take the port between our look and weir's bind.
 ADDRESS = f"127.{os.getpid() >> 16 & 127 | 128}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
@@ -155,6 +162,24 @@ def exchange_requests(port, origin, count, workload):
         client.close()
 
 
+def play(port, origin, count, workload):
+    """As exchange_requests(), in turns of the workload's kind."""
+    with connect(port, workload.tls) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = (players.WebSocketClient(sock) if workload.kind == "websocket"
+                  else players.H2Client(sock, workload.streams))
+        for _ in range(count):
+            client.turn(origin)
+
+
+def origin_of(workload):
+    if workload.kind == "h2c":
+        return players.H1Origin(RESPONSE % workload.body_bytes + b"x" * workload.body_bytes)
+    if workload.kind == "h2c to h2c":
+        return players.H2Origin(workload.body_bytes)
+    return players.EchoOrigin() if workload.kind == "websocket" else Origin(workload.body_bytes)
+
+
 def make_certificate(directory):
     """ECDSA P-256, signs itself."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -202,11 +227,13 @@ def run_weir(directory, workload, count):
     name = f"{workload.name.replace(' ', '-')}-{count}"
     for old in directory.glob(f"{name}.*"):
         old.unlink()
-    origin, port = Origin(workload.body_bytes), free_port()
+    origin, port = origin_of(workload), free_port()
     conf, output = directory / f"{name}.conf", directory / f"{name}.out"
     certificate = f"tls cert={directory}/cert.pem key={directory}/key.pem"
     conf.write_text(WEIR.format(address=ADDRESS, port=port, origin=origin.port, log=workload.log,
                                 tls=" tls" if workload.tls else "",
+                                proto="{\n        proto h2c\n    }" if "to h2c" in workload.kind
+                                else "",
                                 certificate=certificate if workload.tls else ""))
     weir = os.environ.get("WEIR", str(ROOT / "build/release/weir"))
     with output.open("wb") as out:
@@ -217,7 +244,7 @@ def run_weir(directory, workload, count):
             stdout=out, stderr=out, env={**os.environ, "LD_PRELOAD": str(shim)})
     try:
         wait_for_start(process, output)
-        exchange_requests(port, origin, count, workload)
+        (exchange_requests if workload.kind == "h1" else play)(port, origin, count, workload)
     except OSError as e:
         raise SystemExit(f"cost: {e}; weir said:\n" + output.read_text()) from e
     else:
@@ -269,15 +296,15 @@ def measure(directory, workload, ceilings):
             runs = pool.map(lambda count: run_weir(directory, workload, count), least)
         for count, run in zip(list(least), runs):
             least[count] = {row: min(run[row], least[count].get(row, run[row])) for row in ROWS}
-        costs = {row: cost_of_one(row, least) for row in ROWS}
+        costs = {row: cost_of_one(row, least, workload.streams) for row in ROWS}
         if not any(costs[row] > ceilings.getfloat(workload.name, row) for row in ROWS):
             break
     return costs
 
 
-def cost_of_one(row, least):
+def cost_of_one(row, least, streams):
     # A tick more or less in the whole run is no cost of a request.
-    cost = (least[MANY][row] - least[FEW][row]) / (MANY - FEW)
+    cost = (least[MANY][row] - least[FEW][row]) / (MANY - FEW) / streams
     return max(0, round(cost, 0 if row == "instructions" else 1))
 
 
