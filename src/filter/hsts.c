@@ -64,8 +64,12 @@ static enum verdict hsts_run(struct exchange *x, const void *conf, void *state)
     (void)state;
     if (!slice_eq(x->client_scheme, SLICE("https")))
         return PASS;
-    x->err = headers_set(&x->res.headers, &x->arena, SLICE("Strict-Transport-Security"), c->value);
-    return x->err == ERR_OK ? PASS : FAILED;
+    enum err e =
+        headers_set(&x->res.headers, &x->arena, SLICE("Strict-Transport-Security"), c->value);
+    if (e == ERR_OK)
+        return PASS; /* x->err stays: the answer may be that of an error */
+    x->err = e;
+    return FAILED;
 }
 
 static void hsts_explain(const void *conf, struct explain *e)

@@ -40,5 +40,19 @@ static void plain_http_is_not_told(void **state)
     check(SITE("no hsts"), "https", NULL);
 }
 
+/* What went wrong is still known at the end. */
+static void errors_are_told_and_stay_errors(void **state)
+{
+    (void)state;
+    rig_start("listen 10.0.9.9:80\ntrust 192.0.2.0/24\nsite * {\n proxy 10.0.0.1:80\n hsts\n}\n");
+    rig_server_close(0);
+    rig_request("GET / | Host: a.test | X-Forwarded-Proto: https");
+    rig_expect(502);
+    rig_expect_head(&rig.client, "Strict-Transport-Security: max-age=31536000");
+    assert_int_equal(rig_errors(ERR_CONNECT_REFUSED), 1);
+    rig_stop();
+}
+
 UNIT_SUITE(filter_hsts, cmocka_unit_test(one_word_is_a_year), cmocka_unit_test(options_are_told),
-           cmocka_unit_test(plain_http_is_not_told));
+           cmocka_unit_test(plain_http_is_not_told),
+           cmocka_unit_test(errors_are_told_and_stay_errors));
