@@ -57,6 +57,7 @@ static const struct json_field {
     {"query", "query", false},
     {"proto", "proto", false},
     {"status", "status", false},
+    {"grpc_status", "grpc_status", false},
     {"bytes", "body_bytes_out", false},
     {"request_bytes", "body_bytes_in", false},
     {"duration_ms", "duration_ms", false},

@@ -34,11 +34,12 @@ static void local_fill(struct body *b)
         body_end(b);
 }
 
-enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
-                          struct slice body)
+enum err respond_plain(struct exchange *x, uint16_t status, struct slice content_type,
+                       struct slice body)
 {
     if (!x->dry)
         origin_release(x, LEASE_KEEP); /* when its answer was whole already */
+    transforms_release(&x->res_transform);
     body_reset(x, &x->res_body);
     message_init(&x->res);
     x->local = true;
@@ -58,6 +59,22 @@ enum err exchange_respond(struct exchange *x, uint16_t status, struct slice cont
     x->res_body.want = local_fill;
     local_fill(&x->res_body);
     return x->res_body.err;
+}
+
+enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
+                          struct slice body)
+{
+    if (grpc_call_is(x) && !grpc_is_type(content_type))
+        return grpc_call_respond(x, status, content_type, body);
+    return respond_plain(x, status, content_type, body);
+}
+
+void respond_bare(struct exchange *x, uint16_t status)
+{
+    if (status == 0)
+        status = 500;
+    if (respond_plain(x, status, SLICE(""), SLICE("")) != ERR_OK)
+        x->res.status = status;
 }
 
 static struct slice page_json(struct exchange *x, uint16_t status, struct slice reason,
@@ -120,7 +137,7 @@ static enum err respond_page(struct exchange *x, uint16_t status, const char *te
     struct slice body = p->make(x, status, status_reason(status), text);
     if (!body.at)
         return ERR_OVER_BUDGET;
-    TRY(exchange_respond(x, status, p->content_type, body));
+    TRY(respond_plain(x, status, p->content_type, body));
     if (status == 503)
         TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_RETRY_AFTER, SLICE("1")));
     return headers_add_id(&x->res.headers, &x->arena, FIELD_CACHE_CONTROL, SLICE("no-store"));
@@ -128,11 +145,11 @@ static enum err respond_page(struct exchange *x, uint16_t status, const char *te
 
 void exchange_respond_error(struct exchange *x, enum err e)
 {
-    static const struct slice none = SLICE_INIT("");
     const struct err_row *row = err_row(e);
     uint16_t status = row->status ? row->status : 500;
-    /* Out of budget even for the page: an empty response needs no memory. */
-    if (respond_page(x, status, row->text) != ERR_OK &&
-        exchange_respond(x, status, none, none) != ERR_OK)
-        x->res.status = status;
+    enum err failed = grpc_call_is(x)
+                          ? grpc_call_answer(x, grpc_status_of_err(e), slice_of(row->text))
+                          : respond_page(x, status, row->text);
+    if (failed != ERR_OK) /* out of budget even for the page */
+        respond_bare(x, status);
 }

@@ -148,11 +148,33 @@ static enum err client_leaves(struct exchange *x)
     return ERR_OK;
 }
 
+static int64_t head_came_ms(const struct exchange *x)
+{
+    return (x->times.began_us + x->times.head_us) / 1000;
+}
+
+int64_t total_ends_ms(const struct exchange *x)
+{
+    int64_t ends =
+        x->settings->request_ms > 0 ? head_came_ms(x) + x->settings->request_ms : INT64_MAX;
+    bool sooner = x->grpc_deadline_ms > 0 && x->grpc_deadline_ms < ends;
+    return sooner ? x->grpc_deadline_ms : ends;
+}
+
 void total_begin(struct exchange *x)
 {
-    int64_t head_ms = (x->times.began_us + x->times.head_us) / 1000;
-    if (x->settings->request_ms > 0 && !x->dry)
-        timer_set(&x->worker->loop.timers, &x->total_timer, head_ms + x->settings->request_ms);
+    if (x->dry)
+        return;
+    if (x->grpc_deadline_ms == 0)
+        grpc_call_begin(x, head_came_ms(x));
+    int64_t ends = total_ends_ms(x);
+    if (ends != INT64_MAX)
+        timer_set(&x->worker->loop.timers, &x->total_timer, ends);
+}
+
+static enum err total_err(const struct exchange *x)
+{
+    return total_ends_ms(x) == x->grpc_deadline_ms ? ERR_GRPC_DEADLINE : ERR_REQUEST_TIMEOUT;
 }
 
 /* The timer of the whole ran out: of the request, or of a client's that has left. One that has its
@@ -160,7 +182,7 @@ void total_begin(struct exchange *x)
 static enum err over_time(struct exchange *x)
 {
     if (!x->client_left)
-        return ERR_REQUEST_TIMEOUT;
+        return total_err(x);
     if (!x->replied)
         return ERR_CLIENT_CLOSED;
     x->client_left = false;
@@ -279,12 +301,11 @@ static void tunnel_begin(struct exchange *x)
     counter_add(x->worker->counters, METRIC_TUNNELS_OPEN, 1);
 }
 
-/* A filter failed over an error's page: its status goes out alone, which needs no memory. */
-static void respond_bare(struct exchange *x)
+/* A filter failed over an error's page: its status goes out alone, which needs no memory. That of a
+ * call stood in fields, so it is the filter's own. */
+static void respond_alone(struct exchange *x)
 {
-    uint16_t status = x->res.status;
-    if (exchange_respond(x, status, SLICE(""), SLICE("")) != ERR_OK)
-        x->res.status = status;
+    respond_bare(x, x->res.status >= 300 ? x->res.status : err_row(x->err)->status);
 }
 
 static enum outcome step_response_filters(struct exchange *x)
@@ -292,7 +313,7 @@ static enum outcome step_response_filters(struct exchange *x)
     if (filters_ready(x)) {
         enum outcome o = run_response_filters(x);
         if (o == FAIL && x->failing)
-            respond_bare(x);
+            respond_alone(x);
         else if (o != NEXT)
             return o;
     }
@@ -462,6 +483,8 @@ void exchange_release(struct exchange *x)
     task_cancel(&w->loop.tasks, &x->task);
     body_release(&x->req_body);
     body_release(&x->res_body);
+    transforms_release(&x->req_transform);
+    transforms_release(&x->res_transform);
     spool_release(x);
     arena_release(&x->arena);
     list_remove(&x->link);

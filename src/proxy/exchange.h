@@ -18,6 +18,7 @@ struct mirror;
 struct split;
 struct spool;
 struct target;
+struct transform;
 
 enum exchange_step {
     STEP_START,
@@ -55,6 +56,7 @@ struct exchange {
     bool client_left;   /* the client ended its side; total_timer ends the wait for a response */
     bool continue_sent; /* a 100 went to the client */
     bool failing;       /* the response is the error page of x->err */
+    bool res_seen;      /* a filter may look at the bytes of the response */
     bool origin_failed; /* the error was the server's: it counts against it */
     uint32_t at;        /* position in the filter chain of the current step */
     enum err err;       /* why it failed; row gives status, log word and metric */
@@ -95,12 +97,14 @@ struct exchange {
     struct lease lease;
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;
-    struct spool *spool;     /* whole request body, when buffered */
+    struct transform *req_transform, *res_transform; /* the last ones; NULL: untouched */
+    struct spool *spool;                             /* whole request body, when buffered */
     struct slice local_rest; /* of the body of an answer made here: not in res_body yet */
     struct exchange_times times;
     int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress; 0: no wait */
     uint64_t client_rx_seen, client_tx_seen, origin_rx_seen, origin_tx_seen;
-    int64_t rate_at_ms; /* the window in which the request body's rate is measured */
+    int64_t grpc_deadline_ms; /* what the client of a call allows; 0: none */
+    int64_t rate_at_ms;       /* the window in which the request body's rate is measured */
     uint64_t rate_seen;
     uint64_t request_bytes, response_bytes; /* bodies, as relayed */
 
@@ -131,7 +135,8 @@ void exchange_dry_run(struct exchange *x, enum exchange_step until);
 void exchange_dry_free(struct exchange *x);
 
 /* A response made here, for filters and local origins: replaces any response so far, an origin's
- * included. `body` must live until the exchange ends. An empty content type: none. */
+ * included. `body` must live until the exchange ends. An empty content type: none. A call of gRPC
+ * gets a status of gRPC instead, unless the content is gRPC's. */
 enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
                           struct slice body) MUST_CHECK;
 /* The response for an error row: a page as the client accepts it (HTML, JSON or text). */

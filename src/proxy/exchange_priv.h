@@ -2,6 +2,7 @@
  * parts that steps are made of. Private to src/proxy. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "http/grpc.h"
 #include "proxy/exchange.h"
 
 enum outcome {
@@ -28,7 +29,8 @@ enum outcome exchange_fail_origin(struct exchange *x, enum err e);
 void deadline_set(struct exchange *x, int64_t ms, enum err e);
 void deadline_at(struct exchange *x, int64_t at_ms, enum err e);
 void deadline_stop(struct exchange *x);
-void total_begin(struct exchange *x); /* the deadline of the whole request */
+void total_begin(struct exchange *x);            /* the deadline of the whole request */
+int64_t total_ends_ms(const struct exchange *x); /* when that is; INT64_MAX: never */
 
 /* admit.c: fields that Connection named were for us and go no further (RFC 9110 7.6.1). They are
  * deleted before anybody looks, so that no directive takes one for what the other side gets. */
@@ -46,6 +48,23 @@ enum outcome connect_timed_out(struct exchange *x); /* another server, or the en
 /* The response at hand has a status that counts as the server's failure (`retry on=`). */
 bool origin_status_failed(const struct exchange *x);
 
+/* answer.c: exchange_respond() for all requests alike, and a status alone, which needs no memory.
+ */
+enum err respond_plain(struct exchange *x, uint16_t status, struct slice content_type,
+                       struct slice body) MUST_CHECK;
+void respond_bare(struct exchange *x, uint16_t status);
+
+/* grpc_call.c: is it a call of gRPC, by its Content-Type? */
+bool grpc_call_is(const struct exchange *x);
+/* Reads its deadline, which counts from the request's head on. */
+void grpc_call_begin(struct exchange *x, int64_t head_ms);
+enum err grpc_call_pass_deadline(struct exchange *x) MUST_CHECK; /* to the server */
+/* An answer made here; and the same in the place of one that HTTP would get. */
+enum err grpc_call_answer(struct exchange *x, enum grpc_status status,
+                          struct slice text) MUST_CHECK;
+enum err grpc_call_respond(struct exchange *x, uint16_t status, struct slice type,
+                           struct slice body) MUST_CHECK;
+
 /* Answers 100 in the server's place. */
 enum err continue_send(struct exchange *x) MUST_CHECK;
 
@@ -55,6 +74,11 @@ enum err relay_request(struct exchange *x) MUST_CHECK;
 enum err relay_deadline(struct exchange *x) MUST_CHECK;
 bool request_sent_whole(const struct exchange *x);
 bool is_origins_fault(const struct exchange *x, enum err e); /* while its stream is there */
+
+/* transform.c: what comes out of the last transform, after what can run now has run; the source
+ * itself without any. */
+struct body *transform_body(struct transform *last, struct body *source);
+void transforms_release(struct transform **last);
 
 /* spool.c: the body that goes to the server: the spool's, or the client's as it comes. */
 struct body *request_body(struct exchange *x);

@@ -520,6 +520,18 @@ static void a_response_filter_that_fails_twice_leaves_the_status(void **state)
     rig_stop();
 }
 
+/* Of a call the page is fields, so what is left is the filter's own status. */
+static void a_call_whose_filter_fails_twice_gets_a_status(void **state)
+{
+    (void)state;
+    script_start(ONE_SERVER, PASS, FAILED);
+    rig_request("POST / | Host: a.test | Content-Type: application/grpc");
+    rig_answer("200", "x");
+    rig_expect(403);
+    rig_expect_no(&rig.client, "grpc-status");
+    rig_stop();
+}
+
 /* A refusal in "route" still meets its filters with their memory. */
 static void refusals_of_the_route_pass_its_filters(void **state)
 {
@@ -739,6 +751,7 @@ UNIT_SUITE(
     cmocka_unit_test(every_buffer_budget_ends_in_order), cmocka_unit_test(a_filter_may_answer),
     cmocka_unit_test(a_filter_may_wait), cmocka_unit_test(a_filter_may_fail),
     cmocka_unit_test(a_response_filter_that_fails_twice_leaves_the_status),
+    cmocka_unit_test(a_call_whose_filter_fails_twice_gets_a_status),
     cmocka_unit_test(refusals_of_the_route_pass_its_filters),
     cmocka_unit_test(a_reset_in_request_filters), cmocka_unit_test(a_reset_in_buffer),
     cmocka_unit_test(a_reset_while_connecting), cmocka_unit_test(a_reset_in_the_queue),

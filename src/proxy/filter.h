@@ -4,7 +4,9 @@
  * each `when` block in it, the builder makes one conf out of the directives that apply there:
  * zeroed, defaults set, then one conf_apply() per directive in order (inherited ones first, those
  * that a nearer block overrides by its key left out), then ready(). A filter without any directive
- * in force is not in the route's chain and costs nothing. */
+ * in force is not in the route's chain and costs nothing.
+ *
+ * Bodies pass filters by; one that wants to change a body asks for it (transform.h). */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "conf/directive.h"

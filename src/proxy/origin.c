@@ -312,6 +312,7 @@ static enum err request_prepare(struct exchange *x)
         headers_del_id(&x->req.headers, FIELD_EXPECT);
     }
     TRY(target_write(x));
+    TRY(grpc_call_pass_deadline(x));
     return host_ensure(x);
 }
 
@@ -325,7 +326,7 @@ static enum err request_send(struct exchange *x)
                              w->acceptor.limits(&x->worker->acceptor, NULL));
     if (!x->origin)
         return ERR_OVER_BUDGET;
-    x->res_body.unseen = x->client->takes_pipes;
+    x->res_body.unseen = x->client->takes_pipes && !x->res_seen;
     TRY(request_prepare(x));
     if (x->spool)
         TRY(spool_rewind(x));

@@ -8,6 +8,7 @@
 #include "net/conn.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/mirror.h"
+#include "proxy/transform.h"
 
 enum { RATE_WINDOW_MS = 10000 };
 
@@ -39,8 +40,9 @@ enum err relay_request(struct exchange *x)
 
 static enum err relay_response(struct exchange *x)
 {
-    enum err e = body_move(&x->res_body, x->client);
-    x->response_bytes = x->res_body.taken_bytes;
+    struct body *b = transform_body(x->res_transform, &x->res_body);
+    enum err e = body_move(b, x->client);
+    x->response_bytes = b->taken_bytes;
     return e;
 }
 
@@ -215,10 +217,13 @@ enum err relay_deadline(struct exchange *x)
 
 /* --- the step --------------------------------------------------------------------------------- */
 
-/* An error of the server's connection matters only while its answer is not whole. */
+/* An error of the server's connection matters only while its answer is not whole, and what came of
+ * it has gone on. */
 static enum err origin_error(const struct exchange *x)
 {
-    return x->origin && !x->res_body.ended && x->res_body.count == 0 ? x->origin->err : ERR_OK;
+    bool waits = x->res_body.ended || x->res_body.count > 0 ||
+                 (x->res_transform && x->res_transform->out.count > 0);
+    return x->origin && !waits ? x->origin->err : ERR_OK;
 }
 
 static enum err relay_both(struct exchange *x)

@@ -23,7 +23,7 @@ struct spool {
 
 struct body *request_body(struct exchange *x)
 {
-    return x->spool ? &x->spool->body : &x->req_body;
+    return x->spool ? &x->spool->body : transform_body(x->req_transform, &x->req_body);
 }
 
 uint64_t spool_bytes(const struct exchange *x)
@@ -176,15 +176,16 @@ enum err spool_rewind(struct exchange *x)
 
 static enum err gather(struct exchange *x)
 {
-    struct span span;
-    while ((span = body_take(&x->req_body, SIZE_MAX)).len > 0) {
+    struct body *b;
+    while ((b = transform_body(x->req_transform, &x->req_body))->count > 0) {
+        struct span span = body_take(b, SIZE_MAX);
         enum err e = append(x->spool, span_slice(span));
         span_drop(span);
         TRY(e);
     }
-    if (x->req_body.err != ERR_OK)
-        return x->req_body.err;
-    return body_done(&x->req_body) ? ERR_OK : ERR_HOLD;
+    if (b->err != ERR_OK)
+        return b->err;
+    return body_done(b) ? ERR_OK : ERR_HOLD;
 }
 
 static bool wants_buffer(const struct exchange *x)

@@ -295,6 +295,17 @@ static size_t write_status(struct exchange *x, char *to)
     return x->res.status > 0 ? num_write_u64(to, x->res.status) : 0;
 }
 
+/* In the trailers, or in the head of a response that has nothing else. */
+static size_t write_grpc_status(struct exchange *x, char *to)
+{
+    const struct headers *t = x->res_body.trailers;
+    struct slice value = t ? headers_get(t, FIELD_GRPC_STATUS) : SLICE_NONE;
+    uint64_t status;
+    if (!value.at)
+        value = headers_get(&x->res.headers, FIELD_GRPC_STATUS);
+    return value.at && num_parse_u64(value, &status) == ERR_OK ? num_write_u64(to, status) : 0;
+}
+
 static struct slice get_response(struct exchange *x, struct slice arg)
 {
     const struct header *h = headers_find_name(&x->res.headers, arg);
@@ -456,6 +467,8 @@ const struct variable variables_all[] = {
     {"error", VARIABLE_TEXT, false, get_error, NULL, "Name of the error that ended the request"},
     {"step", VARIABLE_TEXT, false, get_step, NULL, "Step in which it failed; else where it is now"},
     {"status", VARIABLE_NUMBER, false, NULL, write_status, "Status of the response"},
+    {"grpc_status", VARIABLE_NUMBER, true, NULL, write_grpc_status,
+     "Status of a gRPC call, `0` to `16`; empty when there was none"},
     {"response.", VARIABLE_TEXT, false, get_response, NULL,
      "Response header, first line: `${response.Content-Type}`"},
     {"bytes_in", VARIABLE_NUMBER, true, NULL, write_bytes_in,
