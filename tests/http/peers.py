@@ -90,3 +90,12 @@ class NodeApp(Peer):
     def __init__(self):
         port = free_port()
         super().__init__([need("node"), str(ROOT / "tests/node/app.js"), str(port)], port)
+
+
+class GrpcServer(Peer):
+    """tests/node/grpc-server.js: @grpc/grpc-js, without TLS or with a Cert."""
+
+    def __init__(self, cert=None):
+        port = free_port()
+        tls = [str(cert.crt), str(cert.key)] if cert else []
+        super().__init__([need("node"), str(ROOT / "tests/node/grpc-server.js"), str(port), *tls], port)
