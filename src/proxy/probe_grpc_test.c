@@ -32,8 +32,10 @@ static void asks(void **state)
 
 static void judges(const char *status, struct slice body, const char *want)
 {
-    struct header at[] = {{.name = SLICE("grpc-status"), .value = slice_of(status)}};
-    struct headers trailers = {.at = at, .count = *status ? 1 : 0, .cap = 1, .known = 1};
+    struct header at[] = {
+        {.name = SLICE("grpc-status"), .value = slice_of(status), .id = FIELD_GRPC_STATUS}};
+    struct headers trailers = {
+        .at = at, .count = *status ? 1 : 0, .cap = 1, .known = (uint64_t)1 << FIELD_GRPC_STATUS};
     struct headers none = {0};
     struct fetch_answer a = {.status = 200, .headers = &none, .trailers = &trailers, .body = body};
     struct text why;
