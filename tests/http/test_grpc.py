@@ -301,3 +301,16 @@ def test_web_messages_of_5_mb(weir, plain):
         got += base64.b64decode(piece)
     assert frames(got)[0][1] == message[5:]
     assert w.rss_kb("VmHWM") < memory(60_000)
+
+
+def test_web_example_of_the_documentation(weir, plain):
+    page = (ROOT / "docs/http2.md").read_text().split("## gRPC-Web")[1]
+    text = page.split("```weir\n")[1].split("```")[0]
+    w = weir(text.replace("10.0.0.3:50051", "@o@").replace("site api.example.com", "site *"), o=plain)
+    with w.client() as c:
+        r = c.post("/weir.Test/Echo", b"", method="OPTIONS", headers=["Access-Control-Request-Method: POST"])
+    assert (r.status, r.get("Access-Control-Allow-Methods")) == (204, "POST")
+    r = post(w, "/weir.Test/Echo", "grpc-web", HELLO)
+    assert frames(r.body)[0] == (0, b"hello")
+    assert r.get("Access-Control-Allow-Origin") == "https://app.example.com"
+    assert r.get("Access-Control-Expose-Headers") == "grpc-status, grpc-message"
