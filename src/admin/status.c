@@ -229,7 +229,21 @@ static void add_tls_error(json_t *o, struct server_shared *s)
         json_object_set_new(o, "last_tls_error", text_json(slice_of(why)));
 }
 
-static json_t *server_json(const struct admin_page *p, const struct server *sv)
+/* How it is chosen: its tier, where it stands, and how far it is in its ramp (null: in none). */
+static void add_choice(const struct admin_page *p, json_t *o, const struct upstream *up,
+                       const struct server *sv)
+{
+    static const char *const tiers[TIER_COUNT] = {"near", "far", "backup"};
+    const struct pick pick = {.up = up, .now_ms = p->now_ms, .pin = PIN_NONE};
+    double ramp = pick_ramp(&pick, sv->index);
+    json_object_set_new(o, "tier", json_string(tiers[sv->tier]));
+    json_object_set_new(o, "zone", sv->zone.len ? text_json(sv->zone) : json_null());
+    json_object_set_new(o, "ramp_percent",
+                        ramp < 1 ? json_integer((json_int_t)(ramp * 100)) : json_null());
+}
+
+static json_t *server_json(const struct admin_page *p, const struct upstream *up,
+                           const struct server *sv)
 {
     const struct server_shared *s = sv->shared;
     json_t *o = json_object();
@@ -239,6 +253,7 @@ static json_t *server_json(const struct admin_page *p, const struct server *sv)
     set_int(o, "weight", sv->weight);
     json_object_set_new(o, "changed", changed_json(sv));
     json_object_set_new(o, "backup", json_boolean(sv->backup));
+    add_choice(p, o, up, sv);
     set_int(o, "max_conns", sv->max_conns);
     set_int(o, "in_flight", load(&s->in_flight));
     set_int(o, "connections", load(&s->conns));
@@ -263,7 +278,7 @@ static json_t *upstreams_json(const struct admin_page *p)
         set_int(o, "requests", load(&up->shared->requests_total));
         set_int(o, "retries", load(&up->shared->retries_total));
         for (uint32_t k = 0; k < up->server_count; k++)
-            json_array_append_new(servers, server_json(p, &up->servers[k]));
+            json_array_append_new(servers, server_json(p, up, &up->servers[k]));
         json_object_set_new(o, "servers", servers);
         json_array_append_new(all, o);
     }

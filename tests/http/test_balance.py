@@ -143,6 +143,9 @@ def test_near_servers_first_then_far_then_backup(weir, origin):
     w = weir(config("prefer_zone x; eject after=1 for=1m", near="zone=x", far="zone=y",
                     backup="zone=x backup"), **o)
     assert spread(w, 20) == {"near": 20}
+    servers = w.status()["upstreams"][0]["servers"]
+    assert [(s["tier"], s["zone"]) for s in servers] == [("near", "x"), ("far", "y"),
+                                                         ("backup", "x")]
     o["near"].stop()
     assert spread(w, 20) == {"far": 20}
     o["far"].stop()
@@ -176,6 +179,7 @@ def test_a_server_that_is_enabled_again_begins_slowly(weir, origin):
     assert spread(w, 20) == {"b": 20}
     w.reload(config(text.format("1h"), a="", b=""))
     assert 1 <= spread(w, 200)["a"] <= 25, "about 9 of 200"
+    assert [s["ramp_percent"] for s in w.status()["upstreams"][0]["servers"]] == [10, None]
     w.reload(config(text.format("1ms"), a="", b=""))
     assert spread(w, 40)["a"] >= 8
 
