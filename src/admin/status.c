@@ -141,8 +141,13 @@ static void set_state(json_t *o, const char *state, json_t *reason)
         json_object_set_new(o, "reason", reason);
 }
 
-static json_t *ejected_reason(const struct server_shared *s)
+static json_t *ejected_reason(struct server_shared *s)
 {
+    char why[SERVER_OUTLIER_BYTES];
+    if (load(&s->eject_why) == SERVER_EJECT_OUTLIER) {
+        server_outlier_get(s, why);
+        return json_string(why);
+    }
     int64_t e = load(&s->last_error);
     const char *text = e > ERR_OK && e < ERR_COUNT ? err_row((enum err)e)->text : "failures";
     return json_sprintf("%lld failures in a row, the last: %s", (long long)load(&s->fails_in_a_row),
@@ -259,6 +264,8 @@ static json_t *server_json(const struct admin_page *p, const struct upstream *up
     set_int(o, "connections", load(&s->conns));
     set_int(o, "requests", load(&s->requests_total));
     set_int(o, "failures", load(&s->failures_total));
+    set_int(o, "errors", load(&s->errors_total));
+    set_int(o, "ejections", load(&s->ejections_total));
     set_int(o, "latency_us", load(&s->latency_ewma_us));
     json_object_set_new(o, "last_error", last_error_json(s));
     add_tls_error(o, sv->shared);
@@ -274,6 +281,7 @@ static json_t *upstreams_json(const struct admin_page *p)
         json_t *o = json_object(), *servers = json_array();
         json_object_set_new(o, "name", text_json(up->name));
         json_object_set_new(o, "balance", json_string(up->balancer->name));
+        json_object_set_new(o, "panic", json_boolean(load(&up->shared->panic)));
         set_int(o, "queued", load(&up->shared->waiting));
         set_int(o, "requests", load(&up->shared->requests_total));
         set_int(o, "retries", load(&up->shared->retries_total));

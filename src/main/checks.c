@@ -1,4 +1,5 @@
-/* checks.c - active checks of the configuration in force run on the main thread's loop.
+/* checks.c - active checks of the configuration in force, and the comparison of its servers, run on
+ * the main thread's loop.
  *
  * The checker is made when the first configuration wants one; TLS, which the main thread otherwise
  * has no use for, when a check needs it. */
@@ -7,6 +8,7 @@
 #include "h2/h2_origin.h"
 #include "main/process_priv.h"
 #include "upstream/checker.h"
+#include "upstream/outliers.h"
 
 static bool wants_checks(const struct conf *c)
 {
@@ -53,6 +55,9 @@ void process_checks_sync(struct process *p, struct conf *c)
         tls_ensure(p);
     if (p->checker)
         upstream_checker_sync(p->checker, c);
+    if (!p->outliers)
+        p->outliers = upstream_outliers_new(process_loop(p));
+    upstream_outliers_sync(p->outliers, c);
 }
 
 void process_checks_free(struct process *p)
@@ -60,4 +65,7 @@ void process_checks_free(struct process *p)
     if (p->checker)
         upstream_checker_free(p->checker);
     p->checker = NULL;
+    if (p->outliers)
+        upstream_outliers_free(p->outliers);
+    p->outliers = NULL;
 }

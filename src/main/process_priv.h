@@ -37,12 +37,13 @@ struct process {
     struct upstream_resolver *resolver;
     struct probes probes;
     struct upstream_checker *checker; /* NULL: nothing is checked */
-    struct timer deadline;            /* of the current stage of stopping */
-    struct slice resolvers;           /* that `dns` was made with; in conf's arena */
-    bool aborted;                     /* the deadline has passed once */
-    bool reloaded;                    /* at least once */
-    bool reload_due;                  /* ordered while an earlier one was still being installed */
-    uint8_t stage;                    /* enum process_stage */
+    struct upstream_outliers *outliers;
+    struct timer deadline;  /* of the current stage of stopping */
+    struct slice resolvers; /* that `dns` was made with; in conf's arena */
+    bool aborted;           /* the deadline has passed once */
+    bool reloaded;          /* at least once */
+    bool reload_due;        /* ordered while an earlier one was still being installed */
+    uint8_t stage;          /* enum process_stage */
 };
 
 struct loop *process_loop(struct process *p);

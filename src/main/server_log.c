@@ -17,10 +17,26 @@ static void on_check(const struct server_shared *s, enum server_event e, int64_t
               s->name, s->upstream_name, (long long)ms, ms == 1 ? "" : "s", why);
 }
 
+static void on_outlier(const struct server_shared *s, enum server_event e, int64_t ms)
+{
+    char why[SERVER_OUTLIER_BYTES];
+    if (e == SERVER_RETURNED) {
+        log_write(LOG_NOTICE_, "server %s of upstream %s is used again", s->name, s->upstream_name);
+        return;
+    }
+    server_outlier_get((struct server_shared *)s, why);
+    log_write(LOG_WARN_, "server %s of upstream %s is left out for %.1f s: %s", s->name,
+              s->upstream_name, (double)ms / 1000, why);
+}
+
 static void on_event(const struct server_shared *s, enum server_event e, int64_t ms)
 {
     if (e == SERVER_CHECKED_OUT || e == SERVER_CHECKED_IN) {
         on_check(s, e, ms);
+        return;
+    }
+    if (e == SERVER_OUTLIER || e == SERVER_RETURNED) {
+        on_outlier(s, e, ms);
         return;
     }
     if (e == SERVER_BACK) {

@@ -441,8 +441,10 @@ static enum err choices_tell(struct exchange *x)
 static void answer_count(struct exchange *x)
 {
     x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
-    lease_answered(&x->lease,
-                   x->res.status < 500 ? x->times.first_byte_us - x->times.connected_us : 0);
+    int64_t us = x->times.first_byte_us - x->times.connected_us;
+    bool good = x->res.status < 500;
+    lease_answered(&x->lease, good ? us : 0);
+    lease_answer_count(&x->lease, good ? LEASE_ANSWER_GOOD : LEASE_ANSWER_ERROR, us);
 }
 
 static enum outcome response_begun(struct exchange *x)

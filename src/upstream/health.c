@@ -36,7 +36,8 @@ void health_ok(struct server_shared *s, int64_t now_ms)
     /* Read first: in the usual case nothing is written and the cache line stays shared. */
     if (shared_get(&s->fails_in_a_row) != 0)
         shared_set(&s->fails_in_a_row, 0);
-    if (shared_get(&s->ejected_until_ms) != 0)
+    /* One good answer says nothing against a comparison of many. */
+    if (shared_get(&s->ejected_until_ms) != 0 && shared_get(&s->eject_why) == SERVER_EJECT_FAILURES)
         shared_set(&s->ejected_until_ms, 0);
     /* Of several workers that see it serve again one tells. */
     if (shared_get(&s->eject_count) != 0 &&
@@ -47,8 +48,7 @@ void health_ok(struct server_shared *s, int64_t now_ms)
     }
 }
 
-/* fail_ms doubled once per earlier ejection in a row. */
-static int64_t ejection_ms(const struct upstream *up, int64_t earlier)
+int64_t health_ejection_ms(const struct upstream *up, int64_t earlier)
 {
     int64_t ms = up->fail_ms;
     while (earlier-- > 0 && ms < up->fail_max_ms)
@@ -61,10 +61,12 @@ static void server_eject(struct server_shared *s, const struct upstream *up, int
     int64_t until = shared_get(&s->ejected_until_ms);
     if (until > now_ms)
         return; /* out already: failures of requests that were under way do not prolong it */
-    int64_t ms = ejection_ms(up, shared_get(&s->eject_count));
+    int64_t ms = health_ejection_ms(up, shared_get(&s->eject_count));
     if (!__atomic_compare_exchange_n(&s->ejected_until_ms, &until, now_ms + ms, false,
                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return; /* another worker did it */
+    shared_set(&s->eject_why, SERVER_EJECT_FAILURES);
+    shared_add(&s->ejections_total, 1);
     shared_add(&s->eject_count, 1);
     server_came_back(s, now_ms + ms);
     health_tell(s, SERVER_OUT, ms);

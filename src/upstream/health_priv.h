@@ -7,6 +7,8 @@ void health_tell(const struct server_shared *s, enum server_event e, int64_t ms)
 bool health_ejected(const struct server_shared *s, int64_t now_ms);
 /* Ejected, or its checks fail. */
 bool health_out(const struct server_shared *s, int64_t now_ms);
+/* fail_ms doubled once per earlier ejection in a row, up to fail_max_ms. */
+int64_t health_ejection_ms(const struct upstream *up, int64_t earlier);
 /* The server served a request. */
 void health_ok(struct server_shared *s, int64_t now_ms);
 /* The server failed; ejects it when it is the upstream's fail_count-th time in a row. */

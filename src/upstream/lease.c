@@ -14,6 +14,7 @@
 #include "upstream/health_priv.h"
 #include "upstream/latency.h"
 #include "upstream/mux_priv.h"
+#include "upstream/outlier.h"
 #include "upstream/pool_priv.h"
 #include "upstream/queue_priv.h"
 #include "upstream/shared_priv.h"
@@ -350,6 +351,16 @@ void lease_give(struct lease *l, enum lease_verdict v, enum err why)
     case LEASE_READY: give_ready(l, v, why); break;
     case LEASE_IDLE: break;
     }
+}
+
+void lease_answer_count(const struct lease *l, enum lease_answer a, int64_t first_byte_us)
+{
+    struct server_shared *s = l->server->shared;
+    shared_add(&s->answers_total, 1);
+    if (a == LEASE_ANSWER_ERROR)
+        shared_add(&s->errors_total, 1);
+    else
+        shared_add(&s->latency_log_sum, outlier_log(first_byte_us));
 }
 
 bool lease_has_more(const struct lease *l)

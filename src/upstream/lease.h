@@ -73,6 +73,11 @@ void lease_give(struct lease *l, enum lease_verdict v, enum err why);
 void lease_asked(struct lease *l);
 void lease_answered(struct lease *l, int64_t us);
 
+/* The same answer for the comparison of servers (outliers.h). An error is what it says of the
+ * server, such as a status of 5xx; how soon it came counts for good ones alone. */
+enum lease_answer { LEASE_ANSWER_GOOD, LEASE_ANSWER_ERROR };
+void lease_answer_count(const struct lease *l, enum lease_answer a, int64_t first_byte_us);
+
 /* Is there a server that was not tried yet, and has an address? It may be ejected or full. */
 bool lease_has_more(const struct lease *l);
 

@@ -180,9 +180,14 @@ static bool pick_tiers(void *state, struct pick *p, uint32_t *index)
     return false;
 }
 
+static bool in_panic(const struct upstream *up)
+{
+    return up->eject.panic > 0 && up->shared && shared_get(&up->shared->panic);
+}
+
 enum err pick_server(void *state, struct pick *p, uint32_t *index)
 {
-    p->ignore_ejected = false;
+    p->ignore_ejected = in_panic(p->up);
     if (pin_usable(p)) {
         *index = (uint32_t)p->pin;
         return is_full(&p->up->servers[p->pin]) ? ERR_OVER_LIMIT : ERR_OK;

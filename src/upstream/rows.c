@@ -134,6 +134,11 @@ static const struct directive retry_options[] = {
          "allowed), so that retries do not bury servers that are failing already."},
     {0}};
 
+static const struct conf_choice eject_ons[] = {
+    {"failures", EJECT_ON_FAILURES, "what `after` counts"},
+    {"5xx", EJECT_ON_5XX, "these, and answers with a status of 500 or more"},
+    {0}};
+
 static const struct directive eject_options[] = {
     {.name = "after",
      .where = IN_OPTIONS,
@@ -165,6 +170,68 @@ static const struct directive eject_options[] = {
      .def = "5m",
      .usage = "TIME",
      .text = "The longest time that a server stays out before it is tried again."},
+    {.name = "rate",
+     .where = IN_OPTIONS,
+     .type = CONF_PERCENT,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, eject.rate),
+     .min = 100,
+     .max = WHOLE,
+     .def = "50%",
+     .usage = "PERCENT|off",
+     .text = "A server is taken out, too, when this share of its last requests failed, and at most "
+             "half as many of those of the others. So one client's bad requests, which fail "
+             "everywhere, take out nobody."},
+    {.name = "on",
+     .where = IN_OPTIONS,
+     .type = CONF_CHOICE,
+     .choices = eject_ons,
+     .offset = offsetof(struct upstream, eject.on),
+     .usage = "failures|5xx",
+     .text = "What counts as failed for `rate`. Unless given it is `5xx`; with sticky sessions or "
+             "a `balance` by key, where a server's clients may be special, it is `failures`."},
+    {.name = "requests",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct upstream, eject.requests),
+     .min = 1,
+     .max = 100000,
+     .def = "20",
+     .usage = "N",
+     .text = "With fewer requests than this in 10 seconds servers are not compared."},
+    {.name = "slow",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, eject.slow),
+     .min = 2,
+     .max = 1000,
+     .def = "5",
+     .usage = "TIMES|off",
+     .text = "A server is taken out, too, when its answers begin so many times later than those of "
+             "the server in the middle (and 20 ms), or do not begin at all for 2 seconds. "
+             "Not with sticky sessions or a `balance` by key."},
+    {.name = "max_share",
+     .where = IN_OPTIONS,
+     .type = CONF_PERCENT,
+     .offset = offsetof(struct upstream, eject.max_share),
+     .min = 0,
+     .max = WHOLE,
+     .def = "50%",
+     .usage = "PERCENT",
+     .text = "By comparison a server is taken out only while at most this share of the servers is "
+             "(but one always may be). Those that fail again and again go all the same."},
+    {.name = "panic",
+     .where = IN_OPTIONS,
+     .type = CONF_PERCENT,
+     .off_ok = true,
+     .offset = offsetof(struct upstream, eject.panic),
+     .min = 1,
+     .max = WHOLE,
+     .def = "off",
+     .usage = "PERCENT|off",
+     .text = "When less than this share of the servers is left all of them are used, whatever is "
+             "known of them: the few would be overloaded. `off`: when none is left."},
     {0}};
 
 static const struct directive timeout_options[] = {
@@ -586,10 +653,13 @@ const struct directive upstream_rows[] = {
      .args_max = 1,
      .options = eject_options,
      .apply = apply_eject,
-     .usage = "[after=N] [for=TIME] [max=TIME] | off",
+     .usage = "[after=N] [for=TIME] [max=TIME] [rate=PERCENT] [slow=TIMES] [OPTION=VALUE...] | off",
+
      .text =
          "Takes a server out of use for a while when requests to it fail several times in a row. "
-         "One request that succeeds wipes the slate. When every server is out they are used "
+         "One request that succeeds wipes the slate. A server is taken out, too, when many of its "
+         "requests fail while those of the others do not, or when it is much slower. When every "
+         "server is out they are used "
          "all the same, because trying is better than refusing.",
      .example = "eject after=3 for=10s max=5m"},
     {.name = "timeout",

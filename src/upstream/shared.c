@@ -227,6 +227,20 @@ void server_check_error_get(struct server_shared *s, char to[SERVER_CHECK_ERROR_
     pthread_mutex_unlock(&s->addrs_lock);
 }
 
+void server_outlier_set(struct server_shared *s, const char *why)
+{
+    pthread_mutex_lock(&s->addrs_lock);
+    text_keep(s->outlier, sizeof s->outlier, why);
+    pthread_mutex_unlock(&s->addrs_lock);
+}
+
+void server_outlier_get(struct server_shared *s, char to[SERVER_OUTLIER_BYTES])
+{
+    pthread_mutex_lock(&s->addrs_lock);
+    memcpy(to, s->outlier, sizeof s->outlier);
+    pthread_mutex_unlock(&s->addrs_lock);
+}
+
 bool server_addr_get(struct server_shared *s, uint32_t i, struct addr *out)
 {
     pthread_mutex_lock(&s->addrs_lock);

@@ -19,6 +19,7 @@ bool server_addr_get(struct server_shared *s, uint32_t i, struct addr *out);
 /* Why the last handshake with it failed, for the log and /status; cut when long. */
 void server_tls_error_set(struct server_shared *s, const char *why);
 void server_check_error_set(struct server_shared *s, const char *why); /* likewise */
+void server_outlier_set(struct server_shared *s, const char *why);     /* likewise */
 /* Has it a name that the resolver looks up? Not so literals, unix sockets and localhost. */
 bool server_needs_resolver(const struct server *srv);
 uint32_t server_addr_count(const struct server_shared *s);

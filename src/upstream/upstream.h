@@ -23,7 +23,9 @@ struct tls_origin;
 struct tls_worker;
 
 enum { SERVER_ADDRS_MAX = 16, SERVERS_MAX = 4096, SERVER_TLS_ERROR_BYTES = 160 };
-enum { SERVER_CHECK_ERROR_BYTES = 192 };
+enum { SERVER_CHECK_ERROR_BYTES = 192, SERVER_OUTLIER_BYTES = 128 };
+
+enum server_eject { SERVER_EJECT_FAILURES, SERVER_EJECT_OUTLIER };
 
 /* What active checks say of a server. */
 enum server_check { SERVER_UNCHECKED, SERVER_CHECK_UNKNOWN, SERVER_CHECK_UP, SERVER_CHECK_DOWN };
@@ -48,7 +50,11 @@ struct server_shared {
     int64_t fails_in_a_row;
     int64_t eject_count; /* in a row: the back-off doubles with it */
     int64_t requests_total, failures_total, connects_total;
-    int64_t last_error; /* enum err of the last failure */
+    /* what outliers.c compares: answers that began, those that say of an error, and the sum of
+     * outlier_log() of the time to the first byte of the good ones */
+    int64_t answers_total, errors_total, latency_log_sum;
+    int64_t eject_why, ejections_total; /* why: enum server_eject, of the last ejection */
+    int64_t last_error;                 /* enum err of the last failure */
     int64_t last_error_unix_ms;
     int64_t check_state;                               /* enum server_check */
     int64_t check_since_unix_ms, check_failed_unix_ms; /* of the state; of the last failure */
@@ -59,7 +65,9 @@ struct server_shared {
     pthread_mutex_t addrs_lock;
     struct addr addrs[SERVER_ADDRS_MAX];
     char check_error[SERVER_CHECK_ERROR_BYTES]; /* of the last check that failed; likewise */
-    char resolve_error[96];                 /* why the name does not resolve; under addrs_lock */
+    char
+        outlier[SERVER_OUTLIER_BYTES]; /* what it was ejected for, compared with others; likewise */
+    char resolve_error[96];            /* why the name does not resolve; under addrs_lock */
     char tls_error[SERVER_TLS_ERROR_BYTES]; /* why the last handshake failed; under addrs_lock */
 };
 
@@ -74,6 +82,7 @@ struct upstream_shared {
         budget_retries_before;
     int64_t requests_total, retries_total;
     int64_t waiting; /* exchanges queued for a connection, all workers */
+    int64_t panic;   /* 1: so few servers are left that all are used, ejected ones, too */
 };
 
 /* Servers of a tier get requests when those before it can not take them. */
@@ -122,6 +131,18 @@ struct retry_conf {
     bool set;       /* the upstream has a retry line of its own */
 };
 
+/* The line `eject`, as far as it compares servers (outliers.h). */
+struct eject_conf {
+    int64_t rate;      /* hundredths of a percent of the requests that fail; CONF_OFF: any */
+    int64_t requests;  /* so many tell something */
+    int64_t on;        /* enum eject_on */
+    int64_t slow;      /* times the median; CONF_OFF: any */
+    int64_t max_share; /* hundredths of a percent of the servers */
+    int64_t panic;     /* hundredths of a percent that have to be left; CONF_OFF: one server */
+};
+
+enum eject_on { EJECT_ON_AUTO, EJECT_ON_FAILURES, EJECT_ON_5XX };
+
 /* How uses and connections go together (the line `proto`). */
 enum upstream_proto {
     UPSTREAM_ALONE,  /* one use at a time on a connection */
@@ -146,6 +167,7 @@ struct upstream {
     int64_t fail_count; /* failures in a row that eject a server; CONF_OFF: never */
     int64_t fail_ms;    /* first ejection; doubles up to fail_max_ms */
     int64_t fail_max_ms;
+    struct eject_conf eject;
     int64_t slow_start_ms; /* how long the ramp of a server lasts that came back; 0: none */
     struct slice zone;     /* where weir stands; empty: all servers are equally near */
     struct upstream_timeouts timeouts;
@@ -232,6 +254,8 @@ void upstream_resolver_free(struct upstream_resolver *r);
 enum server_event {
     SERVER_OUT,         /* ejected after failures, for `ms`; last_error says why */
     SERVER_BACK,        /* it served a request again */
+    SERVER_OUTLIER,     /* ejected for `ms`, compared with others: server_outlier_get() says why */
+    SERVER_RETURNED,    /* that time is over */
     SERVER_CHECKED_OUT, /* its checks fail: server_check_error_get() says why; `ms`: in a row */
     SERVER_CHECKED_IN   /* they succeed again, after `ms` */
 };
@@ -248,6 +272,9 @@ void server_tls_error_get(struct server_shared *s, char to[SERVER_TLS_ERROR_BYTE
 
 /* Why its last check that failed did; "" when none has. Any thread. */
 void server_check_error_get(struct server_shared *s, char to[SERVER_CHECK_ERROR_BYTES]);
+
+/* What it was ejected for last, compared with others; "" when it never was. Any thread. */
+void server_outlier_get(struct server_shared *s, char to[SERVER_OUTLIER_BYTES]);
 
 /* Every shared server there is, for /metrics and /status; under the registry's lock. */
 void servers_shared_each(void (*each)(const struct server_shared *s, void *ctx), void *ctx);

@@ -7,9 +7,9 @@ import time
 
 import pytest
 from h2_origin import H2Origin
-from kit import Hold, Origin, Pki, Weir, answer, free_port, server_context, wait_until
+from kit import Closed, Hold, Origin, Pki, Weir, answer, free_port, server_context, wait_until
 
-FAST = "every=100ms fast=100ms timeout=300ms rise=2 fall=2"
+FAST = "every=100ms fast=100ms timeout=1s rise=2 fall=2"
 
 
 class App:
@@ -374,6 +374,149 @@ def test_grpc(weir):
 def test_grpc_needs_http2():
     with pytest.raises(AssertionError, match="proto h2c"):
         Weir("upstream u { server 127.0.0.1:1; check grpc }\nsite * { proxy u }\n")
+
+
+# --------------------------------------------------------------------- compared with the others
+
+class Crowd:
+    """Clients that ask all the time until told to stop; statuses and server names are kept. Who gets
+    no answer leaves and asks again."""
+
+    def __init__(self, w, clients=4, patience=5):
+        self.w, self.going, self.seen, self.lock, self.patience = w, True, [], threading.Lock(), patience
+        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
+        for t in self.threads:
+            t.start()
+
+    def run(self):
+        while self.going:
+            try:
+                with self.w.client(timeout=self.patience) as c:
+                    r = c.get()
+            except (Closed, OSError):
+                continue
+            with self.lock:
+                self.seen.append((r.status, r.text))
+
+    def take(self):
+        with self.lock:
+            seen, self.seen = self.seen, []
+        return seen
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.going = False
+        for t in self.threads:
+            t.join()
+
+
+def three(weir, app, options="", balance="round_robin"):
+    apps = [app(n) for n in "abc"]
+    w = weir(f"upstream u {{ server @a@; server @b@; server @c@; balance {balance}; eject {options} }}\n"
+             "site * { proxy u }\n", **{a.name: a.address for a in apps})
+    return apps, w
+
+
+def test_one_that_answers_500_goes_out_and_comes_back(weir, app):
+    (a, _, _), w = three(weir, app, "for=1500ms")
+    with Crowd(w) as crowd:
+        time.sleep(1)
+        assert {s for s, _ in crowd.take()} == {200}
+        a.reply = answer("broken", "500 No")
+        wait_state(w, a.address, "ejected", 4)
+        assert "answered with 5xx" in server(w, a.address)["reason"]
+        time.sleep(0.2)
+        crowd.take()
+        time.sleep(0.5)
+        assert {s for s, _ in crowd.take()} == {200}
+        a.reply = answer("a")
+        wait_state(w, a.address, "up", 6)
+        time.sleep(0.3)
+        crowd.take()
+        time.sleep(1)
+        assert {n for _, n in crowd.take()} == {"a", "b", "c"}
+    w.wait_stderr(f"server {a.address} of upstream u is left out for 1.5 s: ")
+    w.wait_stderr(f"server {a.address} of upstream u is used again")
+    assert w.metric("weir_server_ejections_total") == 1
+
+
+def test_bad_requests_that_fail_everywhere_take_out_nobody(weir, app):
+    apps, w = three(weir, app)
+    for a in apps:
+        a.reply = answer("your fault", "500 No")
+    with Crowd(w):
+        time.sleep(2.5)
+    assert w.metric("weir_server_ejections_total") == 0
+    assert w.metric("weir_server_errors_total") > 60
+
+
+def test_5xx_are_not_counted_when_told_so(weir, app):
+    (a, _, _), w = three(weir, app, "on=failures")
+    a.reply = answer("broken", "500 No")
+    with Crowd(w):
+        time.sleep(2)
+    assert state(w, a.address) == "up"
+
+
+def test_one_that_breaks_every_other_answer(weir, app):
+    """Never so often in a row that it goes for that."""
+    (a, _, _), w = three(weir, app, "after=1000")
+    turn = iter(range(10 ** 6))
+    a.reply = lambda r: answer("a") if next(turn) % 3 == 0 else b"HTTP/1.1 nonsense\r\n\r\n"
+    with Crowd(w):
+        wait_state(w, a.address, "ejected", 5)
+    assert "of its last" in server(w, a.address)["reason"]
+
+
+@pytest.mark.parametrize("balance", ["round_robin", "two_choices"])
+def test_one_that_is_slow_gets_little(weir, app, balance):
+    (a, b, c), w = three(weir, app, balance=balance)
+    b.reply, c.reply = ([0.005, answer(x.name)] for x in (b, c))
+    a.reply = [0.005, answer("a")]
+    with Crowd(w, 8) as crowd:
+        time.sleep(1)
+        a.reply = [0.1, answer("a")]
+        time.sleep(2.5)
+        crowd.take()
+        time.sleep(1)
+        seen = crowd.take()
+    assert sum(n == "a" for _, n in seen) <= len(seen) * 0.05
+    if balance == "round_robin":
+        assert state(w, a.address) == "ejected"
+        assert "its answers take" in server(w, a.address)["reason"]
+
+
+def test_one_that_says_nothing(weir, app):
+    (a, _, _), w = three(weir, app)
+    hold = Hold()
+    with Crowd(w, 12, patience=0.5) as crowd:
+        time.sleep(1)
+        a.reply = [hold, answer("a")]
+        wait_state(w, a.address, "ejected", 6)
+        assert "it answered none of" in server(w, a.address)["reason"]
+        hold.release()
+        crowd.take()
+        time.sleep(0.5)
+        assert {s for s, _ in crowd.take()} == {200}
+
+
+def test_panic(weir, app):
+    apps = [app(n) for n in "abcd"]
+    for a in apps[:3]:
+        a.health = answer("no", "503 No")
+    text = "upstream u {{ servers @a@ @b@ @c@ @d@; balance round_robin; check /healthz {}; {} }}\n" \
+           "site * {{ proxy u }}\n"
+    names_of = {a.name: a.address for a in apps}
+    w = weir(text.format(FAST, "eject panic=50%"), **names_of)
+    for a in apps[:3]:
+        wait_state(w, a.address, "down")
+    wait_until(lambda: w.status()["upstreams"][0]["panic"], 3, "panic")
+    assert names(w, 12) == {"a", "b", "c", "d"}
+    apps[0].health = answer()
+    wait_until(lambda: not w.status()["upstreams"][0]["panic"], 3, "no panic")
+    assert names(w, 12) == {"a", "d"}
 
 
 # --------------------------------------------------------------------- status text, stop
