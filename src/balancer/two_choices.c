@@ -9,21 +9,35 @@
 #include "upstream/draw.h"
 #include "upstream/latency.h"
 
-/* Within half of each other, or not known yet: the difference is noise. */
-static bool latencies_alike(int64_t a, int64_t b)
+enum { IDLE_NOISE_US = 5000 };
+
+struct chance {
+    double load;
+    int64_t us;
+};
+
+static struct chance chance_of(const struct draw_tier *t, const struct pick *p, int i)
 {
-    int64_t low = a < b ? a : b, high = a < b ? b : a;
-    return low == 0 || high - low <= low / 2;
+    const struct server *srv = &p->up->servers[i];
+    return (struct chance){draw_load(t, p, (uint32_t)i), latency_now(srv->shared, p->now_ms)};
+}
+
+/* Within half of each other, or not known yet: the difference is noise. Among idle servers so is
+ * what nobody feels: with little traffic one answer that was late by chance would keep a server
+ * out until it is forgotten. */
+static bool latencies_alike(const struct chance *a, const struct chance *b)
+{
+    int64_t low = a->us < b->us ? a->us : b->us, apart = a->us + b->us - 2 * low;
+    bool idle = a->load == 0 && b->load == 0;
+    return low == 0 || apart <= low / 2 || (idle && apart <= IDLE_NOISE_US);
 }
 
 static bool is_better(const struct draw_tier *t, const struct pick *p, int a, int b)
 {
-    const struct server *sa = &p->up->servers[a], *sb = &p->up->servers[b];
-    double cost_a = 1 + draw_load(t, p, (uint32_t)a), cost_b = 1 + draw_load(t, p, (uint32_t)b);
-    int64_t us_a = latency_now(sa->shared, p->now_ms), us_b = latency_now(sb->shared, p->now_ms);
-    if (latencies_alike(us_a, us_b))
-        return cost_a < cost_b;
-    return cost_a * (double)us_a < cost_b * (double)us_b;
+    struct chance x = chance_of(t, p, a), y = chance_of(t, p, b);
+    if (latencies_alike(&x, &y))
+        return x.load < y.load;
+    return (1 + x.load) * (double)x.us < (1 + y.load) * (double)y.us;
 }
 
 static void tc_build(void *conf, const struct upstream *up, struct arena *a)

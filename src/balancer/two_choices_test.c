@@ -95,21 +95,28 @@ static void old_latency_fades(void **state)
     test_upstream_release(&t);
 }
 
-static void small_differences_are_noise(void **state)
+/* Of 10,000 picks those of the quick one; so long do both take. */
+static int quick_share(int64_t quick_us, int64_t slow_us, int64_t in_flight)
 {
-    (void)state;
     struct test_upstream t;
     int counts[2];
     test_upstream_init(&t, "two_choices", 2);
     test_upstream_start(&t);
-    t.shared[0].latency_ewma_us = 1000;
-    t.shared[1].latency_ewma_us = 1500;
+    t.shared[0].latency_ewma_us = quick_us;
+    t.shared[1].latency_ewma_us = slow_us;
+    t.shared[0].in_flight = t.shared[1].in_flight = in_flight;
     test_upstream_count(&t, 10000, counts);
-    assert_near(counts[0], 5000, 250);
-    t.shared[1].latency_ewma_us = 1501;
-    test_upstream_count(&t, 10000, counts);
-    assert_true(counts[0] > 9000);
     test_upstream_release(&t);
+    return counts[0];
+}
+
+static void small_differences_are_noise(void **state)
+{
+    (void)state;
+    assert_near(quick_share(1000, 1500, 1), 5000, 250);
+    assert_int_equal(quick_share(1000, 1501, 1), 10000);
+    assert_near(quick_share(1000, 6000, 0), 5000, 250); /* idle: nobody feels it */
+    assert_int_equal(quick_share(1000, 6001, 0), 10000);
 }
 
 static void last_server_is_found(void **state)

@@ -63,8 +63,8 @@ def test_least_time_comes_back_to_one_that_recovered(weir, origin):
     w = weir(config("balance least_time", slow="", quick=""), **o)
     spread(w, 20)
     delay[0] = 0
-    # its estimate halves every 5 s: an answer of 50 ms fades to that of the other one
-    wait_until(lambda: w.get().text == "slow", 50, "the server to be tried again")
+    # its estimate halves every 2 s: an answer of 50 ms fades to that of the other one
+    wait_until(lambda: w.get().text == "slow", 30, "the server to be tried again")
 
 
 def test_first_fills_in_order(weir, origin):
