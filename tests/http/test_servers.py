@@ -9,7 +9,8 @@ import pytest
 
 from kit import Client, Hold, answer, wait_until, weir_cli
 
-TWO = "upstream app {\n    server @a@\n    server @b@\n}\nsite * { proxy app }\n"
+TWO = ("upstream app {\n    server @a@\n    server @b@\n    balance round_robin\n}\n"
+       "site * { proxy app }\n")
 REQUESTS = 40
 
 
