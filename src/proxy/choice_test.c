@@ -262,9 +262,35 @@ static void mistakes_are_told(void **state)
     }
 }
 
-UNIT_SUITE(proxy_choice, cmocka_unit_test(values_tell_the_choice),
-           cmocka_unit_test(tampered_values_are_as_none), cmocka_unit_test(a_time_ends_it),
-           cmocka_unit_test(a_ttl_may_come_and_go), cmocka_unit_test(the_secret_decides),
-           cmocka_unit_test(values_are_of_names), cmocka_unit_test(it_is_taken_out_of_requests),
+/* A client of both would have to change servers all the time. */
+static void cookies_of_one_name_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        uint32_t warnings;
+    } cases[] = {{"cookie", "cookie", 1},
+                 {"cookie", "cookie name=other", 0},
+                 {"cookie path=/b", "cookie", 0},
+                 {"cookie", "ip", 0}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct test_config t;
+        char text[512];
+        snprintf(text, sizeof text,
+                 "listen 127.0.0.1:80\nupstream a { server 10.0.0.1:80\nsticky %s }\nupstream b { "
+                 "server 10.0.0.2:80\nsticky %s }\nsite * { proxy a\nroute /b/ { proxy b }\n"
+                 "route /a/ { proxy a } }\n",
+                 cases[i].first, cases[i].second);
+        test_config_need(&t, text);
+        assert_int_equal(t.diag.count, cases[i].warnings);
+        test_config_release(&t);
+    }
+}
+
+UNIT_SUITE(proxy_choice, cmocka_unit_test(cookies_of_one_name_are_told),
+           cmocka_unit_test(values_tell_the_choice), cmocka_unit_test(tampered_values_are_as_none),
+           cmocka_unit_test(a_time_ends_it), cmocka_unit_test(a_ttl_may_come_and_go),
+           cmocka_unit_test(the_secret_decides), cmocka_unit_test(values_are_of_names),
+           cmocka_unit_test(it_is_taken_out_of_requests),
            cmocka_unit_test(the_first_good_one_counts), cmocka_unit_test(attributes_are_as_told),
            cmocka_unit_test(shared_caches_do_not_keep_it), cmocka_unit_test(mistakes_are_told));

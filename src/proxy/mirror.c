@@ -259,7 +259,7 @@ static struct mirror *mirror_new(struct exchange *x)
 static bool is_chosen(struct exchange *x)
 {
     const struct mirror_conf *c = x->settings->mirror;
-    if (!c || !settings_pointer_is_set(c) || x->req.upgrade || x->req.method == METHOD_CONNECT)
+    if (x->req.upgrade || x->req.method == METHOD_CONNECT)
         return false;
     return rand_below(&x->worker->loop.rand, 10000) < c->share;
 }

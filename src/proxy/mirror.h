@@ -23,7 +23,8 @@ struct mirror_conf {
 extern const struct directive mirror_options[];
 conf_apply_fn mirror_apply; /* the scope is a struct settings */
 
-/* The request is about to be sent: decides, once, whether it is mirrored, and copies its head. */
+/* With x->settings->mirror: the request is about to be sent. Decides, once, whether it is mirrored,
+ * and copies its head. */
 void mirror_begin(struct exchange *x);
 /* Copies what has come of the body, before it is sent on; with its end the mirroring begins. */
 void mirror_feed(struct exchange *x);

@@ -166,7 +166,7 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
         x->lease.priority = (uint8_t)x->settings->priority;
     x->lease.idle_max_ms = repeatable(x) ? 0 : YOUNG_IDLE_MS;
     retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
-    return sticky_begin(x, t->upstream);
+    return t->upstream->sticky ? sticky_begin(x, t->upstream) : ERR_OK;
 }
 
 static enum outcome serve_local(struct exchange *x, const struct target *t)
@@ -330,7 +330,8 @@ static enum err request_send(struct exchange *x)
     TRY(request_prepare(x));
     if (x->spool)
         TRY(spool_rewind(x));
-    mirror_begin(x);
+    if (x->settings->mirror)
+        mirror_begin(x);
     x->origin_tx_ms = x->worker->loop.now_ms;
     TRY(x->origin->ops->send_head(x->origin, &x->req));
     return relay_request(x);
@@ -433,8 +434,9 @@ static enum err await_timed_out(struct exchange *x)
 /* What was chosen for this client and it does not know yet. */
 static enum err choices_tell(struct exchange *x)
 {
-    TRY(split_answered(x));
-    return sticky_answered(x);
+    if (x->split)
+        TRY(split_answered(x));
+    return upstream_of(x)->sticky ? sticky_answered(x) : ERR_OK;
 }
 
 /* An answer that fails quickly is no sign of a quick server. */

@@ -192,5 +192,5 @@ enum err split_choose(struct exchange *x, const struct split *s, const struct ta
 
 enum err split_answered(struct exchange *x)
 {
-    return x->split ? choice_tell(&x->split->cookie, x, x->split_part) : ERR_OK;
+    return choice_tell(&x->split->cookie, x, x->split_part);
 }

@@ -26,5 +26,5 @@ conf_apply_fn split_apply; /* the scope is a struct settings */
 
 /* The part for this request. ERR_OVER_BUDGET. */
 enum err split_choose(struct exchange *x, const struct split *s, const struct target **to);
-/* The answer's head is there: the client learns its part, if it has to. */
+/* With x->split: the answer's head is there, and the client learns its part. */
 enum err split_answered(struct exchange *x) MUST_CHECK;

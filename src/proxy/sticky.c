@@ -86,9 +86,7 @@ static bool is_full(const struct server *srv)
 enum err sticky_begin(struct exchange *x, const struct upstream *up)
 {
     const struct sticky_conf *s = up->sticky;
-    x->sticky = (struct sticky_use){.index = CHOICE_NONE};
-    if (!s)
-        return ERR_OK;
+    x->sticky.index = CHOICE_NONE;
     if (s->kind == STICKY_COOKIE) {
         x->sticky.index = choice_of_request(&s->cookie, x, &x->sticky.stale);
         TRY(choice_strip(&s->cookie, x));
@@ -149,7 +147,7 @@ static void session_remember(struct exchange *x, const struct sticky_conf *s, bo
 enum err sticky_answered(struct exchange *x)
 {
     const struct sticky_conf *s = sticky_of(x);
-    if (!s || !x->lease.server)
+    if (!x->lease.server)
         return ERR_OK;
     bool moved = x->sticky.index != (int32_t)x->lease.server->index;
     if (x->sticky.index != CHOICE_NONE)

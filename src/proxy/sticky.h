@@ -45,9 +45,11 @@ extern const struct directive sticky_options[];
 conf_apply_fn sticky_apply; /* the scope is a struct upstream */
 void sticky_describe(const struct sticky_conf *s, struct text *out); /* for explain */
 
-/* Pins the lease to the session's server; the cookie is taken out of the request. */
+/* Of an upstream that is sticky: pins the lease to the session's server, and takes the cookie out
+ * of the request. */
 enum err sticky_begin(struct exchange *x, const struct upstream *up) MUST_CHECK;
 /* A server was chosen, but the session has another, and its upstream is strict. */
 bool sticky_refuses(const struct exchange *x);
-/* The answer's head is there: tells the client, or remembers, which server it was. */
+/* Of an upstream that is sticky: the answer's head is there. Tells the client, or remembers, which
+ * server it was. */
 enum err sticky_answered(struct exchange *x) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "proxy/build_priv.h"
 #include "proxy/sticky.h"
 #include "proxy/sticky_table.h"
+#include "proxy/target.h"
 #include "upstream/upstream.h"
 #include <stdlib.h>
 
@@ -173,6 +174,46 @@ static void cookie_names(struct conf_build *b, const struct upstream *up, struct
     choice_cookie_names(b, &s->cookie, names, up->server_count);
 }
 
+/* --- cookies of one name ----------------------------------------------------------------------*/
+
+enum { COOKIES_COMPARED = 32 };
+
+static const struct upstream *cookie_upstream(const struct route *r)
+{
+    const struct target *t = r->settings.target;
+    const struct upstream *up = t && t->kind == TARGET_UPSTREAM ? t->upstream : NULL;
+    return up && up->sticky && up->sticky->kind == STICKY_COOKIE ? up : NULL;
+}
+
+static bool is_one_cookie(const struct upstream *a, const struct upstream *b)
+{
+    const struct choice_cookie *x = &a->sticky->cookie, *y = &b->sticky->cookie;
+    return a != b && slice_eq(x->name, y->name) && slice_eq(x->attributes, y->attributes);
+}
+
+static void cookies_compare(struct conf_build *b, const struct site *s)
+{
+    const struct upstream *seen[COOKIES_COMPARED];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->route_count && count < COOKIES_COMPARED; i++) {
+        const struct upstream *up = cookie_upstream(s->routes[i]);
+        bool new = up != NULL;
+        for (uint32_t k = 0; up && k < count; k++) {
+            new &= seen[k] != up;
+            if (!is_one_cookie(seen[k], up))
+                continue;
+            diag_warn(b->diag, up->sticky->pos,
+                      "upstreams of one site give the same cookie '%.*s', and take it from each "
+                      "other",
+                      SLICE_ARG(up->sticky->cookie.name));
+            diag_hint(b->diag, "give one of them another name= or path=");
+            return;
+        }
+        if (new)
+            seen[count++] = up;
+    }
+}
+
 void proxy_servers_known(struct conf_build *b, struct conf *c)
 {
     for (uint32_t i = 0; i < c->upstreams->count; i++) {
@@ -182,6 +223,8 @@ void proxy_servers_known(struct conf_build *b, struct conf *c)
         else if (up->sticky)
             table_find(b, c, up, up->sticky);
     }
+    for (uint32_t i = 0; i < c->proxy->site_count; i++)
+        cookies_compare(b, c->proxy->sites[i]);
 }
 
 void sticky_describe(const struct sticky_conf *s, struct text *out)
