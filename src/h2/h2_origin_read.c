@@ -111,7 +111,12 @@ static enum err read_head(struct h2_origin *o, const struct h2_event *ev, struct
     bool bare = m->length == LENGTH_NONE;
     if (!bare && m->length != LENGTH_KNOWN)
         return ERR_OK;
-    return h2_core_expect(&o->flow, bare ? 0 : m->content_length) ? ERR_OK : ERR_BAD_CONTENT_LENGTH;
+    if (!h2_core_expect(&o->flow, bare ? 0 : m->content_length))
+        return ERR_BAD_CONTENT_LENGTH;
+    /* Trailers may follow nothing: on the client's side nothing must not be the end yet. */
+    if (!bare && m->content_length == 0 && !ev->end)
+        m->length = LENGTH_UNKNOWN;
+    return ERR_OK;
 }
 
 static void head_came(struct h2_origin *o, const struct message *m, const struct h2_event *ev)

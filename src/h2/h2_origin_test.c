@@ -533,6 +533,22 @@ static void trailers_of_a_response(void **state)
     rig_close();
 }
 
+static void trailers_may_follow_an_empty_body(void **state)
+{
+    (void)state;
+    rig_open(NULL, 1);
+    ask(0);
+    say_fields(1, 0, ":status: 200\ncontent-length: 0");
+    assert_int_equal(uses[0].stream->head->length, LENGTH_UNKNOWN);
+    say_fields(1, ES, "x-t: 1");
+    assert_true(uses[0].body.ended);
+    assert_int_equal(uses[0].body.trailers->count, 1);
+    ask(1);
+    say_fields(3, ES, ":status: 200\ncontent-length: 0");
+    assert_int_equal(uses[1].stream->head->length, LENGTH_KNOWN);
+    rig_close();
+}
+
 static void what_is_malformed_ends_its_stream_alone(void **state)
 {
     (void)state;
@@ -1169,6 +1185,7 @@ UNIT_SUITE(h2_h2_origin, cmocka_unit_test(a_request_as_fields),
            cmocka_unit_test(trailers_of_a_request), cmocka_unit_test(a_response),
            cmocka_unit_test(interim_heads_wait_in_order), cmocka_unit_test(too_many_interim_heads),
            cmocka_unit_test(trailers_of_a_response),
+           cmocka_unit_test(trailers_may_follow_an_empty_body),
            cmocka_unit_test(what_is_malformed_ends_its_stream_alone),
            cmocka_unit_test(a_length_that_is_not_kept), cmocka_unit_test(a_head_that_is_too_large),
            cmocka_unit_test(windows_open_as_bytes_are_taken),
