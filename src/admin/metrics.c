@@ -142,6 +142,59 @@ static void add_servers(const struct admin_page *p)
     }
 }
 
+/* ---- upstreams of the configuration in force ---- */
+
+static int64_t upstream_limit(const struct upstream *up)
+{
+    return limit_now(&up->shared->limit, &up->limit);
+}
+
+static int64_t upstream_in_flight(const struct upstream *up)
+{
+    return __atomic_load_n(&up->shared->limit.in_flight, __ATOMIC_RELAXED);
+}
+
+static int64_t upstream_limits(const struct upstream *up)
+{
+    return __atomic_load_n(&up->shared->limit.begins_total, __ATOMIC_RELAXED);
+}
+
+static int64_t upstream_queued(const struct upstream *up)
+{
+    return __atomic_load_n(&up->shared->waiting, __ATOMIC_RELAXED);
+}
+
+static int64_t upstream_shed(const struct upstream *up)
+{
+    return __atomic_load_n(&up->shared->shed_total, __ATOMIC_RELAXED);
+}
+
+static void add_upstreams(const struct admin_page *p)
+{
+    static const struct {
+        const char *name, *kind, *text;
+        int64_t (*value)(const struct upstream *up);
+    } rows[] = {
+        {"upstream_limit", "gauge", "Requests that may be worked on at once; 0: any number",
+         upstream_limit},
+        {"upstream_in_flight", "gauge", "Requests whose answer has not begun", upstream_in_flight},
+        {"upstream_limits_total", "counter", "Times that high latency made for a limit",
+         upstream_limits},
+        {"upstream_queued", "gauge", "Requests that wait for a server", upstream_queued},
+        {"upstream_shed_total", "counter",
+         "Requests that found no room in the queue, or left it without a server", upstream_shed},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        add_help(p->out, rows[r].name, rows[r].kind, rows[r].text);
+        for (uint32_t i = 0; i < p->conf->upstreams->count; i++) {
+            const struct upstream *up = p->conf->upstreams->list[i];
+            text_addf(p->out, "weir_%s{upstream=\"", rows[r].name);
+            add_label_slice(p->out, up->name);
+            text_addf(p->out, "\"} %lld\n", (long long)rows[r].value(up));
+        }
+    }
+}
+
 int64_t admin_days_left(const struct admin_page *p, const struct proxy_cert *c)
 {
     return (c->cert->not_after - p->unix_ms / 1000) / 86400;
@@ -185,6 +238,7 @@ int metrics_write(const struct admin_page *p)
     add_metrics(p);
     add_errors(p);
     add_servers(p);
+    add_upstreams(p);
     add_certificates(p);
     return 200;
 }

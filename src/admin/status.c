@@ -89,6 +89,15 @@ static json_t *requests_json(const struct admin_source *s)
     return o;
 }
 
+static json_t *shedding_json(const struct admin_source *s)
+{
+    json_t *o = json_object();
+    set_int(o, "workers", admin_metric(s, METRIC_SHEDDING)); /* that do now */
+    set_int(o, "requests", admin_metric(s, METRIC_SHED_REQUESTS));
+    set_int(o, "connections", admin_metric(s, METRIC_SHED_CONNECTIONS));
+    return o;
+}
+
 static json_t *errors_json(const struct admin_source *s)
 {
     json_t *o = json_object();
@@ -218,6 +227,8 @@ static void add_state(const struct admin_page *p, json_t *o, const struct server
     } else if (until > p->now_ms) {
         set_state(o, "ejected", ejected_reason(s));
         json_object_set_new(o, "until", time_json(p->unix_ms + until - p->now_ms));
+    } else if (until != 0 && load(&s->eject_why) == SERVER_EJECT_FAILURES) {
+        set_state(o, "on trial", ejected_reason(s));
     } else {
         set_state(o, "up", NULL);
     }
@@ -273,6 +284,17 @@ static json_t *server_json(const struct admin_page *p, const struct upstream *up
     return o;
 }
 
+static json_t *limit_json(const struct upstream *up)
+{
+    const struct limit_shared *s = &up->shared->limit;
+    json_t *o = json_object();
+    set_int(o, "limit", limit_now(s, &up->limit)); /* 0: none */
+    set_int(o, "in_flight", load(&s->in_flight));
+    set_int(o, "usual_us", load(&s->base_us));
+    set_int(o, "now_us", load(&s->last_us));
+    return o;
+}
+
 static json_t *upstreams_json(const struct admin_page *p)
 {
     json_t *all = json_array();
@@ -282,7 +304,9 @@ static json_t *upstreams_json(const struct admin_page *p)
         json_object_set_new(o, "name", text_json(up->name));
         json_object_set_new(o, "balance", json_string(up->balancer->name));
         json_object_set_new(o, "panic", json_boolean(load(&up->shared->panic)));
+        json_object_set_new(o, "concurrency", limit_json(up));
         set_int(o, "queued", load(&up->shared->waiting));
+        set_int(o, "shed", load(&up->shared->shed_total));
         set_int(o, "requests", load(&up->shared->requests_total));
         set_int(o, "retries", load(&up->shared->retries_total));
         for (uint32_t k = 0; k < up->server_count; k++)
@@ -396,6 +420,7 @@ static json_t *status_json(const struct admin_page *p)
     json_object_set_new(o, "certificates", certificates_json(p));
     json_object_set_new(o, "connections", connections_json(s));
     json_object_set_new(o, "requests", requests_json(s));
+    json_object_set_new(o, "shedding", shedding_json(s));
     json_object_set_new(o, "errors", errors_json(s));
     json_object_set_new(o, "upstreams", upstreams_json(p));
     json_object_set_new(o, "changes_without_effect", changes_idle_json(p));

@@ -90,9 +90,17 @@ static struct buf *take(struct buf_pool *p, enum buf_size size, size_t cap_bytes
     return b;
 }
 
+/* Large ones are for bodies: the last part of the pool is kept for heads, so that requests can
+ * still be read, and be refused, when bodies have taken all they can get. */
+static size_t heads_bytes(const struct buf_pool *p)
+{
+    size_t part = p->cap_bytes / 16;
+    return part < BUF_SMALL_BYTES ? 0 : part;
+}
+
 struct buf *buf_take(struct buf_pool *p, enum buf_size size)
 {
-    return take(p, size, p->cap_bytes);
+    return take(p, size, size == BUF_LARGE ? p->cap_bytes - heads_bytes(p) : p->cap_bytes);
 }
 
 struct buf *buf_take_reserve(struct buf_pool *p, enum buf_size size)

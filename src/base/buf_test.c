@@ -48,6 +48,24 @@ static void cap_at_limit_and_past(void **state)
     buf_pool_release(&p);
 }
 
+static void bodies_leave_room_for_heads(void **state)
+{
+    (void)state;
+    struct buf_pool p;
+    struct buf *taken[32], *small;
+    int n = 0;
+    buf_pool_init(&p, 16 * BUF_LARGE_BYTES);
+    while ((taken[n] = buf_take(&p, BUF_LARGE)))
+        n++;
+    assert_int_equal(n, 15);
+    small = buf_take(&p, BUF_SMALL);
+    assert_non_null(small);
+    buf_drop(small);
+    while (n > 0)
+        buf_drop(taken[--n]);
+    buf_pool_release(&p);
+}
+
 static void cap_one_byte_short(void **state)
 {
     (void)state;
@@ -109,5 +127,5 @@ static void trims_after_a_peak(void **state)
 }
 
 UNIT_SUITE(base_buf, cmocka_unit_test(counts_references), cmocka_unit_test(cap_at_limit_and_past),
-           cmocka_unit_test(cap_one_byte_short), cmocka_unit_test(reuses_and_resets),
-           cmocka_unit_test(trims_after_a_peak));
+           cmocka_unit_test(bodies_leave_room_for_heads), cmocka_unit_test(cap_one_byte_short),
+           cmocka_unit_test(reuses_and_resets), cmocka_unit_test(trims_after_a_peak));

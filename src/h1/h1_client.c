@@ -274,7 +274,13 @@ static void on_abort(struct session_link *l)
     on_error(l->conn, ERR_SHUTTING_DOWN);
 }
 
-static const struct session_ops session_ops = {.drain = on_drain, .abort = on_abort};
+static bool is_idle(const struct session_link *l)
+{
+    return CONTAINER_OF(l, const struct h1_session, link)->client == NULL;
+}
+
+static const struct session_ops session_ops = {
+    .drain = on_drain, .abort = on_abort, .idle = is_idle};
 
 static void session_begin(struct h1_session *s, struct conn *c, struct stream_acceptor *a,
                           void *listener)

@@ -239,9 +239,15 @@ static void on_abort(struct session_link *l)
     on_error(l->conn, ERR_SHUTTING_DOWN);
 }
 
+static bool is_idle(const struct session_link *l)
+{
+    const struct h2_session *s = CONTAINER_OF(l, const struct h2_session, link);
+    return list_empty(&s->streams) && !s->over;
+}
+
 /* GOAWAY costs nobody a request. */
 static const struct session_ops session_ops = {
-    .drain = on_drain, .leave = on_drain, .abort = on_abort};
+    .drain = on_drain, .leave = on_drain, .abort = on_abort, .idle = is_idle};
 
 static char *core_room(struct h2_core *c, size_t len)
 {

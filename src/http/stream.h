@@ -107,7 +107,8 @@ struct session_ops {
     void (*drain)(struct session_link *s); /* close when idle; else after the current request */
     /* Tell the client to go, without closing anything under it. NULL: the next answer says it. */
     void (*leave)(struct session_link *s);
-    void (*abort)(struct session_link *s); /* close now */
+    void (*abort)(struct session_link *s);      /* close now */
+    bool (*idle)(const struct session_link *s); /* no request is under way; drain() closes it */
 };
 
 /* Is the next request of such a connection its last? */

@@ -50,11 +50,22 @@ static bool take_preface(struct stream_acceptor *a, struct conn *c, void *listen
     return true;
 }
 
+static void on_paused(struct listener *ln)
+{
+    struct worker_thread *t = CONTAINER_OF(ln, struct worker_listen, listener)->thread;
+    if (!t->is_main)
+        shed_no_fds(&t->worker);
+}
+
 static void on_accept(struct listener *ln, int fd)
 {
     struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
     struct worker *w = &wl->thread->worker;
     counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
+    if (!wl->thread->is_main && !shed_accepts(w, fd)) {
+        io_discard(&w->loop, fd);
+        return;
+    }
     if (wl->point.conf->tls)
         handshake_begin(w, &wl->point, fd);
     else if (!wl->point.conf->h1)
@@ -90,7 +101,8 @@ static void listen_open(struct worker_thread *t, struct slice key, const struct 
     struct worker_listen *wl = MEM_NEW(struct worker_listen);
     wl->thread = t;
     timer_init(&wl->leave_by, on_leave_by);
-    wl->listener = (struct listener){.addr = *a, .on_accept = on_accept, .on_closed = on_closed};
+    wl->listener = (struct listener){
+        .addr = *a, .on_accept = on_accept, .on_closed = on_closed, .on_paused = on_paused};
     ASSERT(listener_start(&wl->listener, &t->worker.loop, fd));
     list_push(&t->listens, &wl->link);
     worker_point_add(&t->worker, &wl->point, key);

@@ -119,6 +119,8 @@ static void pause_accepting(struct listener *ln)
     ln->paused = true;
     counter_add(ln->loop->counters, METRIC_ACCEPT_PAUSED, 1);
     timer_set(&ln->loop->timers, &ln->resume, ln->loop->now_ms + RESUME_MS);
+    if (ln->on_paused)
+        ln->on_paused(ln);
 }
 
 /* The socket is bound: connections wait in its queue while the kernel can not watch it. */

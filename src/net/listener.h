@@ -16,7 +16,8 @@ struct listener {
     void *user;
     void (*on_accept)(struct listener *ln, int fd); /* owns fd */
     void (*on_closed)(struct listener *ln);         /* from the reaper: free it */
-    int waiting_fd;                                 /* the kernel could not watch it yet; else -1 */
+    void (*on_paused)(struct listener *ln); /* there are no descriptors; NULL: nobody minds */
+    int waiting_fd;                         /* the kernel could not watch it yet; else -1 */
     bool paused, closing;
 };
 

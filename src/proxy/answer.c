@@ -131,6 +131,15 @@ static const struct page_type *page_choose(struct exchange *x)
     return best;
 }
 
+/* What the queue tells, if the request had one. */
+static enum err retry_after_add(struct exchange *x)
+{
+    unsigned s = x->lease.view && !x->dry ? lease_retry_after_s(&x->lease) : 1;
+    struct slice value = arena_printf(&x->arena, "%u", s);
+    return value.at ? headers_add_id(&x->res.headers, &x->arena, FIELD_RETRY_AFTER, value)
+                    : ERR_OVER_BUDGET;
+}
+
 static enum err respond_page(struct exchange *x, uint16_t status, const char *text)
 {
     const struct page_type *p = page_choose(x);
@@ -139,7 +148,7 @@ static enum err respond_page(struct exchange *x, uint16_t status, const char *te
         return ERR_OVER_BUDGET;
     TRY(respond_plain(x, status, p->content_type, body));
     if (status == 503)
-        TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_RETRY_AFTER, SLICE("1")));
+        TRY(retry_after_add(x));
     return headers_add_id(&x->res.headers, &x->arena, FIELD_CACHE_CONTROL, SLICE("no-store"));
 }
 

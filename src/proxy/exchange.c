@@ -11,6 +11,7 @@
 #include "base/prefetch.h"
 #include "base/rand.h"
 #include "proxy/access_log.h"
+#include "proxy/deadline.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/mirror.h"
 #include <stdlib.h>
@@ -155,8 +156,7 @@ static int64_t head_came_ms(const struct exchange *x)
 
 int64_t total_ends_ms(const struct exchange *x)
 {
-    int64_t ends =
-        x->settings->request_ms > 0 ? head_came_ms(x) + x->settings->request_ms : INT64_MAX;
+    int64_t ends = x->answer_by_ms ? x->answer_by_ms : INT64_MAX;
     bool sooner = x->grpc_deadline_ms > 0 && x->grpc_deadline_ms < ends;
     return sooner ? x->grpc_deadline_ms : ends;
 }
@@ -165,6 +165,7 @@ void total_begin(struct exchange *x)
 {
     if (x->dry)
         return;
+    deadline_read(x, head_came_ms(x));
     if (x->grpc_deadline_ms == 0)
         grpc_call_begin(x, head_came_ms(x));
     int64_t ends = total_ends_ms(x);
@@ -174,7 +175,9 @@ void total_begin(struct exchange *x)
 
 static enum err total_err(const struct exchange *x)
 {
-    return total_ends_ms(x) == x->grpc_deadline_ms ? ERR_GRPC_DEADLINE : ERR_REQUEST_TIMEOUT;
+    if (total_ends_ms(x) == x->grpc_deadline_ms)
+        return ERR_GRPC_DEADLINE;
+    return x->deadline_asked ? ERR_DEADLINE : ERR_REQUEST_TIMEOUT;
 }
 
 /* The timer of the whole ran out: of the request, or of a client's that has left. One that has its

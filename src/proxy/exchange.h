@@ -53,6 +53,7 @@ struct exchange {
     bool tunnel;                    /* after 101: raw bytes both ways */
     bool timed_out;                 /* step_timer fired with deadline_err */
     bool over_time;                 /* total_timer fired */
+    bool deadline_asked;            /* answer_by_ms is the client's own */
     bool client_left;   /* the client ended its side; total_timer ends the wait for a response */
     bool continue_sent; /* a 100 went to the client */
     bool failing;       /* the response is the error page of x->err */
@@ -63,6 +64,7 @@ struct exchange {
     uint8_t err_step;   /* where */
     struct slice why;   /* what its row cannot tell; empty: nothing */
     enum err deadline_err;
+    int64_t answer_by_ms; /* loop time at which nobody wants the answer any more; 0: none */
     const struct listen_conf *listen;
     const struct site *site;
     const struct route *route;

@@ -6,6 +6,7 @@
  * the upstream's retry budget lasts. */
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/directive.h"
+#include "proxy/deadline.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/mirror.h"
 #include "proxy/split.h"
@@ -149,8 +150,15 @@ static bool repeatable(const struct exchange *x)
     return method_idempotent(x->req.method) && (x->spool || x->req.length == LENGTH_NONE);
 }
 
+static int64_t priority_of(const struct exchange *x)
+{
+    return settings_is_set(x->settings->priority) ? x->settings->priority : PRIORITY_DEFAULT;
+}
+
 static enum err lease_begin(struct exchange *x, const struct target *t)
 {
+    if (!shed_admits(x->worker, priority_of(x)))
+        return ERR_SHED;
     struct upstream_view *v = upstream_view_get(x->view, &x->worker->pools, t->upstream->index);
     if (!v)
         return ERR_NO_MEMORY;
@@ -162,8 +170,8 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
         key = balancer_key(t->upstream, text);
     }
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
-    if (settings_is_set(x->settings->priority))
-        x->lease.priority = (uint8_t)x->settings->priority;
+    x->lease.priority = (uint8_t)priority_of(x);
+    x->lease.deadline_ms = total_ends_ms(x) == INT64_MAX ? 0 : total_ends_ms(x);
     x->lease.idle_max_ms = repeatable(x) ? 0 : YOUNG_IDLE_MS;
     retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
     return t->upstream->sticky ? sticky_begin(x, t->upstream) : ERR_OK;
@@ -313,6 +321,7 @@ static enum err request_prepare(struct exchange *x)
     }
     TRY(target_write(x));
     TRY(grpc_call_pass_deadline(x));
+    TRY(deadline_write(x));
     return host_ensure(x);
 }
 

@@ -179,6 +179,7 @@ static const struct {
     {"buffer", SPAN(buffer_request, buffer_memory_bytes)},
     {"retry", SPAN(retry_tries, retry_statuses)},
     {"priority", SPAN(priority, priority)},
+    {"deadline", SPAN(deadline, deadline)},
     {"log", SPAN(log, log)},
     {"proxy", SPAN(target, target)},
     {"respond", SPAN(target, target)},

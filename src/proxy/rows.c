@@ -7,6 +7,7 @@
 #include "proxy/access_log.h"
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
+#include "proxy/deadline.h"
 #include "proxy/mirror.h"
 #include "proxy/respond.h"
 #include "proxy/split.h"
@@ -520,9 +521,23 @@ const struct directive proxy_rows[] = {
      .apply = settings_apply,
      .usage = "N",
      .text = "How important requests are, from 0 to 7, when servers are at their limit "
-             "(`max_conns`): those with a higher priority leave the queue first, and when the "
+             "(`max_conns`, `concurrency`): those with a higher priority leave the queue first, "
+             "and when the "
              "queue is full they displace others. Without overload it changes nothing.",
      .example = "priority 6"},
+    {.name = "deadline",
+     .where = IN_TOP | IN_POLICY,
+     .args_min = 1,
+     .args_max = 1,
+     .options = deadline_options,
+     .apply = deadline_apply,
+     .usage = "HEADER [max=TIME] | off",
+     .text =
+         "A header field in which clients say for how many milliseconds they wait for the answer. "
+         "A request that is not answered by then ends with 504, also while it waits in a queue. "
+         "Servers get what is left in the same field, on every try; that of `timeout request`, "
+         "too, when the client does not say anything or more.",
+     .example = "deadline X-Request-Timeout-Ms max=30s"},
     {.name = "log",
      .where = IN_TOP | IN_POLICY,
      .args_min = 1,
@@ -603,6 +618,7 @@ void settings_defaults(struct conf_build *b, struct settings *s)
     s->body_rate = body_rate_bytes(s->body_rate);
     s->target = NULL;
     s->mirror = NULL;
+    s->deadline = NULL;
     s->log = NULL; /* proxy_build() sets it once the top level is known */
     (void)b;
 }

@@ -11,6 +11,7 @@
 #define SETTING_UNSET INT64_MIN
 
 struct access_log;
+struct deadline_conf;
 struct mirror_conf;
 struct target;
 
@@ -42,7 +43,8 @@ struct settings {
     /* pointers; the field is never NULL when set */
     const struct access_log *log; /* &access_log_off: none */
     const struct target *target;
-    const struct mirror_conf *mirror; /* NULL: none */
+    const struct mirror_conf *mirror;     /* NULL: none */
+    const struct deadline_conf *deadline; /* &deadline_off, NULL: none */
 };
 
 enum merge_slashes { MERGE_EVERYWHERE = 1, MERGE_IN_ROUTES };

@@ -42,6 +42,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     if (!loop_init(&w->loop, backend, backend_arg, counters, buffer_cap_bytes))
         return false;
     text_reserve(&w->scratch, SCRATCH_BYTES); /* need not grow while it serves */
+    shed_init(w);
     w->loop.on_unused = free_exchanges;
     w->acceptor.open = exchange_open;
     w->acceptor.limits = acceptor_limits;
@@ -151,6 +152,7 @@ void worker_release(struct worker *w)
         view_replace(w->view); /* before the pools, which its upstreams use */
     w->view = NULL;
     origin_pools_release(&w->pools);
+    shed_release(w);
     loop_release(&w->loop);
     free_exchanges(&w->loop);
     text_release(&w->scratch);

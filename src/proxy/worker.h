@@ -9,6 +9,7 @@
 #include "conf/snapshot.h"
 #include "http/stream.h"
 #include "io/loop.h"
+#include "proxy/shed.h"
 #include "upstream/upstream.h"
 
 struct exchange;
@@ -43,6 +44,7 @@ struct worker {
     uint32_t index;
     uint64_t request_seq; /* for $request_id */
     struct text scratch;  /* for one value at a time: its memory stays */
+    struct shed shed;
     struct counters_shared *counters;
 };
 

@@ -1,9 +1,10 @@
 /* health.c - passive failure marking with back-off.
  *
  * `fail_count` failures in a row eject a server for `fail_ms`; when that time is over it gets
- * requests again, and since its count of failures still stands, the next failure ejects it at once
- * and for twice as long, up to `fail_max_ms`. One success wipes the slate. All state is relaxed
- * atomics in server_shared: a race between workers can at worst count one failure more or less. */
+ * one request again (half-open). When that fails the server is ejected again, for twice as long, up
+ * to `fail_max_ms`; when its answer begins all others may follow. One success wipes the slate. All
+ * state is relaxed atomics in server_shared: a race between workers can at worst count one failure
+ * more or less. */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/health_priv.h"
 #include "upstream/shared_priv.h"
@@ -23,7 +24,28 @@ void health_tell(const struct server_shared *s, enum server_event e, int64_t ms)
 
 bool health_ejected(const struct server_shared *s, int64_t now_ms)
 {
-    return shared_get(&s->ejected_until_ms) > now_ms;
+    int64_t until = shared_get(&s->ejected_until_ms);
+    if (until == 0)
+        return false;
+    return until > now_ms || (shared_get(&s->trial) != 0 && health_on_trial(s, now_ms));
+}
+
+/* Many requests, not one, tell of a server that stood out among the others. */
+bool health_on_trial(const struct server_shared *s, int64_t now_ms)
+{
+    int64_t until = shared_get(&s->ejected_until_ms);
+    return until != 0 && until <= now_ms && shared_get(&s->eject_why) == SERVER_EJECT_FAILURES;
+}
+
+bool health_trial_take(struct server_shared *s, int64_t now_ms, bool *mine)
+{
+    *mine = health_on_trial(s, now_ms) && __atomic_exchange_n(&s->trial, 1, __ATOMIC_RELAXED) == 0;
+    return *mine || !health_on_trial(s, now_ms);
+}
+
+void health_trial_end(struct server_shared *s)
+{
+    shared_set(&s->trial, 0);
 }
 
 bool health_out(const struct server_shared *s, int64_t now_ms)
@@ -79,6 +101,6 @@ void health_failed(struct server_shared *s, const struct upstream *up, enum err 
     shared_set(&s->last_error, why);
     shared_set(&s->last_error_unix_ms, l->unix_ms);
     int64_t fails = shared_add(&s->fails_in_a_row, 1);
-    if (up->fail_count > 0 && fails >= up->fail_count)
+    if (up->fail_count > 0 && (fails >= up->fail_count || health_on_trial(s, l->now_ms)))
         server_eject(s, up, l->now_ms);
 }

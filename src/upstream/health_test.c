@@ -130,7 +130,46 @@ static void ramp_begins_when_it_is_back(void **state)
 }
 
 #define CASE(f) cmocka_unit_test_setup(f, reset)
+static void after_an_ejection_one_request_tries(void **state)
+{
+    (void)state;
+    bool mine, other;
+    assert_true(health_trial_take(&s, l.now_ms, &mine)); /* not ejected: no trial */
+    assert_false(mine);
+    fail_times(3);
+    l.now_ms = 11000;
+    assert_false(health_ejected(&s, l.now_ms));
+    assert_true(health_trial_take(&s, l.now_ms, &mine));
+    assert_true(mine);
+    assert_true(health_ejected(&s, l.now_ms)); /* for everybody else */
+    assert_false(health_trial_take(&s, l.now_ms, &other));
+    assert_false(other);
+    health_trial_end(&s); /* it said nothing: another one may */
+    assert_false(health_ejected(&s, l.now_ms));
+    assert_true(health_trial_take(&s, l.now_ms, &mine));
+    health_ok(&s, l.now_ms);
+    health_trial_end(&s);
+    assert_true(health_trial_take(&s, l.now_ms, &mine));
+    assert_false(mine);
+}
+
+static void a_trial_that_fails_ejects_for_longer(void **state)
+{
+    (void)state;
+    bool mine;
+    fail_times(3);
+    l.now_ms = 11000;
+    assert_true(health_trial_take(&s, l.now_ms, &mine));
+    s.fails_in_a_row = 0; /* whatever took it out */
+    fail_times(1);
+    health_trial_end(&s);
+    assert_true(health_ejected(&s, 11000 + 19999));
+    assert_false(health_ejected(&s, 11000 + 20000));
+}
+
 UNIT_SUITE(upstream_health, CASE(ejects_at_the_limit), CASE(a_success_between_starts_anew),
            CASE(going_and_coming_back_are_told_once), CASE(back_off_doubles_to_the_maximum),
            CASE(failures_while_out_do_not_prolong), CASE(off_never_ejects),
-           CASE(ramp_begins_when_it_is_back));
+           CASE(ramp_begins_when_it_is_back),
+           cmocka_unit_test_setup(after_an_ejection_one_request_tries, reset),
+           cmocka_unit_test_setup(a_trial_that_fails_ejects_for_longer, reset));

@@ -185,19 +185,19 @@ enum err lease_take(struct lease *l)
     ASSERT(l->state == LEASE_IDLE);
     l->began_ms = l->pools->loop->now_ms;
     l->server = NULL;
-    /* Another worker may take the last place between the pick and place_take(): ask again. */
+    /* Another worker may take the last place between the pick and the claim: ask again. */
     for (int attempt = 0; attempt < 4; attempt++) {
         struct pick p = lease_pick(l);
         uint32_t i;
+        if (limit_full(&l->view->up->shared->limit, &l->view->up->limit))
+            break;
         enum err e = pick_server(l->view->balancer_state, &p, &i);
         if (e == ERR_OVER_LIMIT)
             break;
         if (e != ERR_OK)
             return e;
-        l->server = &l->view->up->servers[i];
-        if (place_take(l->server))
+        if (place_claim(l, &l->view->up->servers[i], p.ignore_ejected))
             return lease_start(l);
-        l->server = NULL;
     }
     return queue_add(l);
 }
@@ -288,14 +288,29 @@ void lease_asked(struct lease *l)
     latency_asked(l->server->shared, l->asked_ms);
 }
 
+/* For the upstream's limit without the time in which a client sent its body. An answer that came
+ * before the request was whole says nothing about that. */
+static void limit_tell(const struct lease *l, int64_t us)
+{
+    const struct upstream *up = l->view->up;
+    const struct loop *loop = l->pools->loop;
+    int64_t owed_us = (loop->now_ms - l->asked_ms + 1) * 1000;
+    if (l->asked_ms && us > 0)
+        limit_answered(&up->shared->limit, &up->limit, us < owed_us ? us : owed_us,
+                       loop->now_ns / 1000);
+}
+
 void lease_answered(struct lease *l, int64_t us)
 {
     int64_t now_ms = l->pools->loop->now_ms;
+    limit_tell(l, us);
     if (l->asked_ms)
         latency_answered(l->server->shared, now_ms);
     l->asked_ms = 0;
     if (us > 0)
         latency_add(l->server->shared, us, now_ms);
+    if (place_answered(l, us > 0) && shared_get(&l->view->up->shared->waiting) > 0)
+        queue_room(l);
 }
 
 static void answer_given_up(struct lease *l)

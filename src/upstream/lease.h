@@ -29,12 +29,16 @@ struct lease {
                              when it is draining; PIN_NONE, as lease_init() leaves it */
     uint8_t priority;     /* 0..PRIORITY_MAX, set before lease_take(): higher ones leave the queue
                              first; PRIORITY_DEFAULT */
+    int64_t deadline_ms;  /* set before lease_take(): loop time at which nobody waits for the answer
+                             any more; 0: none */
     int64_t idle_max_ms;  /* set before lease_take(): take none that was idle longer; 0: any */
     uint8_t state;        /* enum lease_state */
     bool reused;          /* conn served before */
     bool fresh_only;      /* after a stale connection: do not take an idle one */
     bool alone;           /* set before lease_take(): shares none, though the upstream might */
     bool granted;         /* LEASE_QUEUED: `server` has a place for it */
+    bool limited;         /* counts against the upstream's limit */
+    bool trial;           /* finds out whether the server serves again after its ejection */
     bool joined;          /* LEASE_CONNECTING: waits for a connection that another opens */
     uint8_t addr;         /* LEASE_CONNECTING: the address being tried */
     uint16_t addrs_tried; /* bit per address of the server */
@@ -59,8 +63,12 @@ void lease_init(struct lease *l, struct upstream_view *v, struct origin_pools *p
  * ERR_OVER_LIMIT (queue full), ERR_CONNECT_*, ERR_NO_DESCRIPTORS, ERR_NO_MEMORY. After an error the
  * failure is counted already and the lease is idle: call again to try another server. */
 enum err lease_take(struct lease *l) MUST_CHECK;
-/* After a wake: ERR_HOLD when it must wait on, else as lease_take(). ERR_QUEUE_TIMEOUT. */
+/* After a wake: ERR_HOLD when it must wait on, else as lease_take(). ERR_QUEUE_TIMEOUT,
+ * ERR_DEADLINE (of lease_take(), too): it can not be answered in time any more. */
 enum err lease_poll(struct lease *l) MUST_CHECK;
+/* When one that the queue refused might try again: seconds, at least 1. */
+uint32_t lease_retry_after_s(const struct lease *l);
+
 /* Ends the use in any state (also while queued or connecting); the connection goes back to the pool
  * or is closed, so its session must have let go of it. LEASE_FAILED with `why` counts toward
  * ejection, but ERR_ORIGIN_STALE and ERR_ORIGIN_UNPROCESSED do not: after them, and after
@@ -68,8 +76,9 @@ enum err lease_poll(struct lease *l) MUST_CHECK;
 void lease_give(struct lease *l, enum lease_verdict v, enum err why);
 
 /* LEASE_READY: the whole request is with the server, which owes an answer from now on; again: no
- * effect. Then the answer has begun; `us` after that (0: says nothing) feeds the estimate of the
- * server's latency, as a wait that is given up does. */
+ * effect. Then the answer has begun; `us` after that (0: says nothing, as of an error) feeds the
+ * estimate of the server's latency, as a wait that is given up does. From then on the request does
+ * not count against the upstream's limit any more. */
 void lease_asked(struct lease *l);
 void lease_answered(struct lease *l, int64_t us);
 

@@ -617,6 +617,167 @@ static void idle_connections_survive_a_reload(void **state)
     world_close();
 }
 
+static void the_upstreams_limit_holds_until_the_answer_begins(void **state)
+{
+    (void)state;
+    struct user a, b, c;
+    world_open("upstream app { server 10.0.0.1; server 10.0.0.2; concurrency 2 }");
+    user_ready(&a, 0);
+    user_ready(&b, 1);
+    user_init(&c, 0);
+    assert_int_equal(user_take(&c), ERR_HOLD);
+    assert_int_equal(up_shared()->limit.in_flight, 2);
+    lease_answered(&b.lease, 1000); /* of another worker */
+    run_ms(5);
+    assert_int_equal(c.result, ERR_OK);
+    assert_int_equal(up_shared()->limit.in_flight, 2);
+    user_keep(&b);
+    user_keep(&a);
+    user_keep(&c);
+    assert_int_equal(up_shared()->limit.in_flight, 0);
+    world_close();
+}
+
+static const char *const slow_place = "upstream app { server 10.0.0.1 max_conns=1;"
+                                      " queue 3 timeout=1s }";
+
+/* After a tenth of the timeout the newest is served, and the oldest makes room. */
+static void an_overloaded_queue_serves_the_newest(void **state)
+{
+    (void)state;
+    struct user a, old, newer, newest, late;
+    world_open(slow_place);
+    user_ready(&a, 0);
+    user_init(&old, 0);
+    assert_int_equal(user_take(&old), ERR_HOLD);
+    run_ms(90);
+    user_init(&newer, 0);
+    assert_int_equal(user_take(&newer), ERR_HOLD);
+    user_keep(&a); /* in order still */
+    run_ms(1);
+    assert_int_equal(old.result, ERR_OK);
+    run_ms(100);
+    user_init(&newest, 0);
+    assert_int_equal(user_take(&newest), ERR_HOLD);
+    user_keep(&old);
+    run_ms(1);
+    assert_int_equal(newer.result, ERR_HOLD);
+    assert_int_equal(newest.result, ERR_OK);
+    run_ms(160); /* a quarter of the timeout is over for one */
+    user_init(&late, 0);
+    user_init(&a, 0);
+    assert_int_equal(user_take(&late), ERR_HOLD);
+    assert_int_equal(user_take(&a), ERR_HOLD);
+    assert_int_equal(lease_retry_after_s(&a.lease), 1);
+    user_keep(&newest);
+    run_ms(1);
+    assert_int_equal(a.result, ERR_OK);
+    assert_int_equal(newer.result, ERR_QUEUE_TIMEOUT);
+    assert_int_equal(late.result, ERR_HOLD);
+    assert_int_equal(up_shared()->shed_total, 1);
+    user_keep(&a);
+    run_ms(1);
+    user_keep(&late);
+    world_close();
+}
+
+/* Nobody new comes: there is no point in refusing those who wait. */
+static void the_last_ones_wait_to_the_end(void **state)
+{
+    (void)state;
+    struct user a, b, c;
+    world_open(slow_place);
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    user_init(&c, 0);
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    assert_int_equal(user_take(&c), ERR_HOLD);
+    run_ms(600);
+    user_keep(&a);
+    run_ms(1);
+    assert_int_equal(c.result, ERR_OK);
+    assert_int_equal(b.result, ERR_HOLD);
+    run_ms(300);
+    user_keep(&c);
+    run_ms(1);
+    assert_int_equal(b.result, ERR_OK);
+    user_keep(&b);
+    world_close();
+}
+
+static void a_full_overloaded_queue_takes_the_newest(void **state)
+{
+    (void)state;
+    struct user a, waiting[3], late;
+    world_open(slow_place);
+    user_ready(&a, 0);
+    for (int i = 0; i < 3; i++) {
+        user_init(&waiting[i], 0);
+        assert_int_equal(user_take(&waiting[i]), ERR_HOLD);
+    }
+    user_init(&late, 0);
+    assert_int_equal(user_take(&late), ERR_OVER_LIMIT);
+    run_ms(150);
+    assert_int_equal(user_take(&late), ERR_HOLD);
+    assert_int_equal(waiting[0].result, ERR_OVER_LIMIT);
+    assert_int_equal(up_shared()->shed_total, 2);
+    user_keep(&late);
+    user_keep(&waiting[1]);
+    user_keep(&waiting[2]);
+    user_keep(&a);
+    world_close();
+}
+
+static void nobody_waits_past_his_deadline(void **state)
+{
+    (void)state;
+    struct user a, b, c;
+    world_open(slow_place);
+    user_ready(&a, 0);
+    user_init(&b, 0);
+    b.lease.deadline_ms = w.workers[0].loop.now_ms + 100;
+    assert_int_equal(user_take(&b), ERR_HOLD);
+    run_ms(80);
+    assert_int_equal(b.result, ERR_HOLD);
+    run_ms(30);
+    assert_int_equal(b.result, ERR_DEADLINE);
+    up_shared()->limit.base_us = 50000; /* an answer takes so long */
+    user_init(&c, 0);
+    c.lease.deadline_ms = w.workers[0].loop.now_ms + 50;
+    assert_int_equal(user_take(&c), ERR_DEADLINE);
+    c.lease.deadline_ms = w.workers[0].loop.now_ms + 60;
+    assert_int_equal(user_take(&c), ERR_HOLD);
+    user_keep(&c);
+    user_keep(&a);
+    world_close();
+}
+
+static void an_ejected_server_is_tried_by_one(void **state)
+{
+    (void)state;
+    struct user a, b, c;
+    world_open("upstream app { server 10.0.0.1; server 10.0.0.2 backup; eject for=100ms }");
+    for (int i = 0; i < 3; i++) {
+        user_ready(&a, 0);
+        lease_give(&a.lease, LEASE_FAILED, ERR_ORIGIN_RESET);
+    }
+    user_ready(&a, 0);
+    assert_int_equal(a.lease.server->index, 1);
+    user_keep(&a);
+    run_ms(200);
+    user_ready(&a, 0);
+    assert_int_equal(a.lease.server->index, 0);
+    user_ready(&b, 1); /* while that one is under way */
+    assert_int_equal(b.lease.server->index, 1);
+    lease_answered(&a.lease, 1000);
+    user_ready(&c, 1);
+    assert_int_equal(c.lease.server->index, 0);
+    user_keep(&a);
+    user_keep(&b);
+    user_keep(&c);
+    world_close();
+}
+
 /* The end of a tunnel: its last bytes may still be queued. Any other verdict needs no more. */
 static void close_sends_what_is_queued(void **state)
 {
@@ -681,6 +842,12 @@ UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
            cmocka_unit_test(queue_looks_again_by_itself),
            cmocka_unit_test(max_conns_holds_over_all_workers),
            cmocka_unit_test(place_is_taken_up_to_the_limit),
+           cmocka_unit_test(the_upstreams_limit_holds_until_the_answer_begins),
+           cmocka_unit_test(an_overloaded_queue_serves_the_newest),
+           cmocka_unit_test(the_last_ones_wait_to_the_end),
+           cmocka_unit_test(a_full_overloaded_queue_takes_the_newest),
+           cmocka_unit_test(nobody_waits_past_his_deadline),
+           cmocka_unit_test(an_ejected_server_is_tried_by_one),
            cmocka_unit_test(idle_connections_survive_a_reload),
            cmocka_unit_test(close_sends_what_is_queued),
            cmocka_unit_test(view_lives_as_long_as_a_lease));

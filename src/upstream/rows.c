@@ -82,6 +82,27 @@ static const struct directive queue_options[] = {
      .text = "A request that waited so long is answered with 503."},
     {0}};
 
+/* A fixed number uses `max` alone. */
+static const struct directive concurrency_options[] = {
+    {.name = "min",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct upstream, limit.min),
+     .min = 1,
+     .max = 1000000,
+     .def = "20",
+     .usage = "N",
+     .text = "`adaptive` never allows fewer."},
+    {.name = "max",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .offset = offsetof(struct upstream, limit.max),
+     .min = 1,
+     .max = 1000000,
+     .usage = "N",
+     .text = "`adaptive` never allows more. Without it there is no limit while latency is normal."},
+    {0}};
+
 enum proto_word { PROTO_H1, PROTO_H2C, PROTO_H2, PROTO_AUTO };
 
 static const struct conf_choice protos[] = {{"h1", PROTO_H1, "HTTP/1.1"},
@@ -285,6 +306,8 @@ void upstream_defaults(struct upstream *up)
     conf_defaults(upstream_rows, IN_UPSTREAM, up);
     conf_defaults(keepalive_options, IN_OPTIONS, up);
     conf_defaults(queue_options, IN_OPTIONS, up);
+    conf_defaults(concurrency_options, IN_OPTIONS, up);
+    up->limit.kind = LIMIT_ADAPTIVE;
     conf_defaults(proto_options, IN_OPTIONS, up);
     conf_defaults(eject_options, IN_OPTIONS, up);
 }
@@ -457,6 +480,28 @@ static void apply_eject(struct conf_build *b, void *scope, const struct conf_nod
         diag_error(b->diag, n->pos, "eject max is shorter than eject for");
 }
 
+static void apply_concurrency(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    const struct conf_word *w = &n->args[0];
+    conf_options(b, n, up);
+    if (slice_eq(w->text, SLICE("adaptive"))) {
+        up->limit.kind = LIMIT_ADAPTIVE;
+        if (up->limit.max > 0 && up->limit.max < up->limit.min)
+            diag_error(b->diag, n->pos, "concurrency max is less than min");
+        return;
+    }
+    if (n->option_count > 0) {
+        diag_error(b->diag, n->options[0].value.pos, "min and max go with 'adaptive' only");
+    } else if (slice_eq(w->text, SLICE("off"))) {
+        up->limit.kind = LIMIT_OFF;
+    } else if (conf_parse_value(b->diag, CONF_COUNT, w, &up->limit.max)) {
+        up->limit.kind = LIMIT_FIXED;
+        if (up->limit.max < 1)
+            diag_error(b->diag, w->pos, "expected a number from 1 on, 'adaptive' or 'off'");
+    }
+}
+
 static void apply_proto(struct conf_build *b, void *scope, const struct conf_node *n)
 {
     struct upstream *up = scope;
@@ -627,10 +672,33 @@ const struct directive upstream_rows[] = {
      .apply = apply_keepalive,
      .usage = "COUNT [timeout=TIME] | off",
      .text =
-         "How many requests of a worker may wait while every server is at its `max_conns`; more "
-         "are answered with 503 at once. `off`: none waits. Requests with a higher "
-         "`priority` leave the queue first.",
+         "How many requests of a worker may wait while every server is at its `max_conns`, or the "
+         "upstream at its `concurrency`; more are answered with 503 and `Retry-After` at once. "
+         "`off`: none waits. Requests with a higher `priority` leave the queue first, those of "
+         "the same one in the order in which they came. Only a queue that was not empty for a "
+         "tenth of `timeout` turns that round: the newest are served first then, and while new "
+         "ones come, those that waited for a quarter of it are refused.",
      .example = "queue 200 timeout=5s"},
+    {.name = "concurrency",
+     .where = IN_SERVERS,
+     .args_min = 1,
+     .args_max = 1,
+     .def = "adaptive",
+     .options = concurrency_options,
+     .apply = apply_concurrency,
+     .usage = "COUNT | adaptive [min=N] [max=N] | off",
+     .text =
+         "How many requests the servers together may work on at once, over all workers: those "
+         "whose answer has not begun. Others wait (see `queue`).\n\n"
+         "- `adaptive`: no limit while the servers answer as they usually do. When the time to "
+         "the first byte is clearly above that (twice, and by more than 10 ms, for at least "
+         "three quarters of the answers), and more than `min` requests are under way, fewer and "
+         "fewer are let through until it is not. Servers that are overloaded stay quick that "
+         "way, and do as much as they can. Where fewer requests at once make nothing quicker the "
+         "limit is lifted, and the new time is the usual one.\n"
+         "- A number: that many.\n"
+         "- `off`: no limit. For long polling, where the time says nothing about the servers.",
+     .example = "concurrency adaptive min=50 max=2000"},
     {.name = "retry",
      .where = IN_SERVERS,
      .type = CONF_COUNT,
@@ -657,10 +725,11 @@ const struct directive upstream_rows[] = {
 
      .text =
          "Takes a server out of use for a while when requests to it fail several times in a row. "
+         "Afterwards one request at a time tries it while the others go elsewhere: when that is "
+         "answered the server serves as before, when it fails the server is out again, for longer. "
          "One request that succeeds wipes the slate. A server is taken out, too, when many of its "
          "requests fail while those of the others do not, or when it is much slower. When every "
-         "server is out they are used "
-         "all the same, because trying is better than refusing.",
+         "server is out they are used all the same, because trying is better than refusing.",
      .example = "eject after=3 for=10s max=5m"},
     {.name = "timeout",
      .where = IN_SERVERS,

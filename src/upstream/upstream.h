@@ -10,6 +10,7 @@
 #include "conf/directive.h"
 #include "io/loop.h"
 #include "net/addr.h"
+#include "upstream/limit.h"
 #include <pthread.h>
 
 struct balancer_type;
@@ -49,6 +50,7 @@ struct server_shared {
     int64_t back_at_ms;      /* loop time when it came back; 0: no ramp (see slow_start) */
     int64_t fails_in_a_row;
     int64_t eject_count; /* in a row: the back-off doubles with it */
+    int64_t trial;       /* 1: after an ejection one request finds out whether it serves again */
     int64_t requests_total, failures_total, connects_total;
     /* what outliers.c compares: answers that began, those that say of an error, and the sum of
      * outlier_log() of the time to the first byte of the good ones */
@@ -81,8 +83,10 @@ struct upstream_shared {
     int64_t budget_window_ms, budget_requests, budget_retries, budget_requests_before,
         budget_retries_before;
     int64_t requests_total, retries_total;
-    int64_t waiting; /* exchanges queued for a connection, all workers */
-    int64_t panic;   /* 1: so few servers are left that all are used, ejected ones, too */
+    int64_t waiting;    /* exchanges queued for a connection, all workers */
+    int64_t shed_total; /* of those: left without a server, or found no room */
+    struct limit_shared limit;
+    int64_t panic; /* 1: so few servers are left that all are used, ejected ones, too */
 };
 
 /* Servers of a tier get requests when those before it can not take them. */
@@ -164,8 +168,9 @@ struct upstream {
     int64_t keepalive_ms;      /* idle timeout */
     int64_t queue_count;       /* waiting exchanges per worker; CONF_OFF: none may wait */
     int64_t queue_ms;
-    int64_t fail_count; /* failures in a row that eject a server; CONF_OFF: never */
-    int64_t fail_ms;    /* first ejection; doubles up to fail_max_ms */
+    struct limit_conf limit; /* of requests at once, over all workers */
+    int64_t fail_count;      /* failures in a row that eject a server; CONF_OFF: never */
+    int64_t fail_ms;         /* first ejection; doubles up to fail_max_ms */
     int64_t fail_max_ms;
     struct eject_conf eject;
     int64_t slow_start_ms; /* how long the ramp of a server lasts that came back; 0: none */
