@@ -11,7 +11,7 @@
 #pragma once
 #include "upstream/upstream.h"
 
-enum { OUTLIER_STEP_MS = 500, OUTLIER_STEPS = 20, OUTLIER_STALL_STEPS = 4 };
+enum { OUTLIER_STEP_MS = 100, OUTLIER_STEPS = 100, OUTLIER_STALL_STEPS = 20 };
 enum { OUTLIER_SLOW_LEAST_US = 20000 }; /* below that above the median nobody is slow */
 
 struct outlier_totals {

@@ -116,7 +116,7 @@ static void an_ill_one_goes_and_comes_back(void **state)
     assert_non_null(strstr(why, "answered with 5xx"));
     health_ok(shared(1), w.loop.now_ms); /* a good answer of before changes nothing */
     assert_true(is_out(1));
-    steps(&good, 6);
+    steps(&good, 3000 / OUTLIER_STEP_MS);
     assert_false(is_out(1));
     assert_int_equal(w.back, 1);
     assert_int_equal(w.out, 1);
@@ -130,7 +130,7 @@ static void it_stays_out_for_longer_each_time(void **state)
     install("upstream u { servers 10.0.0.1 10.0.0.2 10.0.0.3; eject for=1s max=3s }");
     int64_t lasted[8];
     int count = 0;
-    for (int i = 0; i < 60 && count < 4; i++) {
+    for (int i = 0; i < 30000 / OUTLIER_STEP_MS && count < 4; i++) {
         int before = w.out;
         step(&ill);
         if (w.out > before)
