@@ -193,7 +193,8 @@ static bool pair_is(struct slice pair, struct slice name)
     return slice_eq(slice_head(pair, slice_find(pair, '=')), name);
 }
 
-/* The value without our pairs, in the arena; as it is when there are none. */
+/* The value without our pairs, in the arena; as it is when there are none. What stays is copied
+ * with the blanks that it came with: the copy never needs more room than the value had. */
 static enum err value_strip(struct exchange *x, struct slice name, struct slice *value)
 {
     struct slice rest = *value, pair;
@@ -202,23 +203,21 @@ static enum err value_strip(struct exchange *x, struct slice name, struct slice 
         ours |= pair_is(slice_trim(pair), name);
     if (!ours)
         return ERR_OK;
-    char *to = arena_alloc(&x->arena, value->len + 1);
+    char *to = arena_alloc(&x->arena, value->len);
     if (!to)
         return ERR_OVER_BUDGET;
     size_t len = 0;
     rest = *value;
     while (slice_cut(&rest, ';', &pair)) {
-        pair = slice_trim(pair);
-        if (pair.len == 0 || pair_is(pair, name))
+        struct slice bare = slice_trim(pair);
+        if (bare.len == 0 || pair_is(bare, name))
             continue;
-        if (len > 0) {
+        if (len > 0)
             to[len++] = ';';
-            to[len++] = ' ';
-        }
         memcpy(to + len, pair.at, pair.len);
         len += pair.len;
     }
-    *value = (struct slice){to, len};
+    *value = slice_trim((struct slice){to, len});
     return ERR_OK;
 }
 

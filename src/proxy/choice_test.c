@@ -174,6 +174,22 @@ static void it_is_taken_out_of_requests(void **state)
     test_config_release(&t);
 }
 
+/* Whoever writes no blanks gets none: the rest has to fit where the value stood. */
+static void it_never_grows(void **state)
+{
+    (void)state;
+    struct test_config t;
+    char cookies[200] = "weir_srv", after[200] = "";
+    load(&t, "");
+    for (int i = 0; i < 90; i++) {
+        strcat(cookies, ";a");
+        strcat(after, i ? ";a" : "a");
+    }
+    strip(&t, cookies, after);
+    strip(&t, "; a;;b; weir_srv;c ;", "a;b;c");
+    test_config_release(&t);
+}
+
 static void the_first_good_one_counts(void **state)
 {
     (void)state;
@@ -291,6 +307,6 @@ UNIT_SUITE(proxy_choice, cmocka_unit_test(cookies_of_one_name_are_told),
            cmocka_unit_test(values_tell_the_choice), cmocka_unit_test(tampered_values_are_as_none),
            cmocka_unit_test(a_time_ends_it), cmocka_unit_test(a_ttl_may_come_and_go),
            cmocka_unit_test(the_secret_decides), cmocka_unit_test(values_are_of_names),
-           cmocka_unit_test(it_is_taken_out_of_requests),
+           cmocka_unit_test(it_is_taken_out_of_requests), cmocka_unit_test(it_never_grows),
            cmocka_unit_test(the_first_good_one_counts), cmocka_unit_test(attributes_are_as_told),
            cmocka_unit_test(shared_caches_do_not_keep_it), cmocka_unit_test(mistakes_are_told));
