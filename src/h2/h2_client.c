@@ -137,6 +137,11 @@ void h2_session_fail(struct h2_session *s, enum err e, enum h2_code code)
         close_soon(s);
 }
 
+void h2_session_fail_block(struct h2_session *s, enum err e)
+{
+    h2_session_fail(s, e, e == ERR_H2_HEADS ? H2_ENHANCE_YOUR_CALM : H2_COMPRESSION_ERROR);
+}
+
 /* ---- draining ---- */
 
 void h2_session_drain(struct h2_session *s)

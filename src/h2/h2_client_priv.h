@@ -87,6 +87,8 @@ static inline void wake_user(struct h2_client *h)
 
 /* The connection is over for `e`: its streams end, and with the last one it closes. */
 void h2_session_fail(struct h2_session *s, enum err e, enum h2_code code);
+/* For what hpack_is_fatal(). */
+void h2_session_fail_block(struct h2_session *s, enum err e);
 void h2_session_drain(struct h2_session *s);
 void h2_session_drain_end(struct h2_session *s);
 void h2_session_stream_gone(struct h2_session *s); /* after a detach */

@@ -90,7 +90,7 @@ static void decode_nowhere(struct h2_session *s, struct slice block)
 {
     enum err e = hpack_skip(&s->core.decoder, block, s->core.list_bytes);
     if (hpack_is_fatal(e))
-        h2_session_fail(s, e, H2_COMPRESSION_ERROR);
+        h2_session_fail_block(s, e);
 }
 
 /* A request that is refused for its head: the user answers `e`. */
@@ -130,7 +130,7 @@ static void request_begin(struct h2_client *h, const struct h2_event *ev)
     h->stream.received_bytes = ev->bytes.len + H2_FRAME_HEAD_BYTES;
     enum err e = read_head(h, ev);
     if (hpack_is_fatal(e)) {
-        h2_session_fail(h->session, e, H2_COMPRESSION_ERROR);
+        h2_session_fail_block(h->session, e);
         return;
     }
     if (e) {
@@ -197,7 +197,7 @@ static void on_trailers(struct h2_session *s, const struct h2_event *ev)
     h->stream.received_bytes += ev->bytes.len + H2_FRAME_HEAD_BYTES;
     enum err e = read_trailers(h, ev->bytes);
     if (hpack_is_fatal(e)) {
-        h2_session_fail(s, e, H2_COMPRESSION_ERROR);
+        h2_session_fail_block(s, e);
     } else if (e) {
         h2_client_break(h, e);
         if (err_row(e)->status == 400 && !h2_core_blame(&s->core, &h->flow, H2_PROTOCOL_ERROR))

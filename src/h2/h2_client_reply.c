@@ -270,13 +270,24 @@ static enum h2_code goodbye(const struct h2_client *h)
 {
     if (h->stream.sent_all)
         return H2_NO_ERROR;
-    return h->tunnel ? H2_CANCEL : H2_INTERNAL_ERROR;
+    return h->tunnel || h->stream.stalled ? H2_CANCEL : H2_INTERNAL_ERROR;
+}
+
+/* A page that is looked at later leaves a window shut, too, but not many of them. A connection that
+ * took nothing at all has nobody at its other end. */
+static void judge_stall(struct h2_session *s, enum h2_limit kind)
+{
+    enum err e;
+    s->core.now_ms = loop_of(s)->now_ms;
+    if (!s->failed && !s->out.lost && h2_core_take(&s->core, kind, 1, &e))
+        h2_session_fail(s, e, H2_ENHANCE_YOUR_CALM);
 }
 
 static void client_detach(struct stream *st)
 {
     struct h2_client *h = of_stream(st);
     struct h2_session *s = h->session;
+    bool stalled = st->stalled, windowed = st->windowed;
     st->task = NULL;
     st->body->want = NULL;
     h2_intake_drop(&h->in);
@@ -289,6 +300,8 @@ static void client_detach(struct stream *st)
     }
     h2_gather_streams(&s->out, --s->stream_count);
     h2_session_stream_gone(s);
+    if (stalled)
+        judge_stall(s, windowed ? H2_LIMIT_STALLS : H2_LIMIT_UNREAD);
 }
 
 const struct stream_ops h2_client_ops = {

@@ -72,7 +72,7 @@ static void rest_headers(struct h2_client *h, const struct h2_event *ev)
     enum err e;
     bool bad = trailers_are_bad(h, ev, &e);
     if (hpack_is_fatal(e))
-        h2_session_fail(s, e, H2_COMPRESSION_ERROR);
+        h2_session_fail_block(s, e);
     else if (bad && h2_core_take(&s->core, H2_LIMIT_MADE_RESETS, 1, &e))
         h2_session_fail(s, e, H2_ENHANCE_YOUR_CALM);
     else if (bad) /* both sides have ended it by now; it is told all the same */

@@ -78,7 +78,7 @@ static inline bool fuzz_decode(struct fuzz_session *s, const struct h2_event *ev
     if (e == ERR_OK && ev->opens && h2_request_finish(&f, &m, ev->end, 42) == ERR_OK)
         fuzz_message(&m);
     arena_release(&a);
-    return e != ERR_H2_COMPRESSION && e != ERR_NO_MEMORY;
+    return !hpack_is_fatal(e);
 }
 
 static inline void fuzz_headers(struct fuzz_session *s, const struct h2_event *ev)

@@ -15,6 +15,8 @@ static const struct h2_limit_row rows[H2_LIMIT_COUNT] = {
     [H2_LIMIT_EMPTY] = {ERR_H2_EMPTY, METRIC_H2_EMPTY, 200, 20},
     [H2_LIMIT_WINDOWS] = {ERR_H2_WINDOWS, METRIC_H2_WINDOWS, 2000, 500},
     [H2_LIMIT_HEADS] = {ERR_H2_HEADS, METRIC_H2_HEADS, 20, 1},
+    [H2_LIMIT_STALLS] = {ERR_H2_STALLS, METRIC_H2_STALLS, 10, 1},
+    [H2_LIMIT_UNREAD] = {ERR_H2_UNREAD, METRIC_H2_UNREAD, 0, 0},
 };
 
 const struct h2_limit_row *h2_limit_row(enum h2_limit kind)

@@ -16,6 +16,8 @@ enum h2_limit {
     H2_LIMIT_EMPTY,      /* frames that bring nothing: DATA, HEADERS, RST_STREAM of what is gone */
     H2_LIMIT_WINDOWS,    /* WINDOW_UPDATE; what we send earns more of them */
     H2_LIMIT_HEADS,      /* header blocks over the limit */
+    H2_LIMIT_STALLS,     /* answers given up because a window stayed shut */
+    H2_LIMIT_UNREAD,     /* and because the connection took nothing: none */
     H2_LIMIT_COUNT
 };
 

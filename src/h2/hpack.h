@@ -50,6 +50,7 @@ typedef enum err hpack_field(void *user, const struct hpack_header *h);
 
 /* A whole block (HEADERS and its CONTINUATIONs put together). ERR_H2_COMPRESSION: broken, and
  * ERR_NO_MEMORY: the table is out of step; with both the connection has to end (RFC 9113 4.3).
+ * So it has with ERR_H2_HEADS: a list so far over the limit that its sender is not worth the rest.
  * ERR_HEAD_TOO_LARGE: over list_bytes; the table is in step, only the request is refused.
  * ERR_OVER_BUDGET: of the arena, likewise. Else what `field` said first. */
 enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list_bytes,
@@ -61,7 +62,7 @@ enum err hpack_skip(struct hpack_decoder *d, struct slice block, uint32_t list_b
 /* After this the table is out of step. */
 static inline bool hpack_is_fatal(enum err e)
 {
-    return e == ERR_H2_COMPRESSION || e == ERR_NO_MEMORY;
+    return e == ERR_H2_COMPRESSION || e == ERR_NO_MEMORY || e == ERR_H2_HEADS;
 }
 
 struct hpack_encoder {

@@ -16,6 +16,8 @@ enum {
     NEVER = 0x10,       /* 6.2.3 */
     HUFFMAN = 0x80,     /* 5.2 */
     SKIP_ARENA_BYTES = 256 * 1024,
+    BOMB_BYTES = 128 * 1024, /* a list of this size, and of BOMB_TIMES the limit, is no mistake */
+    BOMB_TIMES = 4,
     INT_SHIFT_MAX = 28, /* five bytes after the prefix; 5.1 leaves the limit to us */
 };
 
@@ -23,6 +25,7 @@ struct decoding {
     struct hpack_decoder *d;
     const uint8_t *at, *end;
     uint32_t list_left;  /* of list_bytes */
+    uint64_t bomb_left;  /* until it is a bomb */
     struct arena *arena; /* the caller's, or &spare once dead */
     struct arena spare;
     hpack_field *field;
@@ -152,6 +155,7 @@ static enum err string_read(struct decoding *g, struct slice *out)
 static inline bool list_take(struct decoding *g, size_t text_bytes)
 {
     size_t bytes = text_bytes + HPACK_ENTRY_BYTES;
+    g->bomb_left = g->bomb_left > bytes ? g->bomb_left - bytes : 0;
     if (g->dead == ERR_OK && bytes <= g->list_left) {
         g->list_left -= (uint32_t)bytes;
         return true;
@@ -270,6 +274,12 @@ static enum err size_updates(struct decoding *g)
     return due ? ERR_H2_COMPRESSION : ERR_OK;
 }
 
+/* A few bytes can name a large field again and again: one such block is enough. */
+static bool is_bomb(const struct decoding *g)
+{
+    return g->bomb_left == 0;
+}
+
 static enum err fields(struct decoding *g)
 {
     while (g->at < g->end) {
@@ -280,10 +290,19 @@ static enum err fields(struct decoding *g)
             return ERR_H2_COMPRESSION;
         else
             TRY(literal(g, first));
-        if (g->dead != ERR_OK)
-            arena_release(&g->spare);
+        if (g->dead == ERR_OK)
+            continue;
+        arena_release(&g->spare);
+        if (is_bomb(g))
+            return ERR_H2_HEADS;
     }
     return ERR_OK;
+}
+
+static uint64_t bomb_bytes(uint32_t list_bytes)
+{
+    uint64_t bytes = (uint64_t)list_bytes * BOMB_TIMES;
+    return bytes > BOMB_BYTES ? bytes : BOMB_BYTES;
 }
 
 enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list_bytes,
@@ -293,6 +312,7 @@ enum err hpack_decode(struct hpack_decoder *d, struct slice block, uint32_t list
         .d = d,
         .at = (const uint8_t *)block.at,
         .list_left = list_bytes,
+        .bomb_left = bomb_bytes(list_bytes),
         .arena = a,
         .field = field,
         .user = user,

@@ -119,7 +119,7 @@ static inline enum err hpack_fuzz_block(struct hpack_fuzz *f, struct slice block
     arena_init(&a, SIZE_MAX);
     f->count = f->bytes = 0;
     enum err e = hpack_decode(&f->decoder, block, HPACK_FUZZ_LIST_BYTES, &a, hpack_fuzz_take, f);
-    ASSERT(e == ERR_OK || e == ERR_HEAD_TOO_LARGE || e == ERR_H2_COMPRESSION);
+    ASSERT(e == ERR_OK || e == ERR_HEAD_TOO_LARGE || e == ERR_H2_COMPRESSION || e == ERR_H2_HEADS);
     ASSERT(f->bytes <= HPACK_FUZZ_LIST_BYTES);
     size_t count = f->count;
     if (e == ERR_OK)
@@ -128,6 +128,7 @@ static inline enum err hpack_fuzz_block(struct hpack_fuzz *f, struct slice block
     enum err refused =
         hpack_decode(&f->refusing, block, HPACK_FUZZ_LIST_BYTES, &a, hpack_fuzz_refuse, NULL);
     ASSERT((refused == ERR_H2_COMPRESSION) == (e == ERR_H2_COMPRESSION));
+    ASSERT((refused == ERR_H2_HEADS) == (e == ERR_H2_HEADS));
     ASSERT(e != ERR_OK || refused == (count ? ERR_BAD_HEADER : ERR_OK));
     arena_release(&a);
     hpack_fuzz_in_step(f);
@@ -147,7 +148,7 @@ static inline size_t hpack_fuzz(const void *at, size_t len)
     hpack_decoder_init(&f->back, f->table_bytes);
     hpack_encoder_init(&f->encoder);
     hpack_encoder_limit(&f->encoder, f->table_bytes);
-    while (hpack_fuzz_next(&f->rest, &block) && hpack_fuzz_block(f, block) != ERR_H2_COMPRESSION)
+    while (hpack_fuzz_next(&f->rest, &block) && !hpack_is_fatal(hpack_fuzz_block(f, block)))
         continue;
     size_t good = f->good_blocks;
     hpack_decoder_release(&f->decoder);

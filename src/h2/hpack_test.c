@@ -379,13 +379,28 @@ static void list_limit_counts_text_not_code(void **state)
 #undef FOUR
 }
 
+/* An entry of 1,024 bytes, named as often as 128 KB or four times the limit have room, and more. */
+static void bomb_ends_the_connection(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    store(r, 'b', 1024 - 32 - 1);
+    memset(r->block, 0xbe, 160);
+    const struct slice all = {r->block, 160};
+    assert_int_equal(rig_decode_limited(r, slice_head(all, 127), 1000), ERR_HEAD_TOO_LARGE);
+    assert_int_equal(rig_decode_limited(r, slice_head(all, 128), 1000), ERR_H2_HEADS);
+    assert_int_equal(rig_decode_limited(r, slice_head(all, 159), 40960), ERR_HEAD_TOO_LARGE);
+    assert_int_equal(rig_decode_limited(r, all, 40960), ERR_H2_HEADS);
+    rig_free(r);
+}
+
 static void bomb_is_refused_before_it_is_stored(void **state)
 {
     (void)state;
     struct rig *r = rig_new();
     store(r, 'b', 4000);
-    memset(r->block, 0xbe, 16384);
-    assert_int_equal(rig_decode_limited(r, (struct slice){r->block, 16384}, 65536),
+    memset(r->block, 0xbe, 60);
+    assert_int_equal(rig_decode_limited(r, (struct slice){r->block, 60}, 65536),
                      ERR_HEAD_TOO_LARGE);
     assert_int_equal(r->list.count, 65536 / 4033);
     assert_true(r->arena.used <= 65536 + 2 * ARENA_BLOCK_BYTES);
@@ -445,5 +460,6 @@ UNIT_SUITE(h2_hpack, cmocka_unit_test(rfc_representations), cmocka_unit_test(rfc
            cmocka_unit_test(ring_turns), cmocka_unit_test(own_name_may_be_evicted),
            cmocka_unit_test(list_limit), cmocka_unit_test(list_limit_counts_text_not_code),
            cmocka_unit_test(bomb_is_refused_before_it_is_stored),
+           cmocka_unit_test(bomb_ends_the_connection),
            cmocka_unit_test(table_keeps_step_after_refusal),
            cmocka_unit_test(spent_arena_keeps_step), cmocka_unit_test(ids_come_from_the_tables));

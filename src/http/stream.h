@@ -61,6 +61,8 @@ struct stream {
                       * before the final head: the connection is closed after the answer */
     bool peer_ended; /* client side: the client ended its side after a whole request; it may
                       * still read, or be gone (a close looks the same) */
+    bool stalled;    /* client side, set by the user before it detaches: given up because the peer
+                      * took nothing for too long */
     enum err err;    /* dead: nothing more comes or goes */
     uint64_t sent_bytes, received_bytes; /* heads and framing included */
     int64_t began_ms;                    /* client side: first byte of the request */

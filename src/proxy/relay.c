@@ -262,5 +262,6 @@ enum outcome step_relay(struct exchange *x)
         e = relay_deadline(x);
     if (e == ERR_OK)
         return HOLD;
+    x->client->stalled = e == ERR_CLIENT_SEND_TIMEOUT;
     return is_origins_fault(x, e) ? exchange_fail_origin(x, e) : exchange_fail(x, e);
 }

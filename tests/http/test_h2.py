@@ -525,6 +525,14 @@ def hpack_bomb(c):
             break
 
 
+def large_heads(c):
+    """Lists that are only over the limit: so many are a flood, too."""
+    c.fields(1, hpack_raw(GOOD) + b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000)
+    for i in range(1, 200):
+        if not c.fields(2 * i + 1, hpack_raw(GOOD) + b"\xbe" * 10):
+            break
+
+
 def continuations(c):
     c.say(h2raw.HEADERS, 1, 1, b"")
     flood(c, frame(h2raw.CONTINUATION, 0, 1, b"") * 100)
@@ -550,15 +558,15 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("error", ATTACKS)
-def test_flood(error):
+@pytest.mark.parametrize("error,attack", [*ATTACKS.items(), ("h2_heads", large_heads)])
+def test_flood(error, attack):
     """Ends by ENHANCE_YOUR_CALM, is counted, is logged with its reason; others do not notice."""
     text = "log error info to=@dir@/error.log\n" + HI.replace("respond", "route /hold { proxy @o@ }\n respond")
     hold = Hold()
     with Origin([hold, answer()], early=True) as o, Weir(text, o=o) as w:
         with H2Raw(w.port) as c, H2Raw(w.port) as good:
             assert good.get()[0] == 200
-            ATTACKS[error](c)
+            attack(c)
             assert c.goaway() == h2raw.ENHANCE_YOUR_CALM
             wait_until(lambda: c.closed or not c.read(0.2) and c.closed, 6, "the end of the connection")
             assert good.get("/", 3)[0] == 200
@@ -567,6 +575,60 @@ def test_flood(error):
         wait_until(lambda: any(error in line for line in w.log_lines("error.log")), 3, "a line in the error log")
         wait_until(lambda: any(a.get("error") == error for a in w.access()), 3, "a line in the access log")
         hold.release()
+
+
+STALLS = "log error info to=@dir@/error.log\ntimeout client_send=1s\nsite * { proxy @o@ }\n"
+
+
+def ended_by(w, error):
+    """Is counted and logged."""
+    wait_until(lambda: any(a.get("error") == error for a in w.access()), 5, "a line in the access log")
+    wait_until(lambda: any(error in line for line in w.log_lines("error.log")), 3, "a line in the error log")
+    return w.metric("weir_h2_floods_" + error[3:] + "_total") == 1
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_windows_that_stay_shut(count):
+    """Ten answers are given up, each by CANCEL; one more at once, and the connection is."""
+    streams = range(3, 3 + 2 * count, 2)
+    with Origin(answer("x" * 100)) as o, Weir(STALLS, o=o) as w, \
+            H2Raw(w.port, settings=struct.pack(">HI", 4, 0)) as c:
+        c.send(b"".join(frame(h2raw.HEADERS, 5, n, c.block()) for n in streams))
+        if count == 10:
+            assert [c.reset(n) for n in streams] == [h2raw.CANCEL] * count
+            assert c.ping() and c.get(method="HEAD", stream=101)[0] == 200
+            assert w.metric("weir_h2_floods_stalls_total") == 0
+            return
+        assert c.goaway() == h2raw.ENHANCE_YOUR_CALM
+        assert sum(f.type == h2raw.RST_STREAM and f.code == h2raw.CANCEL for f in c.frames) >= 10
+        assert ended_by(w, "h2_stalls")
+
+
+def open_wide(c, streams):
+    """Answers for which every window is open."""
+    c.send(frame(h2raw.WINDOW_UPDATE, 0, 0, struct.pack(">I", (1 << 31) - 65536)) +
+           b"".join(frame(h2raw.HEADERS, 5, n, c.block()) for n in streams))
+
+
+def test_answers_that_nobody_reads():
+    """All windows are open and the connection takes nothing: it ends with the first of them."""
+    with Origin(answer(bytes(20 << 20))) as o, Weir(STALLS, o=o) as w, \
+            H2Raw(w.port, settings=struct.pack(">HI", 4, (1 << 31) - 1)) as c, H2Raw(w.port) as good:
+        open_wide(c, (1, 3))
+        assert ended_by(w, "h2_unread")
+        assert good.get(method="HEAD")[0] == 200
+
+
+def test_answers_that_are_read_slowly():
+    with Origin(answer(bytes(20 << 20))) as o, Weir(STALLS, o=o) as w, \
+            H2Raw(w.port, settings=struct.pack(">HI", 4, (1 << 31) - 1)) as c:
+        open_wide(c, (1,))
+        for _ in range(8):
+            time.sleep(0.4)
+            for _ in range(20):
+                c.read(1)
+        assert w.metric("weir_h2_floods_unread_total") == 0
+        assert c.response(1)[0] == 200
 
 
 def test_client_that_never_reads(hi):
