@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What floods of HTTP/2 do to a good client: its latencies beside each of them, as multiples of those
-without, for weir and for nginx, haproxy, h2o and nghttpx in the same run.
+"""What floods of HTTP/2 do to a good client: its latencies beside each of them, for weir and for
+nginx, haproxy, h2o and nghttpx in the same run.
 
-    bench/attacks.py [--seconds S] [--connections N] [--only WORD] [--peers NAME,...] [--weir BINARY]
+    bench/attacks.py [--seconds S] [--connections N] [--only WORD] [--proxies NAME,...] [--weir BINARY]
 
-One worker each, on core 1, HTTP/2 without TLS, origin with HTTP/1.1. The attacker (a process of its
-own on core 0, with the lowest priority, so that it does not take the good client's time there) has N
-connections, sends as fast as they take, and opens another whenever one is ended. Ends with 1 when weir
-did not end one of the floods by ENHANCE_YOUR_CALM, as its counters tell."""
+It is the proxy that is to be measured, not the machine around it. One worker each, alone on core 1.
+On core 0 the good client and its origin have precedence over the attacker and over the origin that
+the attacker's requests reach: one of its own, so that it is not the origin that the good client waits
+for. HTTP/2 without TLS, HTTP/1.1 to the origins. The attacker (bench/floods.py) has N connections,
+sends as fast as they take, and opens another whenever one is ended.
+
+The first row, a crowd, is the same without hostility: N connections with requests as fast as they are
+answered. For weir the latency of the good client's requests inside of it is shown, too, from its access log.
+Ends with 1 when weir did not end one of the floods by ENHANCE_YOUR_CALM, as its counters tell."""
 import argparse
-import itertools
+import json
 import os
 import pathlib
-import selectors
+import re
 import socket
 import statistics
 import struct
@@ -24,143 +29,25 @@ import time
 import urllib.request
 
 from contestants import Field, ROOT, free_port
+from floods import ATTACKS, DATA, END_HEADERS, END_STREAM, HEADERS, RST, SETTINGS, WINDOW, block, frame, hello
 import idle
 
-DATA, HEADERS, PRIORITY, RST, SETTINGS, PING, WINDOW, CONTINUATION = 0, 1, 2, 3, 4, 6, 8, 9
-END_STREAM, END_HEADERS = 1, 4
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-PEERS = ("nginx", "haproxy", "h2o", "nghttpx")
+PROXIES = ("weir", "nginx", "haproxy", "h2o", "nghttpx")
+GOOD = "/good/1k"
 TIMEOUT_S = 5  # of the good client: then a request has failed
 PACE_S = 0.002  # between two requests of the good client
-BURST = 64  # streams or frames in one send
+FLOODS = str(pathlib.Path(__file__).parent / "floods.py")
 
 
-def frame(kind, flags=0, stream=0, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-def block(path=b"/1k", method=b"\x82"):
-    return method + b"\x86\x04" + bytes([len(path)]) + path + b"\x41\x01a"
-
-
-def hello(settings=b""):
-    return PREFACE + frame(SETTINGS, payload=settings)
-
-
-# ---- what an attacker says on one connection: pieces, without end ----
-
-def streams():
-    """Bursts of numbers of streams."""
-    numbers = itertools.count(1, 2)
-    while True:
-        yield list(itertools.islice(numbers, BURST))
-
-
-def rapid_reset():
-    yield hello()
-    for burst in streams():
-        yield b"".join(frame(HEADERS, END_STREAM | END_HEADERS, n, block()) + frame(RST, 0, n, b"\0\0\0\x08")
-                       for n in burst)
-
-
-def made_you_reset():
-    """The proxy is brought to take requests back: a window that opens by nothing is an error of the stream."""
-    yield hello()
-    for burst in streams():
-        yield b"".join(frame(HEADERS, END_STREAM | END_HEADERS, n, block()) + frame(WINDOW, 0, n, bytes(4))
-                       for n in burst)
-
-
-def endless(first, again):
-    def attack():
-        yield hello() + first
-        while True:
-            yield again
-    return attack
-
-
-def hpack_bomb():
-    """A field of 4,000 bytes in the table, named 4,000 times in each block."""
-    yield hello() + frame(HEADERS, END_STREAM | END_HEADERS, 1, block() + b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000)
-    for n in itertools.count(3, 2):
-        yield frame(HEADERS, END_STREAM | END_HEADERS, n, block() + b"\xbe" * 4000)
-
-
-def window_stall():
-    """A hundred answers, none of which may be sent."""
-    yield hello(struct.pack(">HI", 4, 0)) + b"".join(
-        frame(HEADERS, END_STREAM | END_HEADERS, n, block(b"/64k")) for n in range(1, 200, 2))
-
-
-def never_read():
-    """A hundred answers of 10 MB, for which all windows are open, and nobody reads."""
-    large = struct.pack(">I", (1 << 31) - 1 - 65535)
-    yield hello(struct.pack(">HI", 4, (1 << 31) - 1)) + frame(WINDOW, 0, 0, large) + b"".join(
-        frame(HEADERS, END_STREAM | END_HEADERS, n, block(b"/10m")) for n in range(1, 200, 2))
-
-
-UPLOAD = frame(HEADERS, END_HEADERS, 1, block(method=b"\x83"))
-ATTACKS = {  # what the table says: (what the attacker says, weir's counter or None)
-    "rapid reset": (rapid_reset, "resets"),
-    "MadeYouReset": (made_you_reset, "made_resets"),
-    "CONTINUATION flood": (endless(frame(HEADERS, END_STREAM, 1, block()),
-                                   frame(CONTINUATION, 0, 1, b"\0\1a\1b" * 3) * BURST), "continuations"),
-    "SETTINGS flood": (endless(b"", frame(SETTINGS, payload=struct.pack(">HI", 4, 70000)) * BURST), "settings"),
-    "PING flood": (endless(b"", frame(PING, payload=b"12345678") * BURST), "pings"),
-    "PRIORITY flood": (endless(b"", frame(PRIORITY, 0, 5, b"\0\0\0\3\1") * BURST), "priorities"),
-    "empty DATA": (endless(UPLOAD, frame(DATA, 0, 1) * BURST), "empty"),
-    "WINDOW_UPDATE flood": (endless(UPLOAD, frame(WINDOW, 0, 1, b"\0\0\0\1") * BURST), "windows"),
-    "HPACK bomb": (hpack_bomb, "heads"),
-    "window stall": (window_stall, None),
-    "never reads": (never_read, None),
-}
-DEAF = ("never reads",)
-
-
-# ---- the attacker ----
-
-class Attacker:
-    def __init__(self, selector, port, name):
-        self.pieces, self.deaf = ATTACKS[name][0](), name in DEAF
-        self.rest = b""
-        self.sock = socket.socket()
-        self.sock.setblocking(False)
-        self.sock.connect_ex(("127.0.0.1", port))
-        self.selector = selector
-        selector.register(self.sock, selectors.EVENT_WRITE | (0 if self.deaf else selectors.EVENT_READ), self)
-
-    def end(self):
-        self.selector.unregister(self.sock)
-        self.sock.close()
-
-    def go_on(self, events):
-        """False: it is over."""
-        try:
-            if events & selectors.EVENT_READ and not self.sock.recv(65536):
-                return False
-            if events & selectors.EVENT_WRITE:
-                self.rest = self.rest or next(self.pieces, b"")
-                if not self.rest:
-                    self.selector.modify(self.sock, selectors.EVENT_READ, self)
-                    return True
-                self.rest = self.rest[self.sock.send(self.rest):]
-        except BlockingIOError:
-            pass
-        except OSError:
-            return False
-        return True
-
-
-def attack(name, port, connections):
-    os.nice(19)
-    with selectors.EpollSelector() as selector:
-        for _ in range(connections):
-            Attacker(selector, port, name)
-        while True:
-            for key, events in selector.select(1):
-                if not key.data.go_on(events):
-                    key.data.end()
-                    Attacker(selector, port, name)
+def prefer(pids):
+    """All threads of them. Only the superuser may; without, the attacker's lowest priority has to do.
+    Not by nice: that counts only among those of one session, where the kernel groups by sessions."""
+    try:
+        for pid in pids:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        print("  (not allowed to give the good client precedence)", file=sys.stderr)
 
 
 # ---- the good client ----
@@ -182,7 +69,7 @@ class Good:
             if not self.sock:
                 self.connect()
             self.stream += 2
-            self.sock.sendall(frame(HEADERS, END_STREAM | END_HEADERS, self.stream, block()) +
+            self.sock.sendall(frame(HEADERS, END_STREAM | END_HEADERS, self.stream, block(GOOD.encode())) +
                               frame(WINDOW, 0, 0, struct.pack(">I", 1024)))
             self.read()
         except (OSError, SystemExit):
@@ -208,8 +95,107 @@ class Good:
             self.request()
             times.append(time.monotonic() - began)
             time.sleep(PACE_S)
-        cuts = statistics.quantiles(times * 2, n=100)  # twice: there may be a single one, of seconds
-        return {"p50": cuts[49] * 1e6, "p99": cuts[98] * 1e6, "failed": self.failed}
+        return {"p50": percentile(times, 50) * 1e3, "p99": percentile(times, 99) * 1e3, "failed": self.failed}
+
+
+def cpu_of(pid):
+    """Nanoseconds."""
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+
+def percentile(values, n):
+    return statistics.quantiles(values * 2, n=100)[n - 1] if values else 0.0  # twice: it may be a single one
+
+
+# ---- the field: two origins ----
+
+class Arena(Field):
+    def __init__(self, directory, weir):
+        super().__init__(directory, weir)
+        self.admin, self.log = free_port(), self.dir / "good.log"
+
+    def __enter__(self):
+        super().__enter__()
+        (self.dir / "files/good").mkdir()
+        (self.dir / "files/good/1k").write_bytes(os.urandom(1024))
+        self.good = self.origin
+        config = pathlib.Path(self.dir / "origin.conf").read_text()
+        port = free_port()
+        text = config.replace(f":{self.good} ", f":{port} ").replace("origin.", "bad-origin.")
+        text = re.sub(r"/origin-([bpfus];)", r"/bad-origin-\1", text)
+        prefer(self.pids("origin"))
+        self.start_origin("bad-origin", 0, ["chrt", "-o", "0", "nice", "-n", "19", "nginx", "-c", self._write("bad-origin.conf", text)],
+                          port)
+        return self
+
+    def argv_weir(self, port):
+        sites = (f"site * {{ route /good/ {{ log access json to={self.log}\n proxy 127.0.0.1:{self.good} }}\n"
+                 f"proxy 127.0.0.1:{self.origin} }}")
+        argv = self._weir_run("h2c-weir", port, sites=sites)
+        path = pathlib.Path(argv[-1])
+        path.write_text(path.read_text().replace("admin off", f"admin 127.0.0.1:{self.admin}"))
+        return argv
+
+    def edit(self, name, old, new):
+        path = self.dir / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def argv_nginx(self, port):
+        argv = self.argv_h2c_nginx(port)
+        text = pathlib.Path(argv[-1]).read_text()
+        location = text[text.index("location / {"):text.index("} }") + 1]
+        good = location.replace("location /", "location /good/").replace("http://o;", "http://good;")
+        upstream = f"upstream good {{ server 127.0.0.1:{self.good}; keepalive 64; keepalive_requests 1000000000; }}\n"
+        self.edit("h2c-nginx.conf", location, location + good)
+        self.edit("h2c-nginx.conf", "upstream o {", upstream + "upstream o {")
+        return argv
+
+    def argv_haproxy(self, port):
+        argv = self.argv_h2c_haproxy(port)
+        self.edit("h2c-haproxy.cfg", "    default_backend b\nbackend b\n",
+                  f"    use_backend good if {{ path_beg /good/ }}\n    default_backend b\n"
+                  f"backend good\n    server o 127.0.0.1:{self.good}\nbackend b\n")
+        return argv
+
+    def argv_h2o(self, port):
+        argv = self.argv_h2c_h2o(port)
+        self.edit("h2c-h2o.conf", "      /:\n", f"      /good/:\n        proxy.reverse.url: http://127.0.0.1:{self.good}/good/\n"
+                  "        proxy.preserve-host: ON\n      /:\n")
+        return argv
+
+    def argv_nghttpx(self, port):
+        return [*self.argv_h2c_nghttpx(port), f"--backend=127.0.0.1,{self.good};/good/"]
+
+    def start(self, name):
+        super().start(name)
+        prefer(self.pids(name))
+
+    def stop(self, name):
+        """None is to be measured beside what another still works off."""
+        pids, process = self.pids(name), self.running.pop(name)
+        process.terminate()
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            for pid in pids:
+                subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL, check=False)
+            process.wait()
+
+    def inside(self):
+        """Milliseconds of the good client's requests in weir since this was last asked."""
+        time.sleep(0.2)  # the log is written by a thread of its own
+        text = self.log.read_text() if self.log.exists() else ""
+        lines = text[getattr(self, "log_seen", 0):].splitlines()
+        self.log_seen = len(text)
+        return [json.loads(line)["duration_ms"] for line in lines if line.endswith("}")]
+
+    def ended(self, counter):
+        """How many connections weir has ended for it."""
+        text = urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics").read().decode()
+        name = f"weir_h2_floods_{counter}_total"
+        return sum(int(float(line.rsplit(" ", 1)[1])) for line in text.splitlines() if line.startswith(name))
 
 
 # ---- the table ----
@@ -218,84 +204,71 @@ class Beside:
     """One contestant under one attack."""
 
     def __init__(self, field, name, title, args):
-        good = Good(field.ports[name])
+        good, self.log = Good(field.ports[name]), name == "weir"
         good.measure(0.3)
-        self.quiet = good.measure(args.seconds)
-        attacker = subprocess.Popen(["taskset", "-c", "0", sys.executable, __file__, "--attack", title,
-                                     "--port", str(field.ports[name]), "--connections", str(args.connections)])
+        if self.log:
+            field.inside()
+        self.quiet = self.phase(field, good, args.seconds / 2)
+        attacker = subprocess.Popen(["chrt", "-o", "0", "taskset", "-c", "0", sys.executable, FLOODS,
+                                     str(field.ports[name]), title, str(args.connections)])
         try:
             time.sleep(0.5)
-            cpu, memory = field.cpu_ns(name), field.rss_kb(name)
-            self.loud = good.measure(args.seconds)
-            self.cpu = (field.cpu_ns(name) - cpu) / 1e9 / args.seconds
+            cpu, attackers, began = field.cpu_ns(name), cpu_of(attacker.pid), time.monotonic_ns()
+            self.loud = self.phase(field, good, args.seconds)
+            took = time.monotonic_ns() - began
+            self.cpu = (field.cpu_ns(name) - cpu) / took
+            self.attackers = (cpu_of(attacker.pid) - attackers) / took
             self.memory = field.rss_kb(name) / 1024
         finally:
             attacker.kill()
             attacker.wait()
         time.sleep(0.5)
 
-    def __str__(self):
-        failed = f" {self.loud['failed']} failed" if self.loud["failed"] else ""
-        return (f"p50 {self.quiet['p50']:6.0f} -> {self.loud['p50']:7.0f} us (x{self.loud['p50'] / self.quiet['p50']:5.1f})"
-                f"  p99 {self.quiet['p99']:6.0f} -> {self.loud['p99']:7.0f} us (x{self.loud['p99'] / self.quiet['p99']:5.1f})"
-                f"  {self.cpu:4.0%} CPU  {self.memory:5.0f} MB{failed}")
-
-
-def ended(port, counter):
-    """How many connections weir has ended for it."""
-    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    name = f"weir_h2_floods_{counter}_total"
-    return sum(int(float(line.rsplit(" ", 1)[1])) for line in text.splitlines() if line.startswith(name))
-
-
-def with_admin(field):
-    """The configuration of weir, with its counters to be seen."""
-    admin = free_port()
-    path = pathlib.Path(field.argv_h2c_weir(0)[-1])
-    original = field.argv_h2c_weir
-
-    def argv(port):
-        found = original(port)
-        path.write_text(path.read_text().replace("admin off", f"admin 127.0.0.1:{admin}"))
+    def phase(self, field, good, seconds):
+        found = good.measure(seconds)
+        found["inside"] = percentile(field.inside(), 99) if self.log else 0
         return found
-    field.argv_h2c_weir = argv
-    return admin
+
+    def __str__(self):
+        q, loud = self.quiet, self.loud
+        inside = f"  p99 inside {q['inside']:6.2f} -> {loud['inside']:7.2f}" if self.log else " " * 30
+        failed = f"  {loud['failed']} FAILED" if loud["failed"] else ""
+        return (f"p50 {q['p50']:6.2f} -> {loud['p50']:7.2f} ms  p99 {q['p99']:6.2f} -> {loud['p99']:7.2f} ms"
+                f" (x{loud['p99'] / q['p99']:6.1f}){inside}  CPU {self.cpu:4.0%}, attacker's {self.attackers:4.0%}  {self.memory:5.0f} MB{failed}")
 
 
 def compare(args, directory):
     missed = []
-    with Field(directory, args.weir) as field:
+    with Arena(directory, args.weir) as field:
         os.sched_setaffinity(0, {0})
-        admin = with_admin(field)
-        names = ["h2c-weir", *("h2c-" + p for p in args.peers.split(",") if p)]
+        prefer([os.getpid()])
         for title, (_, counter) in ATTACKS.items():
             if args.only not in title:
                 continue
             print(f"\n{title}, {args.connections} connections")
-            for name in names:
-                if name not in field.running:
-                    field.start(name)
-                print(f"  {name[4:]:8} {Beside(field, name, title, args)}", flush=True)
-            if counter:
-                count = ended(admin, counter)
-                print(f"  weir ended {count} connections by ENHANCE_YOUR_CALM")
-                if not count:
+            for name in args.proxies.split(","):
+                field.start(name)
+                print(f"  {name:8} {Beside(field, name, title, args)}", flush=True)
+                if counter and name == "weir" and not told(field, counter):
                     missed.append(title)
+                field.stop(name)
     return missed
+
+
+def told(field, counter):
+    count = field.ended(counter)
+    print(f"           {count} connections ended by ENHANCE_YOUR_CALM")
+    return count > 0
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--only", default="", help="attacks whose name has this in it")
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--proxies", default=",".join(PROXIES))
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
-    parser.add_argument("--attack", help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.attack:
-        attack(args.attack, args.port, args.connections)
     with tempfile.TemporaryDirectory(prefix="weir-attacks-") as directory:
         missed = compare(args, directory)
     if missed:
