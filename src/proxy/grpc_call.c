@@ -11,9 +11,12 @@
 
 enum { MESSAGE_MAX_BYTES = 512, DEADLINE_MAX_MS = INT32_MAX /* 24 days */ };
 
+/* Calls are POSTs. Anything else with that type is no call: or whoever asks for a page by GET could
+ * have its error made a 200, which caches between him and weir might keep for all. */
 bool grpc_call_is(const struct exchange *x)
 {
-    return grpc_is_type(headers_get(&x->req.headers, FIELD_CONTENT_TYPE));
+    return x->req.method == METHOD_POST &&
+           grpc_is_type(headers_get(&x->req.headers, FIELD_CONTENT_TYPE));
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */

@@ -103,6 +103,10 @@ static void others_get_pages(void **state)
     rig_expect_body(&rig.client, "no");
     rig_request("POST /own | Host: a.test | Content-Type: application/grpc");
     rig_expect_body(&rig.client, "x");
+    rig_request("GET / | Host: a.test | Content-Type: application/grpc");
+    rig_expect(403);
+    rig_request("GET / | Host: b.test | Content-Type: application/grpc");
+    rig_expect(421);
     rig_stop();
 }
 
