@@ -98,8 +98,12 @@ static void set(struct server_changes *c, const struct server *now, const struct
         change->max_conns = o->max_conns;
 }
 
+/* Whatever was said of an earlier one of that name, which is not there any more, is over. */
 static void add(struct server_changes *c, const struct server *now, const struct server_order *o)
 {
+    struct server_change *earlier = change_find(c, o->upstream, o->server);
+    if (earlier)
+        change_drop(c, earlier);
     set(c, now, o);
     change_get(c, o->upstream, o->server)->added = true;
 }

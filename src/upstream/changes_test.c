@@ -144,6 +144,20 @@ static void added_servers_come_and_go(void **state)
     assert_int_equal(conf.conf->upstreams->list[0]->server_count, 2);
 }
 
+static void one_that_is_added_begins_anew(void **state)
+{
+    (void)state;
+    static const char one[] = "upstream app { server 10.0.0.1:80 }";
+    assert_true(order_numbers("set", "10.0.0.2:80", 7, 0));
+    order("disable", "10.0.0.2:80");
+    rebuild(one); /* gone from the configuration, but not from the changes */
+    assert_true(order_numbers("add", "10.0.0.2:80", 0, 0));
+    rebuild(one);
+    assert_false(server(1)->disabled);
+    assert_int_equal(server(1)->weight, 1);
+    assert_int_equal(changes.count, 1);
+}
+
 static void a_configured_server_is_taken_out_and_comes_back(void **state)
 {
     (void)state;
@@ -255,6 +269,7 @@ static void their_number_has_a_limit(void **state)
 UNIT_SUITE(upstream_changes, CASE(use_of_a_server_changes),
            CASE(a_server_that_serves_again_begins_slowly), CASE(numbers_change_one_by_one),
            CASE(numbers_have_limits), CASE(added_servers_come_and_go),
+           CASE(one_that_is_added_begins_anew),
            CASE(a_configured_server_is_taken_out_and_comes_back), CASE(mistakes_are_told),
            CASE(an_address_that_is_none_fails_the_build), CASE(changes_without_effect_are_known),
            CASE(text_goes_there_and_back), CASE(broken_text_is_refused),
