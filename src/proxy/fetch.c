@@ -110,7 +110,7 @@ static void finish(struct fetch *f, enum err e)
 static enum err late(const struct fetch *f)
 {
     if (!f->conn)
-        return conn_is_tls(f->dial.conn) ? ERR_TLS_TIMEOUT : ERR_CONNECT_TIMEOUT;
+        return dial_late(&f->dial);
     bool begun = f->res.status > 0 && f->stream && f->stream->head_state == STREAM_HEAD_FINAL;
     return begun ? ERR_ORIGIN_READ_TIMEOUT : ERR_ORIGIN_FIRST_BYTE_TIMEOUT;
 }
@@ -307,7 +307,8 @@ struct fetch *fetch_start(struct fetch_client *c, const struct fetch_ask *ask)
                             .origin = ask->tls,
                             .host = ask->tls_host,
                             .addrs = f->addrs,
-                            .count = ask->addr_count};
+                            .count = ask->addr_count,
+                            .ends_ms = l->now_ms + ask->timeout_ms};
     dial_begin(&f->dial);
     return f;
 }

@@ -101,9 +101,7 @@ static enum err move(struct probe *p)
 
 static enum err late(const struct probe *p)
 {
-    if (p->conn)
-        return ERR_ORIGIN_FIRST_BYTE_TIMEOUT;
-    return p->dial.conn && conn_is_tls(p->dial.conn) ? ERR_TLS_TIMEOUT : ERR_CONNECT_TIMEOUT;
+    return p->conn ? ERR_ORIGIN_FIRST_BYTE_TIMEOUT : dial_late(&p->dial);
 }
 
 static const char *words_of(const struct probe *p, enum err e)
@@ -137,16 +135,18 @@ static const struct tls_origin *origin_of(const struct probe *p)
 void probe_tcp_start(struct probe *p)
 {
     struct fetch_client *c = &p->all->client;
+    int64_t ends_ms = c->loop->now_ms + p->check->timeout_ms;
     task_init(&p->task, step);
     timer_init(&p->deadline, on_deadline);
-    timer_set(&c->loop->timers, &p->deadline, c->loop->now_ms + p->check->timeout_ms);
+    timer_set(&c->loop->timers, &p->deadline, ends_ms);
     p->dial = (struct dial){.loop = c->loop,
                             .waiter = &p->task,
                             .worker = c->tls,
                             .origin = origin_of(p),
                             .host = p->ask.server->spec.host,
                             .addrs = p->ask.addrs,
-                            .count = p->ask.addr_count};
+                            .count = p->ask.addr_count,
+                            .ends_ms = ends_ms};
     dial_begin(&p->dial);
 }
 

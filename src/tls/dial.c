@@ -27,9 +27,26 @@ static void on_open(struct conn *c, enum err e)
 
 static const struct conn_user_ops dial_ops = {.on_open = on_open};
 
+static void on_part_over(struct timer *t)
+{
+    struct dial *d = CONTAINER_OF(t, struct dial, part);
+    if (d->err != ERR_HOLD)
+        return;
+    d->err = dial_late(d);
+    task_wake(&d->loop->tasks, d->waiter);
+}
+
+static void part_begin(struct dial *d)
+{
+    int64_t now_ms = d->loop->now_ms, left = d->count - d->at;
+    if (left > 1)
+        timer_set(&d->loop->timers, &d->part, now_ms + (d->ends_ms - now_ms) / left);
+}
+
 static void try_next(struct dial *d)
 {
     d->why[0] = '\0';
+    part_begin(d);
     d->err = ERR_HOLD;
     d->conn = conn_connect(d->loop, &d->addrs[d->at++], &dial_ops, d);
     if (d->conn)
@@ -42,6 +59,7 @@ void dial_begin(struct dial *d)
 {
     d->at = 0;
     d->conn = NULL;
+    timer_init(&d->part, on_part_over);
     if (d->count > 0) {
         try_next(d);
         return;
@@ -52,9 +70,11 @@ void dial_begin(struct dial *d)
 
 enum err dial_poll(struct dial *d)
 {
-    if (d->err == ERR_HOLD || d->err == ERR_OK)
-        return d->err;
     enum err e = d->err;
+    if (e == ERR_OK)
+        timer_stop(&d->loop->timers, &d->part);
+    if (e == ERR_HOLD || e == ERR_OK)
+        return e;
     dial_cancel(d);
     if (d->at >= d->count)
         return e;
@@ -62,8 +82,14 @@ enum err dial_poll(struct dial *d)
     return ERR_HOLD;
 }
 
+enum err dial_late(const struct dial *d)
+{
+    return d->conn && conn_is_tls(d->conn) ? ERR_TLS_TIMEOUT : ERR_CONNECT_TIMEOUT;
+}
+
 void dial_cancel(struct dial *d)
 {
+    timer_stop(&d->loop->timers, &d->part);
     if (d->conn)
         conn_abort(d->conn);
     d->conn = NULL;

@@ -16,8 +16,11 @@ struct dial {
     struct slice host;               /* to be verified, unless the origin has a name of its own */
     const struct addr *addrs;        /* borrowed, like the slices, until it is over */
     uint32_t count;
+    int64_t ends_ms; /* when the waiter gives up: each address gets its part of what is left, so
+                        that one that says nothing does not hide the others */
     /* the rest is its own */
     uint32_t at;
+    struct timer part;
     struct conn *conn;
     enum err err;             /* of the address being tried; ERR_HOLD: not yet */
     char why[DIAL_WHY_BYTES]; /* what TLS says; "": nothing */
@@ -28,4 +31,6 @@ void dial_begin(struct dial *d);
 /* ERR_HOLD: wait. ERR_OK: d->conn is open and the caller's (conn_set_user() at once). Otherwise
  * what became of the last address. */
 enum err dial_poll(struct dial *d) MUST_CHECK;
+/* The error for a waiter that gives up while it is told to wait. */
+enum err dial_late(const struct dial *d) MUST_CHECK;
 void dial_cancel(struct dial *d); /* in any state but after ERR_OK; twice is fine */
