@@ -376,11 +376,18 @@ static void origin_detach(struct stream *s)
     conn_set_user(o->conn, &nobody_ops, NULL);
 }
 
+static void origin_moved(struct stream *s, struct message *head, struct body *body)
+{
+    s->head = head;
+    s->body = body;
+}
+
 static const struct stream_ops origin_ops = {
     .send_head = origin_send_head,
     .send_body = origin_send_body,
     .next_head = origin_next_head,
     .tunnel = origin_tunnel,
+    .moved = origin_moved,
     .detach = origin_detach,
 };
 

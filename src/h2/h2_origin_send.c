@@ -263,10 +263,18 @@ static void origin_detach(struct stream *st)
     h2_origin_tell(s);
 }
 
+static void origin_moved(struct stream *s, struct message *head, struct body *body)
+{
+    s->head = head;
+    s->body = body;
+    CONTAINER_OF(s, struct h2_origin, stream)->in.body = body;
+}
+
 const struct stream_ops h2_origin_ops = {
     .send_head = origin_send_head,
     .send_body = origin_send_body,
     .next_head = origin_next_head,
     .tunnel = origin_tunnel,
+    .moved = origin_moved,
     .detach = origin_detach,
 };

@@ -36,6 +36,8 @@ struct stream_ops {
     /* After a 101 was sent (client side) or received (origin side): from now on both directions
      * carry raw bytes; an ended body means half-close. */
     void (*tunnel)(struct stream *s);
+    /* Origin side: the user has moved its head and body, with what is in them, elsewhere. */
+    void (*moved)(struct stream *s, struct message *head, struct body *body);
     /* The user is done with it. Whole messages in both directions keep the connection; anything
      * else aborts what is left of this stream visibly (never as a complete message). */
     void (*detach)(struct stream *s);

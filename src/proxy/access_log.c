@@ -18,13 +18,16 @@
 enum { FIELD_MAX_BYTES = 256, FIELD_LONG_MAX_BYTES = 2048 };
 _Static_assert((int)FIELD_MAX_BYTES >= (int)VARIABLE_WRITE_BYTES, "what is written is not cut");
 
+/* JSON: of which requests alone. */
+enum field_only { FIELD_OF_ALL, FIELD_OF_ERRORS, FIELD_OF_HEDGED };
+
 struct log_field {
     struct slice before;             /* literal */
     const struct variable *variable; /* NULL: the literal alone */
     struct slice arg;
     uint32_t max_bytes;
-    bool quotes; /* JSON: text in quotes, and left out with its key when absent */
-    bool errors_only;
+    bool quotes;  /* JSON: text in quotes, and left out with its key when absent */
+    uint8_t only; /* enum field_only */
 };
 
 struct access_log {
@@ -45,40 +48,41 @@ const struct access_log access_log_off = {.sink = -1};
 
 static const struct json_field {
     const char *key, *variable;
-    bool errors_only;
+    enum field_only only;
 } json_fields[] = {
-    {"time", "time_iso", false},
-    {"id", "request_id", false},
-    {"client", "client_ip", false},
-    {"method", "method", false},
-    {"scheme", "scheme", false},
-    {"host", "host", false},
-    {"path", "path", false},
-    {"query", "query", false},
-    {"proto", "proto", false},
-    {"status", "status", false},
-    {"grpc_status", "grpc_status", false},
-    {"bytes", "body_bytes_out", false},
-    {"request_bytes", "body_bytes_in", false},
-    {"duration_ms", "duration_ms", false},
-    {"head_ms", "head_ms", false},
-    {"pick_ms", "pick_ms", false},
-    {"connect_ms", "connect_ms", false},
-    {"first_byte_ms", "first_byte_ms", false},
-    {"response_ms", "response_ms", false},
-    {"tls", "tls_version", false},
-    {"cipher", "tls_cipher", false},
-    {"resumed", "tls_resumed", false},
-    {"client_cert", "client_cert_subject", false},
-    {"site", "site", false},
-    {"route", "route", false},
-    {"upstream", "upstream", false},
-    {"server", "server", false},
-    {"tries", "tries", false},
-    {"error", "error", true},
-    {"step", "step", true},
-    {"user_agent", "user_agent", false},
-    {"referer", "referer", false},
+    {"time", "time_iso", FIELD_OF_ALL},
+    {"id", "request_id", FIELD_OF_ALL},
+    {"client", "client_ip", FIELD_OF_ALL},
+    {"method", "method", FIELD_OF_ALL},
+    {"scheme", "scheme", FIELD_OF_ALL},
+    {"host", "host", FIELD_OF_ALL},
+    {"path", "path", FIELD_OF_ALL},
+    {"query", "query", FIELD_OF_ALL},
+    {"proto", "proto", FIELD_OF_ALL},
+    {"status", "status", FIELD_OF_ALL},
+    {"grpc_status", "grpc_status", FIELD_OF_ALL},
+    {"bytes", "body_bytes_out", FIELD_OF_ALL},
+    {"request_bytes", "body_bytes_in", FIELD_OF_ALL},
+    {"duration_ms", "duration_ms", FIELD_OF_ALL},
+    {"head_ms", "head_ms", FIELD_OF_ALL},
+    {"pick_ms", "pick_ms", FIELD_OF_ALL},
+    {"connect_ms", "connect_ms", FIELD_OF_ALL},
+    {"first_byte_ms", "first_byte_ms", FIELD_OF_ALL},
+    {"response_ms", "response_ms", FIELD_OF_ALL},
+    {"tls", "tls_version", FIELD_OF_ALL},
+    {"cipher", "tls_cipher", FIELD_OF_ALL},
+    {"resumed", "tls_resumed", FIELD_OF_ALL},
+    {"client_cert", "client_cert_subject", FIELD_OF_ALL},
+    {"site", "site", FIELD_OF_ALL},
+    {"route", "route", FIELD_OF_ALL},
+    {"upstream", "upstream", FIELD_OF_ALL},
+    {"server", "server", FIELD_OF_ALL},
+    {"tries", "tries", FIELD_OF_ALL},
+    {"hedged", "hedged", FIELD_OF_HEDGED},
+    {"error", "error", FIELD_OF_ERRORS},
+    {"step", "step", FIELD_OF_ERRORS},
+    {"user_agent", "user_agent", FIELD_OF_ALL},
+    {"referer", "referer", FIELD_OF_ALL},
 };
 enum { JSON_FIELDS = sizeof(json_fields) / sizeof(*json_fields) };
 
@@ -122,7 +126,7 @@ static void json_compile(struct conf_build *b, struct access_log *l)
             .before = arena_printf(b->arena, "%c\"%s\":", i == 0 ? '{' : ',', f->key),
             .variable = v,
             .quotes = true,
-            .errors_only = f->errors_only,
+            .only = (uint8_t)f->only,
         };
     }
     fields[JSON_FIELDS].before = SLICE("}");
@@ -304,7 +308,7 @@ static char *put_text_field(char *to, const struct log_field *f, struct exchange
 
 static char *put_json_field(char *to, const struct log_field *f, struct exchange *x)
 {
-    if (f->errors_only && x->err == ERR_OK)
+    if (f->only != FIELD_OF_ALL && (f->only == FIELD_OF_HEDGED ? !x->hedged : x->err == ERR_OK))
         return to;
     bool text = f->variable->kind == VARIABLE_TEXT;
     char *at = put(to, f->before);

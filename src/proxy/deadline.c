@@ -62,6 +62,8 @@ static int64_t asked_ms(const struct exchange *x, const struct deadline_conf *d)
 void deadline_read(struct exchange *x, int64_t head_ms)
 {
     const struct deadline_conf *d = deadline_of(x);
+    if (!d && x->settings->request_ms <= 0)
+        return;
     int64_t own_ms = x->settings->request_ms, asked = d ? asked_ms(x, d) : CONF_OFF;
     x->deadline_asked = asked >= 0 && (own_ms <= 0 || asked < own_ms);
     int64_t ms = x->deadline_asked ? asked : own_ms;

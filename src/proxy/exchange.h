@@ -15,6 +15,7 @@
 #include "upstream/lease.h"
 
 struct mirror;
+struct hedge;
 struct split;
 struct spool;
 struct target;
@@ -53,6 +54,7 @@ struct exchange {
     bool tunnel;                    /* after 101: raw bytes both ways */
     bool timed_out;                 /* step_timer fired with deadline_err */
     bool over_time;                 /* total_timer fired */
+    bool hedged;                    /* a second server was asked */
     bool deadline_asked;            /* answer_by_ms is the client's own */
     bool client_left;   /* the client ended its side; total_timer ends the wait for a response */
     bool continue_sent; /* a 100 went to the client */
@@ -97,6 +99,7 @@ struct exchange {
     struct mirror *mirror; /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;
+    struct hedge *hedge;      /* a second server is, or may be asked; NULL: none */
     struct slice server_name; /* of the last server tried, for the log */
     struct slice upstream_name;
     struct transform *req_transform, *res_transform; /* the last ones; NULL: untouched */

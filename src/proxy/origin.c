@@ -8,6 +8,7 @@
 #include "conf/directive.h"
 #include "proxy/deadline.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/hedge.h"
 #include "proxy/mirror.h"
 #include "proxy/split.h"
 #include "proxy/target.h"
@@ -130,6 +131,8 @@ static void origin_detach(struct exchange *x)
 
 void origin_release(struct exchange *x, enum lease_verdict v)
 {
+    if (x->hedge)
+        hedge_drop(x);
     bool untouched = !x->origin;
     if (x->origin) {
         if (v == LEASE_KEEP && !x->origin->reusable)
@@ -171,7 +174,8 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
     }
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
     x->lease.priority = (uint8_t)priority_of(x);
-    x->lease.deadline_ms = total_ends_ms(x) == INT64_MAX ? 0 : total_ends_ms(x);
+    int64_t ends_ms = total_ends_ms(x);
+    x->lease.deadline_ms = ends_ms == INT64_MAX ? 0 : ends_ms;
     x->lease.idle_max_ms = repeatable(x) ? 0 : YOUNG_IDLE_MS;
     retry_budget_request(t->upstream->shared, x->worker->loop.now_ms);
     return t->upstream->sticky ? sticky_begin(x, t->upstream) : ERR_OK;
@@ -349,8 +353,10 @@ static enum err request_send(struct exchange *x)
 enum outcome step_forward(struct exchange *x)
 {
     enum err e = request_send(x);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        hedge_arm(x);
         return NEXT;
+    }
     if (x->origin && x->origin->err != ERR_OK)
         return origin_broke(x, x->origin->err);
     return exchange_fail(x, e);
@@ -460,6 +466,8 @@ static void answer_count(struct exchange *x)
 
 static enum outcome response_begun(struct exchange *x)
 {
+    if (x->hedge)
+        hedge_drop(x);
     answer_count(x);
     x->origin_rx_ms = x->worker->loop.now_ms;
     if (origin_status_failed(x) && retry_allowed(x)) {
@@ -487,8 +495,22 @@ static enum err await_step(struct exchange *x)
     return ERR_HOLD;
 }
 
+/* The first server's answer, also when the second's has come in the same tick. */
+static void hedge_look(struct exchange *x)
+{
+    bool answered = hedge_step(x);
+    if (x->origin->head_state == STREAM_HEAD_FINAL)
+        return;
+    if (answered)
+        hedge_promote(x, LEASE_UNUSED, ERR_OK);
+    else if (x->origin->err != ERR_OK && hedge_under_way(x))
+        hedge_promote(x, LEASE_FAILED, x->origin->err);
+}
+
 enum outcome step_await(struct exchange *x)
 {
+    if (x->hedge)
+        hedge_look(x);
     if (x->origin->err != ERR_OK && x->origin->head_state != STREAM_HEAD_FINAL)
         return origin_broke(x, x->origin->err);
     enum err e = await_step(x);

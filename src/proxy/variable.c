@@ -276,6 +276,11 @@ static size_t write_tries(struct exchange *x, char *to)
     return x->tries > 0 ? num_write_u64(to, x->tries) : 0;
 }
 
+static size_t write_hedged(struct exchange *x, char *to)
+{
+    return x->hedged ? num_write_u64(to, 1) : 0;
+}
+
 static struct slice get_error(struct exchange *x, struct slice arg)
 {
     (void)arg;
@@ -464,6 +469,8 @@ const struct variable variables_all[] = {
     {"upstream", VARIABLE_TEXT, false, get_upstream, NULL, "Upstream that the request goes to"},
     {"server", VARIABLE_TEXT, false, get_server, NULL, "Server of it that was tried last"},
     {"tries", VARIABLE_NUMBER, false, NULL, write_tries, "Number of servers tried"},
+    {"hedged", VARIABLE_NUMBER, false, NULL, write_hedged,
+     "1 when a second server was asked beside the first"},
     {"error", VARIABLE_TEXT, false, get_error, NULL, "Name of the error that ended the request"},
     {"step", VARIABLE_TEXT, false, get_step, NULL, "Step in which it failed; else where it is now"},
     {"status", VARIABLE_NUMBER, false, NULL, write_status, "Status of the response"},

@@ -39,8 +39,11 @@ bool health_on_trial(const struct server_shared *s, int64_t now_ms)
 
 bool health_trial_take(struct server_shared *s, int64_t now_ms, bool *mine)
 {
-    *mine = health_on_trial(s, now_ms) && __atomic_exchange_n(&s->trial, 1, __ATOMIC_RELAXED) == 0;
-    return *mine || !health_on_trial(s, now_ms);
+    *mine = false;
+    if (!health_on_trial(s, now_ms))
+        return true;
+    *mine = __atomic_exchange_n(&s->trial, 1, __ATOMIC_RELAXED) == 0;
+    return *mine;
 }
 
 void health_trial_end(struct server_shared *s)

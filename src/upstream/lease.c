@@ -189,8 +189,6 @@ enum err lease_take(struct lease *l)
     for (int attempt = 0; attempt < 4; attempt++) {
         struct pick p = lease_pick(l);
         uint32_t i;
-        if (limit_full(&l->view->up->shared->limit, &l->view->up->limit))
-            break;
         enum err e = pick_server(l->view->balancer_state, &p, &i);
         if (e == ERR_OVER_LIMIT)
             break;
@@ -198,6 +196,8 @@ enum err lease_take(struct lease *l)
             return e;
         if (place_claim(l, &l->view->up->servers[i], p.ignore_ejected))
             return lease_start(l);
+        if (limit_full(&l->view->up->shared->limit, &l->view->up->limit))
+            break;
     }
     return queue_add(l);
 }

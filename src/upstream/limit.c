@@ -25,7 +25,8 @@ static const double NO_EFFECT = 0.8; /* of the latency is left after half of the
 
 /* What a window has shown. */
 struct seen {
-    int64_t us, peak;
+    int64_t us, p95_us; /* the first quartile; the 95th percentile */
+    int64_t peak;
     bool slow;
 };
 
@@ -89,17 +90,34 @@ static int64_t samples(const struct limit_shared *s)
     return n;
 }
 
-/* The first quartile of the window, within its bucket by proportion; the window is empty then. */
-static int64_t quartile_take(struct limit_shared *s, int64_t count)
+/* Where `due` answers of the bucket's `n` lie below, by proportion. */
+static int64_t within_bucket(uint32_t i, int64_t due, int64_t n)
 {
-    int64_t due = count / 4, us = 0;
+    return bucket_us(i) + (bucket_us(i + 1) - bucket_us(i)) * due / n;
+}
+
+/* Reads the window, which is empty then. */
+static struct seen window_take(struct limit_shared *s, int64_t count)
+{
+    struct seen w = {0};
+    int64_t quarter = count / 4, most = count * 95 / 100;
     for (uint32_t i = 0; i < LIMIT_BUCKETS; i++) {
         int64_t n = __atomic_exchange_n(&s->counts[i], 0, __ATOMIC_RELAXED);
-        if (us == 0 && n > due)
-            us = bucket_us(i) + (bucket_us(i + 1) - bucket_us(i)) * due / n;
-        due -= n;
+        if (w.us == 0 && n > quarter)
+            w.us = within_bucket(i, quarter, n);
+        if (w.p95_us == 0 && n > most)
+            w.p95_us = within_bucket(i, most, n);
+        quarter -= n;
+        most -= n;
     }
-    return us;
+    w.peak = __atomic_exchange_n(&s->peak, shared_get(&s->in_flight), __ATOMIC_RELAXED);
+    return w;
+}
+
+static void p95_follow(struct limit_shared *s, int64_t us)
+{
+    int64_t old = s->p95_us;
+    shared_set(&s->p95_us, old == 0 ? us : old + (us - old) / USUAL_FALL);
 }
 
 static int64_t slow_from(const struct limit_shared *s)
@@ -250,10 +268,10 @@ static void window_turn(struct limit_shared *s, const struct limit_conf *c, int6
         shared_set(&s->window_len_us, now_us - shared_get(&s->window_us) + LIMIT_WINDOW_US / 4);
         return;
     }
-    struct seen w = {
-        .us = quartile_take(s, count),
-        .peak = __atomic_exchange_n(&s->peak, shared_get(&s->in_flight), __ATOMIC_RELAXED)};
+    struct seen w = window_take(s, count);
     if (!first)
+        p95_follow(s, w.p95_us);
+    if (!first && c->kind == LIMIT_ADAPTIVE)
         window_judge(s, c, &w);
     shared_set(&s->window_len_us, window_length(w.us));
     shared_set(&s->window_us, now_us);
@@ -271,7 +289,7 @@ static void window_end(struct limit_shared *s, const struct limit_conf *c, int64
 
 void limit_answered(struct limit_shared *s, const struct limit_conf *c, int64_t us, int64_t now_us)
 {
-    if (c->kind != LIMIT_ADAPTIVE)
+    if (c->kind == LIMIT_OFF)
         return;
     int64_t began = shared_get(&s->window_us);
     bool old = now_us - us < began; /* it was let in under another limit */

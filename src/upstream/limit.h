@@ -34,6 +34,7 @@ struct limit_shared {
     int64_t ending;  /* 1: somebody does; acquire and release */
     int64_t base_us; /* the usual latency; 0: not known yet */
     int64_t last_us; /* of the last whole window, for /status */
+    int64_t p95_us;  /* what 95 % of the answers take at most, over several windows; 0: not known */
     int64_t slow_windows;
     int64_t began_at;           /* in flight when the limit was set: where it is lifted */
     int64_t tried_at, tried_us; /* the limit before the last halving, and the latency then */
@@ -47,6 +48,6 @@ bool limit_full(const struct limit_shared *s, const struct limit_conf *c);
 /* What holds now; 0: no limit. */
 int64_t limit_now(const struct limit_shared *s, const struct limit_conf *c);
 
-/* An answer began `us` (> 0) after its request had got a connection. Not for answers that are
- * errors of the server: they may be quick because it is overloaded. */
+/* (LIMIT_OFF measures nothing.) An answer began `us` (> 0) after its request had got a connection.
+ * Not for answers that are errors of the server: they may be quick because it is overloaded. */
 void limit_answered(struct limit_shared *s, const struct limit_conf *c, int64_t us, int64_t now_us);

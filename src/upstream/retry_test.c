@@ -75,5 +75,33 @@ static void off_has_no_limit(void **state)
 }
 
 #define CASE(f) cmocka_unit_test_setup(f, reset)
+static void hedges_have_a_budget_of_their_own(void **state)
+{
+    (void)state;
+    requests(100, 1000);
+    assert_int_equal(retries(SHARE, 1000), 20);
+    for (int i = 0; i < 5; i++)
+        assert_true(hedge_budget_take(&s, 500, 1000));
+    assert_false(hedge_budget_take(&s, 500, 1000));
+    s = (struct upstream_shared){0};
+    requests(1, 1000);
+    assert_true(hedge_budget_take(&s, 500, 1000)); /* the floor */
+    assert_false(hedge_budget_take(&s, 500, 1000));
+    assert_true(hedge_budget_take(&s, 500, 1000 + 2 * RETRY_WINDOW_MS));
+}
+
+static void a_hedge_waits_for_what_most_answers_take(void **state)
+{
+    (void)state;
+    struct upstream up = {.shared = &s, .hedge.after_ms = 50};
+    assert_int_equal(hedge_after_ms(&up), 50);
+    up.hedge.after_ms = HEDGE_P95;
+    assert_int_equal(hedge_after_ms(&up), HEDGE_NEVER);
+    s.limit.p95_us = 12345;
+    assert_int_equal(hedge_after_ms(&up), 13);
+}
+
 UNIT_SUITE(upstream_retry, CASE(at_the_limit_and_one_past), CASE(small_traffic_has_a_floor),
-           CASE(window_slides_by_halves), CASE(works_at_time_zero), CASE(off_has_no_limit));
+           CASE(window_slides_by_halves), CASE(works_at_time_zero), CASE(off_has_no_limit),
+           cmocka_unit_test_setup(hedges_have_a_budget_of_their_own, reset),
+           cmocka_unit_test_setup(a_hedge_waits_for_what_most_answers_take, reset));

@@ -82,6 +82,31 @@ static const struct directive queue_options[] = {
      .text = "A request that waited so long is answered with 503."},
     {0}};
 
+struct hedge_options {
+    struct slice after;
+    int64_t budget;
+};
+
+static const struct directive hedge_options[] = {
+    {.name = "after",
+     .where = IN_OPTIONS,
+     .type = CONF_STRING,
+     .offset = offsetof(struct hedge_options, after),
+     .def = "p95",
+     .usage = "TIME|p95",
+     .text = "How long the first server has for the beginning of its answer: a time, or `p95`, "
+             "what 95 % of the answers took lately."},
+    {.name = "budget",
+     .where = IN_OPTIONS,
+     .type = CONF_PERCENT,
+     .offset = offsetof(struct hedge_options, budget),
+     .min = 1,
+     .max = WHOLE,
+     .def = "5%",
+     .usage = "PERCENT",
+     .text = "At most this share of the requests of the last 10 seconds is sent twice."},
+    {0}};
+
 /* A fixed number uses `max` alone. */
 static const struct directive concurrency_options[] = {
     {.name = "min",
@@ -308,6 +333,7 @@ void upstream_defaults(struct upstream *up)
     conf_defaults(queue_options, IN_OPTIONS, up);
     conf_defaults(concurrency_options, IN_OPTIONS, up);
     up->limit.kind = LIMIT_ADAPTIVE;
+    up->hedge.after_ms = HEDGE_NEVER;
     conf_defaults(proto_options, IN_OPTIONS, up);
     conf_defaults(eject_options, IN_OPTIONS, up);
 }
@@ -478,6 +504,45 @@ static void apply_eject(struct conf_build *b, void *scope, const struct conf_nod
         up->fail_count = CONF_OFF;
     else if (up->fail_max_ms < up->fail_ms)
         diag_error(b->diag, n->pos, "eject max is shorter than eject for");
+}
+
+static bool hedge_after(struct conf_build *b, struct upstream *up, const struct conf_node *n,
+                        struct slice after)
+{
+    struct conf_word w = {.text = after, .pos = n->pos};
+    if (slice_eq(after, SLICE("p95"))) {
+        up->hedge.after_ms = HEDGE_P95;
+        return true;
+    }
+    if (!conf_parse_value(b->diag, CONF_TIME, &w, &up->hedge.after_ms))
+        return false;
+    if (up->hedge.after_ms < 1)
+        diag_error(b->diag, n->pos, "hedge after: expected a time from 1ms on, or p95");
+    return up->hedge.after_ms >= 1;
+}
+
+static void apply_hedge(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    struct hedge_options o = {0};
+    conf_options(b, n, &o);
+    up->hedge_pos = n->pos;
+    up->hedge.budget = o.budget;
+    if (n->arg_count == 0) {
+        if (!hedge_after(b, up, n, o.after))
+            up->hedge.after_ms = HEDGE_NEVER;
+        return;
+    }
+    if (!slice_eq(n->args[0].text, SLICE("off")))
+        diag_error(b->diag, n->args[0].pos, "expected 'off' or options such as after=50ms");
+    up->hedge.after_ms = HEDGE_NEVER;
+}
+
+void upstream_hedge_finish(struct conf_build *b, const struct upstream *up)
+{
+    if (up->hedge.after_ms == HEDGE_P95 && up->limit.kind == LIMIT_OFF)
+        diag_error(b->diag, up->hedge_pos,
+                   "hedge after=p95 needs latencies, which 'concurrency off' does not measure");
 }
 
 static void apply_concurrency(struct conf_build *b, void *scope, const struct conf_node *n)
@@ -716,6 +781,18 @@ const struct directive upstream_rows[] = {
          "whose body was not sent yet, a reused connection that turned out to be dead and the "
          "statuses given by `on`.",
      .example = "retry 2 on=502,503,504 budget=20%"},
+    {.name = "hedge",
+     .where = IN_SERVERS,
+     .args_max = 1,
+     .def = "off",
+     .options = hedge_options,
+     .apply = apply_hedge,
+     .usage = "[after=TIME|p95] [budget=PERCENT] | off",
+     .text =
+         "Sends a request whose answer does not begin in time to a second server, too. The first "
+         "answer wins, the other request is cancelled. It cuts off the slowest answers for a few "
+         "more requests. Only for idempotent requests without a body.",
+     .example = "hedge after=50ms budget=5%"},
     {.name = "eject",
      .where = IN_SERVERS,
      .args_max = 1,

@@ -135,6 +135,14 @@ static const struct {
     {"server a; retry 17", "16", ""},
     {"server a; retry 2 on=502,500", "500", ""},
     {"server a; retry 2 budget=101%", "100", ""},
+    {"server a; concurrency many", "many", ""},
+    {"server a; concurrency 0", "from 1 on", ""},
+    {"server a; concurrency 5 min=2", "with 'adaptive' only", ""},
+    {"server a; concurrency adaptive min=9 max=8", "less than min", ""},
+    {"server a; hedge on", "expected 'off'", ""},
+    {"server a; hedge after=soon", "soon", ""},
+    {"server a; hedge after=0ms", "1ms", ""},
+    {"server a; concurrency off; hedge after=p95", "does not measure", ""},
     {"server a; eject on", "expected 'off'", ""},
     {"server a; eject off after=3", "no options", ""},
     {"server a; eject for=10s max=5s", "shorter", ""},
@@ -220,6 +228,32 @@ static void equal_inline_lists_share_one(void **state)
     assert_int_equal(u->count, 3);
     assert_int_equal(first_ab->index, 0);
     assert_false(diag_failed(&t.diag));
+    test_conf_release(&t);
+}
+
+static void limits_and_hedges(void **state)
+{
+    (void)state;
+    struct test_conf t;
+    test_conf_init(&t, "upstream app { server a }");
+    assert_int_equal(first(&t)->limit.kind, LIMIT_ADAPTIVE);
+    assert_int_equal(first(&t)->limit.min, 20);
+    assert_int_equal(first(&t)->limit.max, 0);
+    assert_int_equal(first(&t)->hedge.after_ms, HEDGE_NEVER);
+    test_conf_release(&t);
+    test_conf_init(&t, "upstream app { server a; concurrency 70; hedge after=80ms }");
+    assert_int_equal(first(&t)->limit.kind, LIMIT_FIXED);
+    assert_int_equal(first(&t)->limit.max, 70);
+    assert_int_equal(first(&t)->hedge.after_ms, 80);
+    assert_int_equal(first(&t)->hedge.budget, 500);
+    test_conf_release(&t);
+    test_conf_init(&t, "upstream app { server a; concurrency adaptive max=50; hedge }");
+    assert_int_equal(first(&t)->limit.max, 50);
+    assert_int_equal(first(&t)->hedge.after_ms, HEDGE_P95);
+    test_conf_release(&t);
+    test_conf_init(&t, "upstream app { server a; concurrency off; hedge off }");
+    assert_int_equal(first(&t)->limit.kind, LIMIT_OFF);
+    assert_int_equal(first(&t)->hedge.after_ms, HEDGE_NEVER);
     test_conf_release(&t);
 }
 
@@ -351,7 +385,7 @@ UNIT_SUITE(upstream_rows, cmocka_unit_test(defaults_stand), cmocka_unit_test(eve
            cmocka_unit_test(off_is_off), cmocka_unit_test(mistakes_are_told),
            cmocka_unit_test(option_errors_point_at_the_value),
            cmocka_unit_test(names_are_unique_and_plain),
-           cmocka_unit_test(equal_inline_lists_share_one),
+           cmocka_unit_test(equal_inline_lists_share_one), cmocka_unit_test(limits_and_hedges),
            cmocka_unit_test(many_servers_keep_their_order),
            cmocka_unit_test(binding_sets_addresses),
            cmocka_unit_test(state_survives_a_reload_by_identity),

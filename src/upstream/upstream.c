@@ -195,6 +195,7 @@ void upstream_finish(struct conf_build *b, struct upstream *up)
     upstream_proto_finish(b, up);
     upstream_tls_finish(b, up);
     check_finish(b, up);
+    upstream_hedge_finish(b, up);
     if (up->name.len == 0)
         up->name = joined(b->arena, name_of_server, up->servers, up->server_count);
     if (up->server_count == 0 && !diag_failed(b->diag)) {

@@ -81,8 +81,8 @@ struct upstream_shared {
     bool conf_seen; /* a configuration had it; main thread */
     /* retry budget: see retry.h */
     int64_t budget_window_ms, budget_requests, budget_retries, budget_requests_before,
-        budget_retries_before;
-    int64_t requests_total, retries_total;
+        budget_retries_before, budget_hedges, budget_hedges_before;
+    int64_t requests_total, retries_total, hedges_total;
     int64_t waiting;    /* exchanges queued for a connection, all workers */
     int64_t shed_total; /* of those: left without a server, or found no room */
     struct limit_shared limit;
@@ -147,6 +147,13 @@ struct eject_conf {
 
 enum eject_on { EJECT_ON_AUTO, EJECT_ON_FAILURES, EJECT_ON_5XX };
 
+enum { HEDGE_NEVER = CONF_OFF, HEDGE_P95 = -2 };
+
+struct hedge_conf {
+    int64_t after_ms; /* without an answer: ask another server, too; or HEDGE_NEVER, HEDGE_P95 */
+    int64_t budget;   /* hundredths of a percent of requests */
+};
+
 /* How uses and connections go together (the line `proto`). */
 enum upstream_proto {
     UPSTREAM_ALONE,  /* one use at a time on a connection */
@@ -177,6 +184,8 @@ struct upstream {
     struct slice zone;     /* where weir stands; empty: all servers are equally near */
     struct upstream_timeouts timeouts;
     struct retry_conf retry;
+    struct hedge_conf hedge;
+    struct conf_pos hedge_pos;
     uint8_t proto;       /* enum upstream_proto */
     int64_t proto_word;  /* as written; see rows.c */
     int64_t streams_max; /* uses of one connection at once */

@@ -17,5 +17,7 @@ void upstream_finish(struct conf_build *b, struct upstream *up);
 /* Defaults of everything that stands in an upstream block, and of a server line. */
 void upstream_defaults(struct upstream *up);
 void server_defaults(struct server *srv);
+/* Whether `hedge` fits the rest. */
+void upstream_hedge_finish(struct conf_build *b, const struct upstream *up);
 /* What `proto` comes to, beside `tls`. */
 void upstream_proto_finish(struct conf_build *b, struct upstream *up);
