@@ -248,7 +248,7 @@ static void first_frame_is_settings(void **state)
 static void says_what_it_is(void **state)
 {
     struct h2_frame f;
-    const char *p;
+    const char *p = NULL;
     (void)state;
     core_rig_open();
     core_rig_feed(SIZE_MAX / 2);
@@ -268,7 +268,7 @@ static void says_what_it_is(void **state)
 static void ping_is_answered(void **state)
 {
     struct h2_frame f;
-    const char *p;
+    const char *p = NULL;
     (void)state;
     core_rig_open();
     core_rig_say((struct part){H2_PING, 0, 0, P("abcdefgh")});
@@ -467,7 +467,7 @@ static void late_frames_after_our_reset(void **state)
 static void windows_open_as_data_are_consumed(void **state)
 {
     struct h2_frame f;
-    const char *p;
+    const char *p = NULL;
     (void)state;
     core_rig_open();
     core_rig.keeps = true;
