@@ -269,7 +269,8 @@ static void first_time(struct supervisor *s, const struct bundle *b)
 static void now_in_force(struct supervisor *s, int64_t generation)
 {
     struct bundle b;
-    if (s->bundle_next >= 0) {
+    bool was_read = s->bundle_next >= 0;
+    if (was_read) {
         close_fd(&s->bundle);
         s->bundle = s->bundle_next;
         s->bundle_next = -1;
@@ -278,7 +279,8 @@ static void now_in_force(struct supervisor *s, int64_t generation)
     sockets_accept(&s->sockets);
     if (!bundle_open(&b, s->bundle))
         return;
-    watch_set(&s->watch, &b, supervisor_now_ms());
+    if (was_read) /* a change by command must not put off the next look at the files */
+        watch_set(&s->watch, &b, supervisor_now_ms());
     if (s->stage == SUPERVISOR_STARTING)
         first_time(s, &b);
     bundle_release(&b);

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers are changed while weir runs: by command, over the control socket, without its files."""
 import collections
+import hashlib
 import os
 import signal
+import ssl
 import threading
+import time
 
 import pytest
 
-from kit import Client, Hold, answer, wait_until, weir_cli
+from kit import Client, Hold, Pki, answer, wait_until, weir_cli
 
 TWO = ("upstream app {\n    server @a@\n    server @b@\n    balance round_robin\n}\n"
        "site * { proxy app }\n")
@@ -111,6 +114,31 @@ def test_files_that_are_being_edited_are_not_read(weir, three):
     w.write("site * { half a li")
     change(w, "drain", "app", a.address)
     assert set(shares(w)) == {"b"}
+
+
+def test_changes_do_not_put_off_a_new_certificate(weir, three, tmp_path):
+    """Files are looked at every two seconds, whatever is ordered meanwhile."""
+    a, b, _ = three
+    pki = Pki(tmp_path)
+    old, new = pki.cert("old", "a.test"), pki.cert("new", "a.test")
+    pair = tmp_path / "pair.pem"
+    pair.write_text(old.crt.read_text() + old.key.read_text())
+    w = weir("listen @tls@ tls\nlisten @listen@\nadmin @admin@\n" + TWO.replace(
+        "proxy app", "tls cert=@pair@ redirect=off\n proxy app"), a=a, b=b, pair=pair)
+
+    def shown():
+        pem = ssl.get_server_certificate(("127.0.0.1", w.tls_port), timeout=5)
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    assert shown() == old.fingerprint()
+    (tmp_path / "next.pem").write_text(new.crt.read_text() + new.key.read_text())
+    os.replace(tmp_path / "next.pem", pair)
+
+    def order():
+        for word in ("drain", "reset"):
+            change(w, word, "app", a.address)
+            time.sleep(0.3)
+        return shown() == new.fingerprint()
+    wait_until(order, 12, "the new certificate")
 
 
 def test_what_the_configuration_overrides_is_listed(weir, three):
