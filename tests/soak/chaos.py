@@ -16,11 +16,12 @@ UPGRADE_AT, KILLS_FROM = 0.75, 0.8  # of the run
 
 
 class Chaos:
-    def __init__(self, weir, app, pairs, seed):
+    def __init__(self, weir, app, pairs, seed, grpc=""):
+        self.grpc = grpc  # its upstream and site, in every configuration
         self.weir, self.app, self.pairs, self.seed = weir, app, pairs, seed
         self.rand = random.Random(seed)
         self.generation = 0
-        self.text = config.plain()  # in force
+        self.text = config.plain(grpc=grpc)  # in force
         self.done = {"reloads": 0, "refused": 0, "deaths": 0, "kills": 0, "upgrades": 0,
                      "certs": 0, "bad_certs": 0}
         self.events = []      # (time, "death", "kill" or "upgrade")
@@ -47,12 +48,12 @@ class Chaos:
 
     def reload_good(self, text=None):
         self.generation += 1
-        self.text = text or config.changed(self.generation, self.seed)
+        self.text = text or config.changed(self.generation, self.seed, self.grpc)
         self.reload(self.text, 0)
         self.done["reloads"] += 1
 
     def reload_bad(self):
-        self.reload(config.broken(self.generation, self.seed), 3)
+        self.reload(config.broken(self.generation, self.seed, self.grpc), 3)
         self.done["refused"] += 1
 
     def rotate(self):

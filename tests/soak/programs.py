@@ -2,11 +2,14 @@
 """wrk, h2load and curl as clients, in short runs one after the other, in threads. They cannot tell answers
 apart, but they are not ours: other code, other habits."""
 import re
+import shutil
 import subprocess
 import threading
 import time
 
 from clients import Tally, Trouble
+from kit import ROOT
+from kit.tools import die_with_parent
 from words import due
 
 RUN_S = 6
@@ -70,12 +73,15 @@ class Wrk(Program):
 
 
 class H2load(Program):
+    """HTTP/1.1 and HTTP/2 by turns."""
     kind = "h2load"
+    turns = 0
 
     def run_once(self):
         count = 100 * RUN_S
-        _, text = self.call("h2load", "--h1", "-n", count, "-c", 10, "--rps", 10,
-                            self.url("/bulk"))
+        self.turns += 1
+        how = ["--h1"] if self.turns // 2 % 2 else ["-m", 5]
+        _, text = self.call("h2load", *how, "-n", count, "-c", 10, "--rps", 10, self.url("/bulk"))
         done = number(r"(\d+) succeeded", text)
         self.tally.counts["answers"] += done
         if done != count:
@@ -113,4 +119,51 @@ class Curl(Program):
         self.world.stop.wait(0.2)
 
 
-PROGRAMS = (Wrk, H2load, Curl)
+class Nghttp(Program):
+    """One answer over HTTP/2, to it and from servers of either version."""
+    kind = "nghttp"
+
+    def run_once(self):
+        self.sequence += 1
+        request_id = f"nghttp-{self.sequence}"
+        prefix = ("/s/e", "/2/w")[self.sequence // 2 % 2]
+        out, text = self.call("nghttp", "--no-dep", "-t", 20, self.url(f"{prefix}/{request_id}/50000"))
+        if out == due(request_id, 50000):
+            self.tally.counts["answers"] += 1
+        else:
+            self.trouble(f"nghttp: {len(out)} bytes: {text[-200:]!r}", is_partial=bool(out))
+        self.world.stop.wait(0.2)
+
+
+class Grpc(Program):
+    """@grpc/grpc-js, one process for the whole run. BEGAN and ENDED come by the wall clock."""
+    kind = "grpc"
+
+    def run(self):
+        argv = [shutil.which("node"), str(ROOT / "tests/node/grpc-soak.js"),
+                f"127.0.0.1:{self.world.port}", "5"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                              preexec_fn=die_with_parent) as p:
+            threading.Thread(target=lambda: (self.world.stop.wait(), p.stdin.close())).start()
+            for line in p.stdout:
+                self.take(line.rstrip())
+        self.began = time.monotonic()
+        if not self.tally.counts["calls"]:
+            self.trouble("no call of gRPC succeeded", is_wrong=True)
+
+    def take(self, line):
+        word, *rest = line.split(" ", 3)
+        if word == "calls":
+            self.tally.counts["calls"], self.tally.counts["messages"] = int(rest[0]), int(rest[2])
+        elif word == "trouble":
+            shift = time.monotonic() - time.time()
+            self.tally.troubles.append(Trouble(
+                self.kind, "", rest[2], int(rest[0]) / 1000 + shift, int(rest[1]) / 1000 + shift, "GRPC",
+                is_wrong=rest[2].startswith("WRONG")))
+
+
+PROGRAMS = (Wrk, H2load, Curl, Nghttp)
+
+
+def has_grpc():
+    return bool(shutil.which("node")) and (ROOT / "tests/node/node_modules/@grpc/grpc-js").exists()

@@ -28,6 +28,7 @@ http {{
 
 class Server:
     """One origin.py; its journal goes on over deaths."""
+    script = "origin.py"
 
     def __init__(self, name, folder):
         self.name, self.port = name, free_port()
@@ -37,7 +38,7 @@ class Server:
         self.start()
 
     def start(self):
-        script = pathlib.Path(__file__).with_name("origin.py")
+        script = pathlib.Path(__file__).with_name(self.script)
         self.process = subprocess.Popen(
             [sys.executable, str(script), self.name, str(self.port), str(self.journal)],
             stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
@@ -53,6 +54,10 @@ class Server:
     def die(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+class H2Server(Server):
+    script = "origin_h2.py"
 
 
 class Bulk(Peer):
