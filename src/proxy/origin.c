@@ -460,8 +460,8 @@ static void answer_count(struct exchange *x)
     x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
     int64_t us = x->times.first_byte_us - x->times.connected_us;
     bool good = x->res.status < 500;
-    lease_answered(&x->lease, good ? us : 0);
     lease_answer_count(&x->lease, good ? LEASE_ANSWER_GOOD : LEASE_ANSWER_ERROR, us);
+    lease_answered(&x->lease, good ? us : 0);
 }
 
 static enum outcome response_begun(struct exchange *x)

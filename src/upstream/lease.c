@@ -288,21 +288,25 @@ void lease_asked(struct lease *l)
     latency_asked(l->server->shared, l->asked_ms);
 }
 
-/* For the upstream's limit without the time in which a client sent its body. An answer that came
- * before the request was whole says nothing about that. */
+/* Without the time in which a client sent its body: that is no slowness of the server's. */
+static int64_t without_upload(const struct lease *l, int64_t us)
+{
+    int64_t owed_us = (l->pools->loop->now_ms - l->asked_ms + 1) * 1000;
+    return l->asked_ms && owed_us < us ? owed_us : us;
+}
+
+/* An answer that came before the request was whole says nothing about the upstream's limit. */
 static void limit_tell(const struct lease *l, int64_t us)
 {
     const struct upstream *up = l->view->up;
-    const struct loop *loop = l->pools->loop;
-    int64_t owed_us = (loop->now_ms - l->asked_ms + 1) * 1000;
     if (l->asked_ms && us > 0)
-        limit_answered(&up->shared->limit, &up->limit, us < owed_us ? us : owed_us,
-                       loop->now_ns / 1000);
+        limit_answered(&up->shared->limit, &up->limit, us, l->pools->loop->now_ns / 1000);
 }
 
 void lease_answered(struct lease *l, int64_t us)
 {
     int64_t now_ms = l->pools->loop->now_ms;
+    us = without_upload(l, us);
     limit_tell(l, us);
     if (l->asked_ms)
         latency_answered(l->server->shared, now_ms);
@@ -375,7 +379,7 @@ void lease_answer_count(const struct lease *l, enum lease_answer a, int64_t firs
     if (a == LEASE_ANSWER_ERROR)
         shared_add(&s->errors_total, 1);
     else
-        shared_add(&s->latency_log_sum, outlier_log(first_byte_us));
+        shared_add(&s->latency_log_sum, outlier_log(without_upload(l, first_byte_us)));
 }
 
 bool lease_has_more(const struct lease *l)

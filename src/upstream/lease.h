@@ -76,14 +76,15 @@ uint32_t lease_retry_after_s(const struct lease *l);
 void lease_give(struct lease *l, enum lease_verdict v, enum err why);
 
 /* LEASE_READY: the whole request is with the server, which owes an answer from now on; again: no
- * effect. Then the answer has begun; `us` after that (0: says nothing, as of an error) feeds the
- * estimate of the server's latency, as a wait that is given up does. From then on the request does
+ * effect. Then the answer has begun; `us` after that, or after the connection was ready if that is
+ * longer (0: says nothing, as of an error), feeds the estimate of the server's latency, as a wait
+ * that is given up does. From then on the request does
  * not count against the upstream's limit any more. */
 void lease_asked(struct lease *l);
 void lease_answered(struct lease *l, int64_t us);
 
-/* The same answer for the comparison of servers (outliers.h). An error is what it says of the
- * server, such as a status of 5xx; how soon it came counts for good ones alone. */
+/* Before that: the same answer for the comparison of servers (outliers.h). An error is what it says
+ * of the server, such as a status of 5xx; how soon it came counts for good ones alone. */
 enum lease_answer { LEASE_ANSWER_GOOD, LEASE_ANSWER_ERROR };
 void lease_answer_count(const struct lease *l, enum lease_answer a, int64_t first_byte_us);
 

@@ -2,6 +2,7 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/lease_rig_test.h"
+#include "upstream/outlier.h"
 
 static void connection_is_used_again(void **state)
 {
@@ -44,6 +45,24 @@ static void an_answer_feeds_the_latency(void **state)
     assert_int_equal(shared(0)->latency_ewma_us, 1000);
     user_keep(&u);
     assert_int_equal(shared(0)->latency_ewma_us, 1000);
+    world_close();
+}
+
+/* A client that sends its body slowly makes no slow server. */
+static void an_upload_is_no_latency(void **state)
+{
+    (void)state;
+    struct user u;
+    world_open("upstream app { server 10.0.0.1 }");
+    user_ready(&u, 0);
+    run_ms(500);
+    lease_asked(&u.lease);
+    run_ms(10);
+    lease_answer_count(&u.lease, LEASE_ANSWER_GOOD, 510000);
+    lease_answered(&u.lease, 510000);
+    assert_in_range(shared(0)->latency_ewma_us, 9000, 12000);
+    assert_in_range(outlier_unlog(shared(0)->latency_log_sum), 9000, 12000);
+    user_keep(&u);
     world_close();
 }
 
@@ -817,7 +836,7 @@ static void view_lives_as_long_as_a_lease(void **state)
 }
 
 UNIT_SUITE(upstream_lease, cmocka_unit_test(connection_is_used_again),
-           cmocka_unit_test(an_answer_feeds_the_latency),
+           cmocka_unit_test(an_answer_feeds_the_latency), cmocka_unit_test(an_upload_is_no_latency),
            cmocka_unit_test(a_wait_that_is_given_up_feeds_it_too),
            cmocka_unit_test(newest_idle_serves_next), cmocka_unit_test(idle_ends_at_its_timeout),
            cmocka_unit_test(dead_idle_is_noticed),
