@@ -162,12 +162,12 @@ build/relay: bench/relay.c bench/listen.h
 build/tls_relay: bench/tls_relay.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $< -lssl -lcrypto
-bench: build/relay build/tls_relay build/weir
+bench: build/relay build/tls_relay build/echo build/weir
 	@tools/setup bench
 	@python3 bench/run.py $(ARGS)
 
 # What visitors see when servers fall ill: weir, nginx, haproxy; ARGS="--only 500 --seconds 5".
-build/worker build/visitors: build/%: bench/%.c bench/listen.h
+build/worker build/visitors build/echo: build/%: bench/%.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 outages: build/worker build/visitors build/weir
