@@ -18,6 +18,10 @@ static int index_write(const struct admin_page *p);
 
 static int reload_run(const struct admin_page *p)
 {
+    if (p->source->installing(p->source->ctx)) {
+        text_add(p->out, SLICE("the last change is still being installed; try again\n"));
+        return 409;
+    }
     return p->source->reload(p->source->ctx, p->out) ? 200 : 422;
 }
 

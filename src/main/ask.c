@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { INSTALL_POLLS = 2000 };
+enum { INSTALL_POLLS = 2000, BUSY_TRIES = 500 };
 
 int ask_find(const struct args *a, struct addr *out)
 {
@@ -38,6 +38,18 @@ int ask(const struct args *a, const char *method, const char *path, struct contr
         return code;
     enum err e = control_request(&addr, method, path, out);
     return e == ERR_OK ? EXIT_OK : say_failed(a, e);
+}
+
+int ask_patiently(const struct args *a, const char *path, struct control_answer *out)
+{
+    struct timespec pause = {.tv_nsec = 10 * 1000000};
+    int code = ask(a, "POST", path, out);
+    for (int i = 0; i < BUSY_TRIES && code == EXIT_OK && out->status == 409; i++) {
+        text_release(&out->body);
+        nanosleep(&pause, NULL);
+        code = ask(a, "POST", path, out);
+    }
+    return code;
 }
 
 void ask_until_installed(const struct args *a)

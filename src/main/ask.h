@@ -9,5 +9,8 @@ int ask_find(const struct args *a, struct addr *out);
 /* One request to the running weir. Not EXIT_OK: it said why, on stderr. The answer's body is the
  * caller's to release. */
 int ask(const struct args *a, const char *method, const char *path, struct control_answer *out);
+/* The same by POST. Somebody else's change may be on its way to the workers (409): tries again
+ * then, for some seconds. */
+int ask_patiently(const struct args *a, const char *path, struct control_answer *out);
 /* What was accepted is installed by all workers a moment later: waits for that. */
 void ask_until_installed(const struct args *a);

@@ -10,7 +10,7 @@ enum { STOP_POLL_MS = 50, UPGRADE_POLLS = 3500, UPGRADE_ANSWERS = 5 };
 int cmd_reload(const struct args *a)
 {
     struct control_answer answer;
-    int code = ask(a, "POST", "/reload", &answer);
+    int code = ask_patiently(a, "/reload", &answer);
     if (code != EXIT_OK)
         return code;
     print_err(&answer.body); /* errors, or warnings */
@@ -100,7 +100,7 @@ int cmd_upgrade(const struct args *a)
     (void)status_upgrade_read(text_slice(&answer.body), &s, &none);
     text_release(&none);
     text_release(&answer.body);
-    code = ask(a, "POST", "/upgrade", &answer);
+    code = ask_patiently(a, "/upgrade", &answer);
     if (code != EXIT_OK)
         return code;
     if (answer.status != 202) {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ACTION, UPSTREAM, SERVER, NUMBERS /* from here on */, TRIES = 200 };
+enum { ACTION, UPSTREAM, SERVER, NUMBERS /* from here on */ };
 
 static int print_servers(const struct args *a)
 {
@@ -68,19 +68,6 @@ static bool path_write(const struct args *a, struct text *path)
         if (!add_number(path, a->words[i]))
             return false;
     return true;
-}
-
-/* Somebody else's change may be on its way to the workers. */
-static int ask_patiently(const struct args *a, const char *path, struct control_answer *answer)
-{
-    struct timespec pause = {.tv_nsec = 10 * 1000000};
-    int code = ask(a, "POST", path, answer);
-    for (int i = 0; i < TRIES && code == EXIT_OK && answer->status == 409; i++) {
-        text_release(&answer->body);
-        nanosleep(&pause, NULL);
-        code = ask(a, "POST", path, answer);
-    }
-    return code;
 }
 
 static int change(const struct args *a, const char *path)

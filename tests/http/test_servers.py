@@ -187,6 +187,30 @@ def test_the_admin_listener_changes_nothing(weir, three):
     assert set(shares(w)) == {"a", "b"}
 
 
+def test_reloads_and_changes_wait_for_each_other(weir, three):
+    """Each is installed in all workers before the next is taken; none of them is refused for that."""
+    a, b, _ = three
+    w = weir("workers 2\nlisten @listen@\nadmin @admin@\n" + TWO, a=a, b=b)
+    ends, codes = threading.Event(), collections.Counter()
+
+    def order(origin):
+        while not ends.is_set():
+            for word in ("drain", "reset"):
+                codes[weir_cli("server", word, "app", origin.address, "-c", w.config).returncode] += 1
+    threads = [threading.Thread(target=order, args=(o,)) for o in (a, b)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(25):
+            done = weir_cli("reload", "-c", w.config)
+            assert done.returncode == 0, done.stderr
+    finally:
+        ends.set()
+        for t in threads:
+            t.join()
+    assert set(codes) == {0}
+
+
 def test_changes_under_load_lose_no_request(weir, three):
     a, b, c = three
     w = weir("workers 2\nlisten @listen@\nadmin @admin@\n" + TWO, a=a, b=b)

@@ -146,6 +146,7 @@ class Chaos:
         """Another supervisor, with a worker process of its own; the old ones finish what they have."""
         before = self.weir.pid
         session = self.session()[0]
+        self.weir.write(self.text)  # it reads what is there
         self.events.append((time.monotonic(), "upgrade"))
         self.weir.send_signal(signal.SIGUSR2)
         try:
