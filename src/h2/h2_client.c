@@ -222,7 +222,7 @@ static void on_error(struct conn *c, enum err e)
 static void on_room(struct conn *c)
 {
     struct h2_session *s = c->user;
-    h2_session_wake_waiting(s);
+    h2_session_wake_next(s);
     if (h2_gather_pending(&s->out))
         flush_later(loop_of(s), &s->out.flush);
     if (s->paused)

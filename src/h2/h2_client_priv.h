@@ -23,6 +23,7 @@ struct h2_session {
     struct list waiting;  /* struct h2_client.turn, for the connection; by urgency, then in order */
     struct span rest;     /* received, not read yet */
     struct h2_gather out; /* `lost`: the connection broke */
+    uint64_t data_bytes;  /* sent of bodies, by all streams */
     uint32_t stream_count; /* in `streams` */
     uint8_t end;           /* enum session_end */
     bool paused;           /* not reading: the client does not take what it has */
@@ -106,7 +107,7 @@ void h2_client_break(struct h2_client *h, enum err e);
 /* ---- h2_client_reply.c: what the client gets ---- */
 
 extern const struct stream_ops h2_client_ops;
-void h2_session_wake_waiting(struct h2_session *s);
+void h2_session_wake_next(struct h2_session *s); /* of those that wait for the connection */
 
 /* ---- h2_client_rest.c: requests that outlive their answers ---- */
 

@@ -226,10 +226,10 @@ static void on_headers(struct h2_session *s, const struct h2_event *ev)
 static void on_window(struct h2_session *s, const struct h2_event *ev)
 {
     if (!ev->stream) {
-        h2_session_wake_waiting(s);
+        h2_session_wake_next(s);
         LIST_EACH (l, &s->streams) { /* SETTINGS may have opened theirs */
             struct h2_client *h = LIST_ENTRY(l, struct h2_client, link);
-            if (h->stream.blocked)
+            if (h->stream.blocked && !list_linked(&h->turn) && h->flow.send_window > 0)
                 wake_user(h);
         }
         return;

@@ -133,20 +133,37 @@ static void wait_for_turn(struct h2_client *h)
     list_add_before(at, &h->turn);
 }
 
-void h2_session_wake_waiting(struct h2_session *s)
+/* A PRIORITY_UPDATE may have come since they took their places. */
+static struct h2_client *most_urgent(struct h2_session *s)
 {
-    struct list *l;
-    while ((l = list_pop(&s->waiting))) {
+    struct h2_client *best = LIST_ENTRY(s->waiting.next, struct h2_client, turn);
+    LIST_EACH (l, &s->waiting) {
         struct h2_client *h = LIST_ENTRY(l, struct h2_client, turn);
-        h->stream.blocked = false;
-        wake_user(h);
+        if (h->flow.urgency < best->flow.urgency)
+            best = h;
     }
+    list_remove(&best->turn);
+    list_add_before(s->waiting.next, &best->turn);
+    return best;
+}
+
+/* The first alone: it stays the first until it goes, and when it has left room it wakes the next.
+ * A hundred that wait for the room of one would be in the way of other connections. */
+void h2_session_wake_next(struct h2_session *s)
+{
+    if (list_empty(&s->waiting) || s->core.send_window <= 0)
+        return;
+    if (h2_gather_crowded(&s->out)) {
+        conn_want_room(s->link.conn);
+        return;
+    }
+    wake_user(most_urgent(s));
 }
 
 static bool others_come_first(const struct h2_client *h)
 {
     const struct list *first = h->session->waiting.next;
-    return first != &h->session->waiting &&
+    return first != &h->session->waiting && first != &h->turn &&
            LIST_ENTRY(first, struct h2_client, turn)->flow.urgency <= h->flow.urgency;
 }
 
@@ -166,7 +183,10 @@ static bool must_wait(struct h2_client *h)
         return false;
     h->stream.blocked = true;
     h->stream.windowed = shut;
-    if (!own)
+    h->stream.shared_bytes = own ? NULL : &s->data_bytes;
+    if (own)
+        list_remove(&h->turn);
+    else if (!list_linked(&h->turn)) /* else it keeps its place */
         wait_for_turn(h);
     if (crowded)
         conn_want_room(s->link.conn);
@@ -180,6 +200,7 @@ static enum err send_run(struct h2_client *h, struct span run, bool end)
     if (!h2_outlet_send(&s->out, &s->core, &h->flow, run, end))
         return s->out.lost ? ERR_CLIENT_RESET : ERR_NO_BUFFERS;
     h->left -= h->counted ? len : 0;
+    s->data_bytes += len;
     h->stream.sent_bytes += H2_FRAME_HEAD_BYTES + len;
     return ERR_OK;
 }
@@ -246,10 +267,12 @@ static enum err client_send_body(struct stream *st, struct body *b)
     if (!fits(h, b))
         return send_failed(h, ERR_INTERNAL);
     st->blocked = false;
-    list_remove(&h->turn);
     enum err e = send_some(h, b);
     if (e)
         return send_failed(h, e);
+    if (!st->blocked) /* it has had its turn */
+        list_remove(&h->turn);
+    h2_session_wake_next(h->session);
     return b->count == 0 ? b->err : ERR_OK;
 }
 
@@ -299,6 +322,7 @@ static void client_detach(struct stream *st)
         h2_client_free(h);
     }
     h2_gather_streams(&s->out, --s->stream_count);
+    h2_session_wake_next(s);
     h2_session_stream_gone(s);
     if (stalled)
         judge_stall(s, windowed ? H2_LIMIT_STALLS : H2_LIMIT_UNREAD);

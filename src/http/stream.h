@@ -58,7 +58,7 @@ struct stream {
     bool first_byte;      /* origin side: anything was received */
     bool unprocessed;     /* origin side, with err: the server says that it did nothing of it */
     bool takes_pipes;     /* what it is given to send may lie in a pipe (io/pipe.h) */
-    bool windowed;        /* shares its connection: sent_bytes tells whether its peer takes any */
+    bool windowed;        /* shares its connection: sent_bytes tells whether its peer takes any, */
     bool closing;    /* client side: the last exchange of its connection. The user may set it, too,
                       * before the final head: the connection is closed after the answer */
     bool peer_ended; /* client side: the client ended its side after a whole request; it may
@@ -67,7 +67,8 @@ struct stream {
                       * took nothing for too long */
     enum err err;    /* dead: nothing more comes or goes */
     uint64_t sent_bytes, received_bytes; /* heads and framing included */
-    int64_t began_ms;                    /* client side: first byte of the request */
+    const uint64_t *shared_bytes; /* or these, when it waits for what it shares with others */
+    int64_t began_ms;             /* client side: first byte of the request */
 };
 
 static inline void stream_detach(struct stream *s)

@@ -156,7 +156,9 @@ static void watch_response_body(struct exchange *x, struct soonest *s, int64_t n
 /* What tells that a peer takes bytes. On a connection that is shared others move, too. */
 static uint64_t taken_by(const struct stream *s)
 {
-    return s->windowed ? s->sent_bytes : s->conn->bytes_out;
+    if (!s->windowed)
+        return s->conn->bytes_out;
+    return s->shared_bytes ? *s->shared_bytes : s->sent_bytes;
 }
 
 static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)

@@ -619,6 +619,19 @@ def test_answers_that_nobody_reads():
         assert good.get(method="HEAD")[0] == 200
 
 
+def test_connection_window_that_opens_slowly():
+    """Each stream waits for longer than a client may, but something moves: nobody stalls."""
+    with Origin(answer("x" * 30_000)) as o, Weir(STALLS, o=o) as w, \
+            H2Raw(w.port, settings=struct.pack(">HI", 4, 1 << 20)) as c:
+        streams = range(1, 31, 2)
+        c.send(b"".join(frame(h2raw.HEADERS, 5, n, c.block()) for n in streams))
+        while not c.wait(lambda f: len([g for g in c.frames if g.type == h2raw.DATA and g.flags & 1]) == 15, 0.3):
+            assert not c.closed and not c.of(h2raw.RST_STREAM, seconds=0.01)
+            c.say(h2raw.WINDOW_UPDATE, 0, 0, struct.pack(">I", 30_000))
+        assert {c.response(n)[0] for n in streams} == {200}
+        assert len(w.access(15)) == 15 and not any(a.get("error") for a in w.access())
+
+
 def test_answers_that_are_read_slowly():
     with Origin(answer(bytes(20 << 20))) as o, Weir(STALLS, o=o) as w, \
             H2Raw(w.port, settings=struct.pack(">HI", 4, (1 << 31) - 1)) as c:
