@@ -32,7 +32,9 @@ FLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitiz
 LD_release    := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 LD_fuzz       := -fsanitize=address,undefined
 
-PKGS := openssl zlib libpcre2-8 libcares jansson libxxhash libcrypt
+# gzip is ISA-L's where it is packaged (amd64), else zlib's.
+ISAL := $(shell pkg-config --exists libisal 2>/dev/null && echo libisal)
+PKGS := openssl zlib libzstd libbrotlienc $(ISAL) libpcre2-8 libcares jansson libxxhash libcrypt
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # Another coder of header fields, which ours is compared with in tests: left out where it is not.
@@ -41,12 +43,12 @@ CPPFLAGS += -Isrc -I. -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DPCRE2_CODE_U
 CFLAGS   += -std=gnu17 -pthread $(WARN) $(FLAGS_$(V)) $(PKG_CFLAGS)
 LDFLAGS  += $(LD_$(V))
 
-FOLDERS := base io conf http net tls upstream balancer h1 h2 proxy filter admin main
+FOLDERS := base io conf http codec net tls upstream balancer h1 h2 proxy filter admin main
 ALL_C   := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.c),src/*/*.c))
 OPT_C   := $(if $(NGHTTP2),,%_nghttp2_test.c %_nghttp2_fuzz_test.c %_nghttp2_fuzz.c)
 TEST_C  := $(filter-out $(OPT_C),$(filter %_test.c,$(ALL_C)))
 FUZZ_C  := $(filter-out $(OPT_C),$(wildcard src/*/*_fuzz.c))
-SRC     := $(filter-out %_test.c %_fuzz.c,$(ALL_C))
+SRC     := $(filter-out %_test.c %_fuzz.c %/gzip_$(if $(ISAL),zlib,isal).c,$(ALL_C))
 GEN     := $(if $(or $(if $(ONLY),,all),$(filter filter,$(ONLY))),$(B)/filters.gen.o) \
            $(if $(or $(if $(ONLY),,all),$(filter balancer,$(ONLY))),$(B)/balancers.gen.o)
 OBJ     := $(SRC:%.c=$(B)/%.o) $(GEN)
@@ -64,7 +66,7 @@ $(B)/weir: $(OBJ)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/unit: $(LIB_OBJ) $(TEST_C:%.c=$(B)/%.o) $(B)/tests/unit_main.o $(B)/suites.gen.o
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka $(NGHTTP2)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka -lbrotlidec $(NGHTTP2)
 $(B)/sim: $(LIB_OBJ) $(SIM_C:%.c=$(B)/%.o)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/fuzz_%: $(LIB_OBJ) $(B)/src/%_fuzz.o

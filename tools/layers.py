@@ -13,6 +13,7 @@ MAY = {
     "io": "base",
     "conf": "base",
     "http": "base",
+    "codec": "base",
     "net": "base io",
     "tls": "base io net",
     "upstream": "base io net tls conf",
@@ -22,11 +23,11 @@ MAY = {
     "h3": "base io net http",
     "proxy": "base io net tls http conf upstream",
     "cache": "base io http conf",
-    "filter": "base http conf proxy",
+    "filter": "base http codec conf proxy",
     "l4": "base io net conf upstream",
     "acme": "base io net tls http conf proxy",
     "admin": "base io net tls http conf upstream proxy cache",
-    "main": "base io net http conf upstream balancer h1 h2 proxy filter admin tls cache l4 acme",
+    "main": "base io net http codec conf upstream balancer h1 h2 proxy filter admin tls cache l4 acme",
 }
 ALONE = {"filter", "balancer"}
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')

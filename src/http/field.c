@@ -186,8 +186,7 @@ bool field_param_next(struct slice *rest, struct slice *name, struct slice *valu
     return false;
 }
 
-/* qvalue of RFC 9110 12.4.2 in thousandths; what is not one counts as 1. */
-static int qvalue(struct slice s)
+int field_qvalue(struct slice s)
 {
     if (s.len == 0 || (s.at[0] != '0' && s.at[0] != '1') || (s.len > 1 && s.at[1] != '.'))
         return 1000;
@@ -224,7 +223,7 @@ int field_accept_weight(struct slice value, struct slice type)
         int q = 1000, match = range_match(range, type);
         while (field_param_next(&member, &name, &v))
             if (slice_eq_nocase(name, SLICE("q")))
-                q = qvalue(v);
+                q = field_qvalue(v);
         if (match > best) {
             best = match;
             weight = q;

@@ -37,6 +37,9 @@ bool field_list_has(struct slice value, struct slice token);
 /* The next `name[=value]` parameter after ';' in *rest; quotes taken off without unescaping. */
 bool field_param_next(struct slice *rest, struct slice *name, struct slice *value);
 
+/* qvalue of RFC 9110 12.4.2 in thousandths; what is not one counts as 1. */
+int field_qvalue(struct slice s);
+
 /* Weight 0..1000 that an Accept-style list gives to `type` ("text/html"), with wildcards and
  * q-values (RFC 9110 12.5.1); 1000 when the field is absent (value.at NULL). */
 int field_accept_weight(struct slice value, struct slice type);

@@ -7,6 +7,7 @@
 #include "main/workers.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "codec/encoder.h"
 #include "h1/h1.h"
 #include "h2/h2.h"
 #include "h2/h2_origin.h"
@@ -463,6 +464,7 @@ static void *thread_main(void *arg)
     while (worker_tick(t))
         continue;
     log_thread_end();
+    encoders_release();
     arena_cache_release();
     post_ended(t);
     return NULL;

@@ -3,15 +3,28 @@
  * Nothing runs by itself: who takes from the last body of a side pumps first (transform_body()),
  * in the exchange's own turn. When `out` was full and has room again, its want() wakes the
  * exchange, and the next turn goes on. A buffer to write to is held during a turn only, so that a
- * silent stream holds none. */
+ * silent stream holds none.
+ *
+ * A source that pauses is told from one that is merely read in pieces by a timer: it begins with
+ * the first byte that may be held back, and is not moved by those that follow. */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/transform.h"
 #include "base/assert.h"
 #include "proxy/exchange_priv.h"
 
+enum { PAUSE_MS = 4 };
+
 static void on_want(struct body *b)
 {
     exchange_wake(b->producer);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct transform *t = CONTAINER_OF(timer, struct transform, timer);
+    t->quiet = !t->yielded;
+    t->yielded = false;
+    exchange_wake(t->x);
 }
 
 static void add(struct exchange *x, struct transform **last, struct transform *t,
@@ -21,6 +34,7 @@ static void add(struct exchange *x, struct transform **last, struct transform *t
     body_init(&t->out, &x->worker->loop.tasks, NULL, (size_t)x->settings->body_queue_bytes);
     t->out.producer = x;
     t->out.want = on_want;
+    timer_init(&t->timer, on_timer);
     *last = t;
 }
 
@@ -43,8 +57,10 @@ void transform_response(struct exchange *x, struct transform *t, const struct tr
 
 void transforms_release(struct transform **last)
 {
-    for (struct transform *t = *last; t; t = t->before)
+    for (struct transform *t = *last; t; t = t->before) {
+        timer_stop(&t->x->worker->loop.timers, &t->timer);
         body_release(&t->out);
+    }
     *last = NULL;
 }
 
@@ -80,24 +96,34 @@ enum err transform_push(struct transform *t, size_t len)
 
 /* --- the pump --------------------------------------------------------------------------------- */
 
-static enum err run_front(struct transform *t, struct body *from, struct slice front)
+/* Not by a wake, which could run again before anybody else looks at the network. */
+static void yield(struct transform *t)
 {
-    struct slice in = front;
+    t->yielded = true;
+    timer_set(&t->x->worker->loop.timers, &t->timer, t->x->worker->loop.now_ms);
+}
+
+static enum err run_front(struct transform *t, struct body *from, size_t *left)
+{
+    struct span front;
+    if (!t->ops->run || !body_peek(from, &front))
+        return body_push(&t->out, body_take(from, SIZE_MAX));
+    struct slice part = slice_head(span_slice(front), *left), in = part;
     enum err e = t->ops->run(t, &in);
-    ASSERT(e != ERR_OK || in.len < front.len);
-    span_drop(body_take(from, front.len - in.len));
+    ASSERT(e != ERR_OK || in.len < part.len || !transform_has_room(t));
+    span_drop(body_take(from, part.len - in.len));
+    *left -= part.len - in.len;
+    t->held = true;
     return e;
 }
 
 static enum err run_all(struct transform *t, struct body *from)
 {
-    struct span front;
-    while (transform_has_room(t) && body_peek(from, &front)) {
-        if (t->ops->run)
-            TRY(run_front(t, from, span_slice(front)));
-        else
-            TRY(body_push(&t->out, body_take(from, SIZE_MAX)));
-    }
+    size_t left = t->ops->turn_bytes ? t->ops->turn_bytes : SIZE_MAX;
+    while (transform_has_room(t) && from->count > 0 && left > 0)
+        TRY(run_front(t, from, &left));
+    if (left == 0)
+        yield(t);
     return ERR_OK;
 }
 
@@ -109,6 +135,25 @@ static enum err end(struct transform *t, struct headers *trailers)
     return ERR_OK;
 }
 
+static enum err pause_now(struct transform *t)
+{
+    t->unfinished = false;
+    TRY(t->ops->pause(t));
+    t->held = t->quiet = t->unfinished;
+    return ERR_OK;
+}
+
+static enum err pause_soon(struct transform *t)
+{
+    if (!t->ops->pause || !t->held)
+        return ERR_OK;
+    if (t->quiet)
+        return pause_now(t);
+    if (!timer_armed(&t->timer))
+        timer_set(&t->x->worker->loop.timers, &t->timer, t->x->worker->loop.now_ms + PAUSE_MS);
+    return ERR_OK;
+}
+
 static enum err run_to_end(struct transform *t, struct body *from)
 {
     TRY(run_all(t, from));
@@ -117,9 +162,11 @@ static enum err run_to_end(struct transform *t, struct body *from)
     if (from->err != ERR_OK)
         return from->err;
     if (!from->ended)
-        return ERR_OK;
+        return pause_soon(t);
+    t->unfinished = false;
     TRY(end(t, from->trailers));
-    body_end(&t->out);
+    if (!t->unfinished)
+        body_end(&t->out);
     return ERR_OK;
 }
 

@@ -9,17 +9,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "http/body.h"
+#include "io/timer.h"
 
 struct exchange;
 struct transform;
 
 struct transform_ops {
     /* Takes bytes off the front of *in, some at least, and pushes what they become, as long as
-     * transform_has_room(). NULL: bytes pass as they are. Any error ends the exchange with it. */
+     * transform_has_room(); or none, when it used up the room before. NULL: bytes pass as they are.
+     * Any error ends the exchange with it. */
     enum err (*run)(struct transform *t, struct slice *in);
-    /* Once, after the last byte: pushes what is still due, in one piece, and passes the trailers
-     * (NULL: none) on to t->out, or does not. NULL: passes them on. */
+    /* After the last byte: pushes what is still due and passes the trailers (NULL: none) on to
+     * t->out, or does not. Called once; again when it set t->unfinished for want of room. NULL:
+     * passes them on. */
     enum err (*end)(struct transform *t, struct headers *trailers);
+    /* Nothing has come for a moment: pushes what is held back, so that it does not wait for more.
+     * NULL: nothing ever is. */
+    enum err (*pause)(struct transform *t);
+    /* Most bytes that are taken in one turn of the exchange, so that others get theirs; 0: any. */
+    size_t turn_bytes;
 };
 
 struct transform {
@@ -27,7 +35,12 @@ struct transform {
     struct exchange *x;
     struct transform *before; /* in the same direction; NULL: the message's own body feeds it */
     struct body out;
-    struct buf *buf; /* being written, while it runs */
+    struct buf *buf;    /* being written, while it runs */
+    struct timer timer; /* of the moment before a pause, or of the next turn */
+    bool unfinished;    /* set by end() and pause(), which ran out of room */
+    bool held;          /* something came since the last pause */
+    bool quiet;         /* the moment before a pause is over */
+    bool yielded;       /* its turn was over before all was taken */
 };
 
 /* For a filter's on_request: transforms the request's body. Its length is the filter's business:

@@ -22,6 +22,7 @@ http {{
         listen 127.0.0.1:{port}{how};
         root {dir}/www;
         location = / {{ return 200 "nginx\\n"; }}
+        location /gzip/ {{ gzip on; gzip_proxied any; gzip_types text/plain; alias {dir}/www/; }}
         location = /gone {{ return 410; }}
         location = /headers {{ return 200 "$http_host $http_x_forwarded_for $request_uri"; }}
     }}
