@@ -36,6 +36,7 @@ class Fleet(threading.Thread):
         self.shadow = shadow
         self.rand = random.Random(f"fleet {seed}")
         self.episodes, self.broken, self.commands = [], [], 0
+        self.again = []         # (when, order that had to be given again, and why)
         self.open = {}          # upstream -> (until, Episode)
         self.mood = None        # (until, Episode)
         self.next_mood, self.moods = 0, 0
@@ -44,12 +45,17 @@ class Fleet(threading.Thread):
 
     def order(self, *words):
         """While a process is being exchanged, nobody may be there to take it."""
-        until = time.monotonic() + PATIENCE_S
+        began, failures = time.monotonic(), []
         while (done := weir_cli("server", *words, "-c", self.weir.config)).returncode != 0:
-            if time.monotonic() > until or done.returncode == 2:
-                self.broken.append(f"weir server {' '.join(words)}: {done.stderr[-200:]}")
+            if failures and "nothing was changed" in done.stderr:
+                break  # the answer to the one before was lost
+            failures.append(done.stderr[-200:])
+            if time.monotonic() > began + PATIENCE_S or done.returncode == 2:
+                self.broken.append(f"weir server {' '.join(words)}: {failures[0]} {failures[-1]}")
                 return
             time.sleep(0.1)
+        if failures:
+            self.again.append((began, f"{' '.join(words)}: {failures[0]}"))
         self.commands += 1
 
     def state(self, upstream, server):

@@ -199,6 +199,7 @@ class Soak:
         self.broken += troubles + self.chaos.broken + self.changes.broken + list(self.books.check())
         self.broken += self.books.check_episodes(self.changes.episodes, self.chaos.events)
         self.broken += verdict.check_moves(self.tallies, self.changes.episodes)
+        self.broken += verdict.check_orders(self.changes.again, self.chaos.events)
         self.broken += verdict.check_bulk(self.tallies, self.bulk_requests)
         for word in ("fds", "threads"):
             if self.first[word] != self.last[word]:
@@ -282,7 +283,7 @@ class Soak:
         with open(self.folder / "memory", "w") as f:
             f.writelines(f"{at:.1f} s {kb} KB\n" for at, kb in self.sampler.samples)
         with open(self.folder / "episodes", "w") as f:
-            for at, what in [*self.chaos.events, *((e.since, e) for e in self.changes.episodes)]:
+            for at, what in [*self.chaos.events, *self.changes.again, *((e.since, e) for e in self.changes.episodes)]:
                 wall = time.strftime("%H:%M:%S", time.localtime(at + time.time() - time.monotonic()))
                 print(f"{wall} {at:.3f} {what}", file=f)
         with open(self.folder / "troubles", "w") as f:

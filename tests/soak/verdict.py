@@ -149,3 +149,10 @@ def check_moves(tallies, episodes):
         if not any(e.server == old and e.upstream in (None, "sessions") and e.what not in ("drain", "set") and
                    e.ordered <= at and e.until + FOUND_S >= since for e in episodes):
             yield f"the session {name} went from {old} to {new} without a reason ({since:.3f} to {at:.3f})"
+
+
+def check_orders(again, events):
+    """An order may fail while a process is exchanged, and only then."""
+    for at, what in again:
+        if not any(word != "death" and when - UPGRADE_S < at < when + KILL_S + UPGRADE_S for when, word in events):
+            yield f"weir server {what}"
