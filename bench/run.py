@@ -274,7 +274,7 @@ def h2_idle(args, directory):
     if args.only not in title:
         return
     print(f"\n{title}")
-    for name in ("h2c-weir", "h2c-nginx", "h2c-haproxy"):  # h2o and nghttpx end idle ones while they come
+    for name in ("h2c-weir", *("h2c-" + n for n in H2_PEERS)):
         with Field(directory, args.weir) as field:
             field.start(name)
             idle.measure(field, name, 5000)
