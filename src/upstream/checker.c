@@ -180,6 +180,15 @@ static void entry_free(struct check_entry *e)
     free(e);
 }
 
+/* A shorter interval holds from now on, and not only after the end of a long one. */
+static void turn_no_later(struct check_entry *e)
+{
+    struct loop *l = e->checker->loop;
+    int64_t at_ms = l->now_ms + check_wait_ms(&e->state, e->up->check, &l->rand);
+    if (!e->probe && e->turn.at_ms > at_ms)
+        timer_set(&l->timers, &e->turn, at_ms);
+}
+
 /* Upstreams without names that have equal servers share their state: the first one's check counts
  * for all. */
 static void want(struct upstream_checker *k, const struct upstream *up, const struct server *srv)
@@ -193,6 +202,7 @@ static void want(struct upstream_checker *k, const struct upstream *up, const st
         e->wanted = true;
         e->up = up;
         e->server = srv;
+        turn_no_later(e);
     }
 }
 

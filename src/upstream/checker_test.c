@@ -174,6 +174,24 @@ static void a_reload_keeps_what_stays(void **state)
     test_conf_release(&c);
 }
 
+static void a_reload_with_a_shorter_interval_is_heard_at_once(void **state)
+{
+    (void)state;
+    struct test_conf a, b;
+    install(&a, "upstream u { server 10.0.0.1; check /wrong every=1h fast=1h }");
+    run_ms(10);
+    reply(last(), "status 404");
+    install(&b, "upstream u { server 10.0.0.1; check /right every=10s fast=1s rise=1 }");
+    run_ms(800);
+    assert_int_equal(w.count, 1);
+    run_ms(400);
+    assert_int_equal(w.count, 2);
+    reply(last(), NULL);
+    assert_int_equal(shared(&b, 0)->check_down, 0);
+    test_conf_release(&a);
+    test_conf_release(&b);
+}
+
 static void disabled_and_unresolved_are_not_asked(void **state)
 {
     (void)state;
@@ -204,5 +222,5 @@ static void ends_in_the_middle(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 UNIT_SUITE(upstream_checker, CASE(each_server_once_and_again), CASE(results_reach_picks),
-           CASE(a_reload_keeps_what_stays), CASE(disabled_and_unresolved_are_not_asked),
-           CASE(ends_in_the_middle));
+           CASE(a_reload_keeps_what_stays), CASE(a_reload_with_a_shorter_interval_is_heard_at_once),
+           CASE(disabled_and_unresolved_are_not_asked), CASE(ends_in_the_middle));
