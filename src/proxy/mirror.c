@@ -8,9 +8,7 @@
  * twice, and only the server's own failures count against its health. */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/mirror.h"
-#include "base/hash.h"
 #include "proxy/exchange_priv.h"
-#include "proxy/template.h"
 #include <stdlib.h>
 
 enum {
@@ -221,11 +219,8 @@ static enum err head_copy(struct mirror *m, struct exchange *x)
 static enum err lease_ready(struct mirror *m, struct exchange *x)
 {
     const struct target *t = &m->conf->target;
-    uint64_t key = 0;
-    if (t->hash_key) {
-        struct slice text = template_eval(t->hash_key, x, NULL);
-        key = text.len ? hash_fast(text, 0) : 0;
-    }
+    uint64_t key;
+    TRY(target_key(x, t, &key));
     struct upstream_view *v = upstream_view_get(x->view, &x->worker->pools, t->upstream->index);
     if (!v)
         return ERR_NO_MEMORY;

@@ -208,6 +208,28 @@ static void a_retry_brings_the_body_once(void **state)
     expect_end(1, 0, 0);
 }
 
+/* As if the requests were the shadow's own. */
+static void the_shadow_is_balanced_as_it_says(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 6 };
+    rig_start("listen 127.0.0.1:80\nupstream app { server 10.0.0.1:80 }\nupstream shadow {\n"
+              "server 10.0.0.2:80\nserver 10.0.0.3:80\n"
+              "balance source_ip ${header.X-IP} prefix4=8 bound=off }\n"
+              "site * {\nproxy app\nmirror shadow\n}\n");
+    for (int i = 0; i < REQUESTS; i++) {
+        char request[64];
+        snprintf(request, sizeof request, "GET / | Host: a.test | X-IP: 9.%d.3.4", i);
+        rig_request(request);
+        answer_on(&rig.origins[rig.origin_count - 2], "200 | Content-Length: 2", "ok");
+    }
+    const struct server *servers = rig.config.conf->upstreams->list[1]->servers;
+    int64_t first = servers[0].shared->requests_total, second = servers[1].shared->requests_total;
+    assert_int_equal(first > second ? first : second, REQUESTS);
+    worker_settle(&rig.w);
+    rig_stop();
+}
+
 static void mistakes_are_told(void **state)
 {
     (void)state;
@@ -225,4 +247,6 @@ UNIT_SUITE(proxy_mirror, cmocka_unit_test(it_is_the_same_request),
            cmocka_unit_test(the_limits_are_kept),
            cmocka_unit_test(a_body_that_breaks_off_is_not_mirrored),
            cmocka_unit_test(the_end_of_the_worker_ends_it),
-           cmocka_unit_test(a_retry_brings_the_body_once), cmocka_unit_test(mistakes_are_told));
+           cmocka_unit_test(a_retry_brings_the_body_once),
+           cmocka_unit_test(the_shadow_is_balanced_as_it_says),
+           cmocka_unit_test(mistakes_are_told));

@@ -153,6 +153,18 @@ static bool repeatable(const struct exchange *x)
     return method_idempotent(x->req.method) && (x->spool || x->req.length == LENGTH_NONE);
 }
 
+enum err target_key(struct exchange *x, const struct target *t, uint64_t *key)
+{
+    *key = 0;
+    if (!t->hash_key)
+        return ERR_OK;
+    struct slice text = template_eval(t->hash_key, x, NULL);
+    if (!text.at)
+        return ERR_OVER_BUDGET;
+    *key = balancer_key(t->upstream, text);
+    return ERR_OK;
+}
+
 static int64_t priority_of(const struct exchange *x)
 {
     return settings_is_set(x->settings->priority) ? x->settings->priority : PRIORITY_DEFAULT;
@@ -165,13 +177,8 @@ static enum err lease_begin(struct exchange *x, const struct target *t)
     struct upstream_view *v = upstream_view_get(x->view, &x->worker->pools, t->upstream->index);
     if (!v)
         return ERR_NO_MEMORY;
-    uint64_t key = 0;
-    if (t->hash_key) {
-        struct slice text = template_eval(t->hash_key, x, NULL);
-        if (!text.at)
-            return ERR_OVER_BUDGET;
-        key = balancer_key(t->upstream, text);
-    }
+    uint64_t key;
+    TRY(target_key(x, t, &key));
     lease_init(&x->lease, v, &x->worker->pools, key, &x->task);
     x->lease.priority = (uint8_t)priority_of(x);
     int64_t ends_ms = total_ends_ms(x);
