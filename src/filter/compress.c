@@ -329,7 +329,7 @@ static void compress_finish(struct exchange *x, const void *conf, void *state)
 static const struct conf_choice efforts[] = {
     {"fast", ENCODER_FAST, "least time"},
     {"normal", ENCODER_NORMAL, "a good ratio for little time"},
-    {"small", ENCODER_SMALL, "fewest bytes, for about twice the time"},
+    {"small", ENCODER_SMALL, "fewer bytes, for about three times the time"},
     {0},
 };
 
@@ -444,11 +444,12 @@ static const struct directive compress_rows[] = {
      .options = compress_options,
      .apply = compress_apply,
      .usage = "[zstd] [gzip] [br]",
-     .text = "Compresses answers for clients that take it. The codings stand in the order of your "
-             "preference, which decides when a client likes several the same; without any it is "
-             "`zstd gzip`. `br` costs ten times the time of gzip. Answers that are compressed "
-             "already, parts (206), and those with `Cache-Control: no-transform` stay as they are. "
-             "What a server sent before a pause is not held back.",
+     .text =
+         "Compresses answers for clients that take it. The codings stand in the order of your "
+         "preference, which decides when a client likes several the same; without any it is "
+         "`zstd gzip`. `br` costs about ten times the time of gzip. Answers that are compressed "
+         "already, parts (206), and those with `Cache-Control: no-transform` stay as they are. "
+         "What a server sent before a pause is not held back.",
      .example = "compress zstd gzip min=2k"},
     {0},
 };
