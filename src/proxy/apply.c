@@ -281,6 +281,16 @@ static bool target_fill(struct conf_build *b, const struct conf_node *n, struct 
     return true;
 }
 
+bool share_read(struct conf_build *b, const struct conf_word *w, int64_t *share)
+{
+    if (!conf_parse_value(b->diag, CONF_PERCENT, w, share))
+        return false;
+    if (*share >= 0 && *share <= SHARE_WHOLE)
+        return true;
+    diag_error(b->diag, w->pos, "a share is between 0%% and 100%%");
+    return false;
+}
+
 bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t)
 {
     struct conf_word word = *w;

@@ -11,6 +11,11 @@ conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
 struct target;
 bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t);
 
+/* The share of the requests that a word such as 5% tells, in hundredths of a percent. False after
+ * an error. */
+enum { SHARE_WHOLE = 10000 };
+bool share_read(struct conf_build *b, const struct conf_word *w, int64_t *share);
+
 /* `request buffer on memory=1M`, whose row belongs to the filter for request headers. */
 bool is_request_buffer(const struct conf_node *n);
 void request_buffer_apply(struct conf_build *b, void *scope, const struct conf_node *n);

@@ -4,8 +4,6 @@
 #include "proxy/build_priv.h"
 #include "proxy/mirror.h"
 
-enum { WHOLE = 10000 };
-
 const struct directive mirror_options[] = {
     {.name = "max",
      .where = IN_OPTIONS,
@@ -38,22 +36,12 @@ const struct directive mirror_options[] = {
      .text = "From the whole request to the end of the shadow's answer."},
     {0}};
 
-static bool share_read(struct conf_build *b, const struct conf_word *w, int64_t *share)
-{
-    if (!conf_parse_value(b->diag, CONF_PERCENT, w, share))
-        return false;
-    if (*share >= 0 && *share <= WHOLE)
-        return true;
-    diag_error(b->diag, w->pos, "a share is between 0%% and 100%%");
-    return false;
-}
-
 void mirror_apply(struct conf_build *b, void *scope, const struct conf_node *n)
 {
     struct settings *s = scope;
     struct mirror_conf *m = BUILD_NEW(b, struct mirror_conf);
     conf_options(b, n, m);
-    m->share = WHOLE;
+    m->share = SHARE_WHOLE;
     if (upstream_target(b, &n->args[0], &m->target) &&
         (n->arg_count == 1 || share_read(b, &n->args[1], &m->share)))
         s->mirror = m;

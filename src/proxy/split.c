@@ -42,23 +42,13 @@ static const struct conf_option *option_of(const struct conf_node *n, const char
     return NULL;
 }
 
-static bool part_share(struct conf_build *b, const struct conf_word *w, int64_t *share)
-{
-    if (!conf_parse_value(b->diag, CONF_PERCENT, w, share))
-        return false;
-    if (*share >= 0 && *share <= SPLIT_WHOLE)
-        return true;
-    diag_error(b->diag, w->pos, "a share is between 0%% and 100%%");
-    return false;
-}
-
 static bool parts_read(struct conf_build *b, const struct conf_node *n, struct split_part *parts)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < n->arg_count; i += 2) {
         struct split_part *p = &parts[i / 2];
         p->target = (struct target){.kind = TARGET_UPSTREAM, .pos = n->args[i].pos};
-        if (!part_share(b, &n->args[i + 1], &p->share) ||
+        if (!share_read(b, &n->args[i + 1], &p->share) ||
             !upstream_target(b, &n->args[i], &p->target))
             return false;
         for (const struct split_part *q = parts; q < p; q++)
@@ -69,7 +59,7 @@ static bool parts_read(struct conf_build *b, const struct conf_node *n, struct s
             }
         sum += p->share;
     }
-    if (sum == SPLIT_WHOLE)
+    if (sum == SHARE_WHOLE)
         return true;
     diag_error(b->diag, n->args[n->arg_count - 1].pos, "the shares make %lld.%02lld%%, not 100%%",
                (long long)sum / 100, (long long)sum % 100);
@@ -157,7 +147,7 @@ static enum err part_by_key(struct exchange *x, const struct split *s, uint32_t 
     struct slice key = template_eval(s->by, x, NULL);
     if (!key.at)
         return ERR_OVER_BUDGET;
-    *part = part_at(s, (int64_t)(hash_fast(key, 0) % SPLIT_WHOLE));
+    *part = part_at(s, (int64_t)(hash_fast(key, 0) % SHARE_WHOLE));
     return ERR_OK;
 }
 
@@ -181,7 +171,7 @@ enum err split_choose(struct exchange *x, const struct split *s, const struct ta
     else if (!known && x->dry)
         part = part_largest(s);
     else if (!known)
-        part = part_at(s, rand_below(&x->worker->loop.rand, SPLIT_WHOLE));
+        part = part_at(s, rand_below(&x->worker->loop.rand, SHARE_WHOLE));
     if (s->sticky && (!known || x->split_stale)) {
         x->split = s;
         x->split_part = part;

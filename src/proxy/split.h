@@ -19,7 +19,7 @@ struct split {
     struct choice_cookie cookie;
 };
 
-enum { SPLIT_WHOLE = 10000, SPLIT_PARTS_MAX = 16 };
+enum { SPLIT_PARTS_MAX = 16 };
 
 extern const struct directive split_options[];
 conf_apply_fn split_apply; /* the scope is a struct settings */
