@@ -91,8 +91,8 @@ static bool match_fails(const struct conditions *c, const struct validators *v, 
     return c->if_unmodified_since.at && is_newer(c->if_unmodified_since, v, now_s, false);
 }
 
-enum condition conditions_evaluate(const struct conditions *c, enum method m,
-                                   const struct validators *v, int64_t now_s)
+enum precondition conditions_evaluate(const struct conditions *c, enum method m,
+                                      const struct validators *v, int64_t now_s)
 {
     bool reads = m == METHOD_GET || m == METHOD_HEAD;
     if (match_fails(c, v, now_s))

@@ -17,7 +17,7 @@ struct conditions {
     struct slice if_match, if_none_match, if_modified_since, if_unmodified_since, if_range;
 };
 
-enum condition {
+enum precondition {
     CONDITION_PASSES,
     CONDITION_NOT_MODIFIED, /* 304 */
     CONDITION_FAILS,        /* 412 */
@@ -27,8 +27,8 @@ enum condition {
 enum err conditions_read(const struct headers *h, struct arena *a,
                          struct conditions *out) MUST_CHECK;
 /* In the order of RFC 9110 13.2.2; If-Range is not part of it. `now_s` for dates of two digits. */
-enum condition conditions_evaluate(const struct conditions *c, enum method m,
-                                   const struct validators *v, int64_t now_s);
+enum precondition conditions_evaluate(const struct conditions *c, enum method m,
+                                      const struct validators *v, int64_t now_s);
 /* May the Range of the request be obeyed? True without If-Range. */
 bool if_range_holds(const struct conditions *c, const struct validators *v, int64_t now_s);
 

@@ -17,7 +17,7 @@ static const struct {
     const char *fields; /* "If-Match: x | If-None-Match: y" */
     const struct validators *v;
     enum method method;
-    enum condition expected;
+    enum precondition expected;
 } ROWS[] = {
     {"", &STRONG, METHOD_GET, CONDITION_PASSES},
     {"If-None-Match: \"a\"", &STRONG, METHOD_GET, CONDITION_NOT_MODIFIED},

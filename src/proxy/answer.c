@@ -34,12 +34,13 @@ static void local_fill(struct body *b)
         body_end(b);
 }
 
-enum err respond_plain(struct exchange *x, uint16_t status, struct slice content_type,
-                       struct slice body)
+enum err respond_head(struct exchange *x, uint16_t status, struct slice content_type,
+                      uint64_t bytes)
 {
     if (!x->dry)
         origin_release(x, LEASE_KEEP); /* when its answer was whole already */
     transforms_release(&x->res_transform);
+    file_body_release(x);
     body_reset(x, &x->res_body);
     message_init(&x->res);
     x->local = true;
@@ -48,10 +49,18 @@ enum err respond_plain(struct exchange *x, uint16_t status, struct slice content
     x->res.keep_alive = true;
     if (status_has_body(status)) {
         x->res.length = LENGTH_KNOWN;
-        x->res.content_length = body.len;
+        x->res.content_length = bytes;
     }
+    x->local_rest = SLICE_NONE;
     if (content_type.len)
-        TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_CONTENT_TYPE, content_type));
+        return headers_add_id(&x->res.headers, &x->arena, FIELD_CONTENT_TYPE, content_type);
+    return ERR_OK;
+}
+
+enum err respond_plain(struct exchange *x, uint16_t status, struct slice content_type,
+                       struct slice body)
+{
+    TRY(respond_head(x, status, content_type, body.len));
     x->local_rest = status_has_body(status) ? body : SLICE_NONE;
     if (x->dry)
         return ERR_OK;

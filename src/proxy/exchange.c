@@ -489,6 +489,7 @@ void exchange_release(struct exchange *x)
     transforms_release(&x->req_transform);
     transforms_release(&x->res_transform);
     spool_release(x);
+    file_body_release(x);
     arena_release(&x->arena);
     list_remove(&x->link);
     view_drop(x->view);

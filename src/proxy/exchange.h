@@ -14,6 +14,7 @@
 #include "proxy/worker.h"
 #include "upstream/lease.h"
 
+struct file_body;
 struct mirror;
 struct hedge;
 struct split;
@@ -104,6 +105,7 @@ struct exchange {
     struct slice upstream_name;
     struct transform *req_transform, *res_transform; /* the last ones; NULL: untouched */
     struct spool *spool;                             /* whole request body, when buffered */
+    struct file_body *file;  /* a static file that is being sent; NULL: none */
     struct slice local_rest; /* of the body of an answer made here: not in res_body yet */
     struct exchange_times times;
     int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress; 0: no wait */

@@ -51,10 +51,12 @@ enum outcome connect_timed_out(struct exchange *x); /* another server, or the en
 /* The response at hand has a status that counts as the server's failure (`retry on=`). */
 bool origin_status_failed(const struct exchange *x);
 
-/* answer.c: exchange_respond() for all requests alike, and a status alone, which needs no memory.
- */
+/* answer.c: exchange_respond() for all requests alike; only its head, for a body of `bytes` that
+ * somebody makes; and a status alone, which needs no memory. */
 enum err respond_plain(struct exchange *x, uint16_t status, struct slice content_type,
                        struct slice body) MUST_CHECK;
+enum err respond_head(struct exchange *x, uint16_t status, struct slice content_type,
+                      uint64_t bytes) MUST_CHECK;
 void respond_bare(struct exchange *x, uint16_t status);
 
 /* grpc_call.c: is it a call of gRPC, by its Content-Type? */
@@ -88,6 +90,8 @@ struct body *request_body(struct exchange *x);
 void spool_release(struct exchange *x);
 uint64_t spool_bytes(const struct exchange *x);
 enum err spool_rewind(struct exchange *x) MUST_CHECK; /* for a retry */
+
+void file_body_release(struct exchange *x); /* files_body.c; safe without one */
 
 void body_reset(struct exchange *x, struct body *b);                   /* empty and open again */
 void exchange_steps_run(struct exchange *x, enum exchange_step until); /* stops before it */

@@ -8,6 +8,7 @@
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
 #include "proxy/deadline.h"
+#include "proxy/files.h"
 #include "proxy/mirror.h"
 #include "proxy/respond.h"
 #include "proxy/split.h"
@@ -434,6 +435,21 @@ const struct directive proxy_rows[] = {
      .usage = "STATUS [TEXT] [type=MEDIA-TYPE]",
      .text = "Answers without a server. TEXT may hold variables.",
      .example = "respond 200 \"hello $client_ip\""},
+    {.name = "files",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 1,
+     .options = files_options,
+     .apply = files_apply,
+     .usage = "FOLDER [spa] [browse] [precompressed] [OPTION=VALUE...]",
+     .text =
+         "Answers with the files of a folder, whose name is relative to the configuration file. "
+         "The path of the request, as `strip` and `rewrite` left it, is looked up below it; "
+         "nothing outside can be reached. weir's user must be allowed to read it. A folder's "
+         "path gets its slash by a redirect. Conditional requests and ranges are answered; other "
+         "methods than GET and HEAD get 405. A file that changes while it is sent breaks the "
+         "response off.",
+     .example = "files /srv/www precompressed max_age=1h"},
     {.name = "redirect",
      .where = IN_POLICY,
      .args_min = 1,

@@ -1,0 +1,217 @@
+/* files_find.c - from the path of a request to an open file below the root.
+ *
+ * The path is decoded once, and only the kernel walks it (io/beneath.h): there is no check here
+ * that a rename could outrun. A file is opened once; what is said about it comes from its
+ * descriptor. Opening and looking up names are ordinary system calls: on a slow disk they block the
+ * worker. */
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/files_priv.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* O_NONBLOCK: a FIFO must not hold up the worker; it is refused once it is known to be one. */
+enum { READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY };
+
+enum err files_errno(int err)
+{
+    switch (err) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EXDEV:
+    case ENXIO: return ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM: return ERR_FILE_DENIED;
+    case EMFILE:
+    case ENFILE: return ERR_NO_DESCRIPTORS;
+    default: return ERR_IO;
+    }
+}
+
+static void fd_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void found_release(struct found *f)
+{
+    fd_close(&f->fd);
+    fd_close(&f->root);
+}
+
+/* Names that begin with a dot are nobody's business, but for /.well-known/ (RFC 8615). */
+bool files_is_hidden(const struct files_conf *c, struct slice name)
+{
+    struct slice part, rest = name;
+    bool first = true;
+    while (!c->hidden && slice_cut(&rest, '/', &part)) {
+        if (slice_starts(part, SLICE(".")) && !(first && slice_eq(part, SLICE(".well-known"))))
+            return true;
+        first = false;
+    }
+    return false;
+}
+
+/* The path without its slash and escapes. An escaped slash would name a file that no route saw;
+ * such a name does not exist. */
+static enum err path_decode(struct exchange *x, const struct files_conf *c, struct slice path,
+                            struct slice *name)
+{
+    for (size_t i = 0; i + 2 < path.len; i++)
+        if (path.at[i] == '%' && path.at[i + 1] == '2' && (path.at[i + 2] | 0x20) == 'f')
+            return ERR_NOT_FOUND;
+    struct slice decoded = uri_decode(&x->arena, path);
+    while (slice_starts(decoded, SLICE("/")))
+        decoded = slice_from(decoded, 1);
+    *name = decoded.at ? arena_dup(&x->arena, decoded) : SLICE_NONE;
+    if (!name->at)
+        return ERR_OVER_BUDGET;
+    if (slice_find(*name, '\0') < name->len || files_is_hidden(c, *name))
+        return ERR_NOT_FOUND;
+    return ERR_OK;
+}
+
+/* f->fd and f->st of a file or folder. */
+static enum err name_open(const struct files_conf *c, struct found *f, struct slice name)
+{
+    fd_close(&f->fd);
+    int fd =
+        open_beneath(f->root, name.len ? name.at : ".", READ_FLAGS, (enum beneath_links)c->links);
+    if (fd < 0)
+        return files_errno(-fd);
+    f->fd = fd;
+    f->name = name;
+    if (fstat(fd, &f->st) != 0)
+        return ERR_IO;
+    return S_ISREG(f->st.st_mode) || S_ISDIR(f->st.st_mode) ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static enum err index_find(struct exchange *x, const struct files_conf *c, struct found *f)
+{
+    struct slice folder = f->name;
+    for (unsigned i = 0; i < c->index.count; i++) {
+        struct slice name = ARENA_CONCAT(&x->arena, folder, c->index.at[i]);
+        if (!name.at)
+            return ERR_OVER_BUDGET;
+        enum err e = name_open(c, f, name);
+        if (e == ERR_OK && S_ISREG(f->st.st_mode))
+            return ERR_OK;
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+            return e;
+    }
+    if (!c->browse)
+        return ERR_NOT_FOUND;
+    TRY(name_open(c, f, folder));
+    f->kind = FOUND_FOLDER;
+    return ERR_OK;
+}
+
+static enum err path_find(struct exchange *x, const struct files_conf *c, struct slice path,
+                          struct found *f)
+{
+    struct slice name;
+    f->kind = FOUND_FILE;
+    TRY(path_decode(x, c, path, &name));
+    TRY(name_open(c, f, name));
+    if (S_ISREG(f->st.st_mode))
+        return ERR_OK;
+    if (slice_ends(path, SLICE("/")))
+        return index_find(x, c, f);
+    f->kind = FOUND_REDIRECT;
+    return ERR_OK;
+}
+
+/* A name of `try` is a file of the root, or an ending for the path that was asked for. */
+static enum err try_find(struct exchange *x, const struct files_conf *c, struct slice word,
+                         struct found *f)
+{
+    struct slice path = word;
+    f->fallback = slice_starts(word, SLICE("/"));
+    if (!f->fallback) {
+        if (slice_ends(x->forward_path, SLICE("/")))
+            return ERR_NOT_FOUND;
+        path = ARENA_CONCAT(&x->arena, x->forward_path, word);
+    }
+    return path.at ? path_find(x, c, path, f) : ERR_OVER_BUDGET;
+}
+
+static enum err root_open(const struct files_conf *c, struct found *f)
+{
+    f->root = open(c->root.at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return f->root >= 0 ? ERR_OK : files_errno(errno);
+}
+
+enum err files_find(struct exchange *x, const struct files_conf *c, struct found *f)
+{
+    struct slice hidden;
+    *f = (struct found){.root = -1, .fd = -1};
+    if (root_open(c, f) != ERR_OK)
+        return files_errno(errno);
+    enum err e = path_find(x, c, x->forward_path, f);
+    if (e == ERR_NOT_FOUND && c->tries.count > 0)
+        TRY(path_decode(x, c, x->forward_path, &hidden)); /* what is hidden has no stand-in */
+    for (unsigned i = 0; e == ERR_NOT_FOUND && i < c->tries.count; i++)
+        e = try_find(x, c, c->tries.at[i], f);
+    return e;
+}
+
+/* --- precompressed siblings ------------------------------------------------------------------- */
+
+static const struct coding {
+    struct slice name, ending;
+} CODINGS[] = {
+    /* in order of our preference among equal weights: size */
+    {SLICE_INIT("br"), SLICE_INIT(".br")},
+    {SLICE_INIT("zstd"), SLICE_INIT(".zst")},
+    {SLICE_INIT("gzip"), SLICE_INIT(".gz")},
+};
+
+/* One that is older than the file itself was forgotten when that changed. */
+static bool sibling_open(struct exchange *x, const struct files_conf *c, struct found *f,
+                         const struct coding *coding, enum err *e)
+{
+    struct found s = {.root = f->root, .fd = -1};
+    struct slice name = ARENA_CONCAT(&x->arena, f->name, coding->ending);
+    *e = name.at ? name_open(c, &s, name) : ERR_OVER_BUDGET;
+    bool good = *e == ERR_OK && S_ISREG(s.st.st_mode) && s.st.st_mtime >= f->st.st_mtime;
+    if (!good) {
+        fd_close(&s.fd);
+        return false;
+    }
+    fd_close(&f->fd);
+    f->fd = s.fd;
+    f->st = s.st;
+    f->coding = coding->name;
+    return true;
+}
+
+enum err files_precompressed(struct exchange *x, const struct files_conf *c, struct found *f)
+{
+    bool tried[COUNT_OF(CODINGS)] = {false};
+    if (!headers_find(&x->req.headers, FIELD_ACCEPT_ENCODING))
+        return ERR_OK;
+    struct slice accept = headers_join(&x->req.headers, &x->arena, FIELD_ACCEPT_ENCODING);
+    if (!accept.at)
+        return ERR_OVER_BUDGET;
+    for (size_t round = 0; round < COUNT_OF(CODINGS); round++) {
+        int best = -1, best_weight = 0;
+        for (size_t i = 0; i < COUNT_OF(CODINGS); i++) {
+            int weight = tried[i] ? 0 : field_accept_weight(accept, CODINGS[i].name);
+            if (weight > best_weight) {
+                best = (int)i;
+                best_weight = weight;
+            }
+        }
+        enum err e = ERR_OK;
+        if (best < 0 || sibling_open(x, c, f, &CODINGS[best], &e))
+            return ERR_OK;
+        if (e == ERR_OVER_BUDGET || e == ERR_NO_DESCRIPTORS)
+            return e;
+        tried[best] = true;
+    }
+    return ERR_OK;
+}
