@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/snapshot.h"
 #include "upstream/health_priv.h"
+#include "upstream/server_table_priv.h"
 #include "upstream/shared_priv.h"
 #include <stdlib.h>
 
@@ -30,8 +31,7 @@ struct upstream_checker {
     struct prober *prober;
     struct conf *conf; /* counted */
     struct list entries;
-    struct check_entry **by_id; /* by server_shared.id */
-    uint32_t id_count;
+    struct server_table table; /* of struct check_entry */
 };
 
 /* ---- results ---- */
@@ -132,21 +132,6 @@ static void entry_turn(struct timer *t)
 
 /* ---- entries ---- */
 
-static void by_id_reserve(struct upstream_checker *k, uint32_t id)
-{
-    if (id < k->id_count)
-        return;
-    uint32_t cap = (id + 1) * 2;
-    k->by_id = mem_grow(k->by_id, cap * sizeof *k->by_id);
-    memset(k->by_id + k->id_count, 0, (cap - k->id_count) * sizeof *k->by_id);
-    k->id_count = cap;
-}
-
-static struct check_entry *entry_find(const struct upstream_checker *k, uint32_t id)
-{
-    return id < k->id_count ? k->by_id[id] : NULL;
-}
-
 static void entry_add(struct upstream_checker *k, const struct upstream *up,
                       const struct server *srv)
 {
@@ -157,8 +142,7 @@ static void entry_add(struct upstream_checker *k, const struct upstream *up,
     e->server = srv;
     e->wanted = true;
     timer_init(&e->turn, entry_turn);
-    by_id_reserve(k, e->shared->id);
-    k->by_id[e->shared->id] = e;
+    server_table_set(&k->table, e->shared, e);
     list_push(&k->entries, &e->link);
     state_store(e, SERVER_CHECK_UNKNOWN);
     timer_set(&k->loop->timers, &e->turn,
@@ -174,7 +158,7 @@ static void entry_free(struct check_entry *e)
     }
     timer_stop(&k->loop->timers, &e->turn);
     list_remove(&e->link);
-    k->by_id[e->shared->id] = NULL;
+    server_table_set(&k->table, e->shared, NULL);
     state_store(e, SERVER_UNCHECKED);
     server_shared_drop(e->shared);
     free(e);
@@ -193,7 +177,7 @@ static void turn_no_later(struct check_entry *e)
  * for all. */
 static void want(struct upstream_checker *k, const struct upstream *up, const struct server *srv)
 {
-    struct check_entry *e = entry_find(k, srv->shared->id);
+    struct check_entry *e = server_table_get(&k->table, srv->shared);
     if (srv->disabled)
         return;
     if (!e) {
@@ -238,6 +222,6 @@ void upstream_checker_free(struct upstream_checker *k)
         entry_free(LIST_ENTRY(it, struct check_entry, link));
     if (k->conf)
         conf_drop(k->conf);
-    free(k->by_id);
+    server_table_release(&k->table);
     free(k);
 }

@@ -10,6 +10,7 @@
 #include "upstream/balancer.h"
 #include "upstream/health_priv.h"
 #include "upstream/outlier.h"
+#include "upstream/server_table_priv.h"
 #include "upstream/shared_priv.h"
 #include <stdlib.h>
 
@@ -29,9 +30,8 @@ struct upstream_outliers {
     struct conf *conf; /* counted */
     struct timer timer;
     struct list entries;
-    struct outlier_entry **by_id; /* by server_shared.id */
-    uint32_t id_count;
-    int64_t *means; /* room for those of the largest upstream */
+    struct server_table table; /* of struct outlier_entry */
+    int64_t *means;            /* room for those of the largest upstream */
     uint32_t mean_cap;
 };
 
@@ -59,7 +59,7 @@ static bool is_watched(const struct upstream *up)
 
 static struct outlier_entry *entry_of(const struct upstream_outliers *o, const struct server *s)
 {
-    return s->shared->id < o->id_count ? o->by_id[s->shared->id] : NULL;
+    return server_table_get(&o->table, s->shared);
 }
 
 /* ---- the pool ---- */
@@ -220,24 +220,13 @@ static void on_timer(struct timer *t)
 
 /* ---- entries ---- */
 
-static void by_id_reserve(struct upstream_outliers *o, uint32_t id)
-{
-    if (id < o->id_count)
-        return;
-    uint32_t cap = (id + 1) * 2;
-    o->by_id = mem_grow(o->by_id, cap * sizeof *o->by_id);
-    memset(o->by_id + o->id_count, 0, (cap - o->id_count) * sizeof *o->by_id);
-    o->id_count = cap;
-}
-
 static void entry_want(struct upstream_outliers *o, const struct server *srv)
 {
     struct outlier_entry *e = entry_of(o, srv);
     if (!e) {
         e = MEM_NEW(struct outlier_entry);
         e->shared = server_shared_ref(srv->shared);
-        by_id_reserve(o, e->shared->id);
-        o->by_id[e->shared->id] = e;
+        server_table_set(&o->table, e->shared, e);
         list_push(&o->entries, &e->link);
     }
     e->wanted = true;
@@ -246,7 +235,7 @@ static void entry_want(struct upstream_outliers *o, const struct server *srv)
 static void entry_free(struct upstream_outliers *o, struct outlier_entry *e)
 {
     list_remove(&e->link);
-    o->by_id[e->shared->id] = NULL;
+    server_table_set(&o->table, e->shared, NULL);
     if (e->out) { /* nobody is left who would end it in time */
         shared_set(&e->shared->ejected_until_ms, 0);
         shared_set(&e->shared->eject_why, SERVER_EJECT_FAILURES);
@@ -312,7 +301,7 @@ void upstream_outliers_free(struct upstream_outliers *o)
     timer_stop(&o->loop->timers, &o->timer);
     if (o->conf)
         conf_drop(o->conf);
-    free(o->by_id);
+    server_table_release(&o->table);
     free(o->means);
     free(o);
 }

@@ -8,6 +8,7 @@
 #include "conf/snapshot.h"
 #include "net/dns.h"
 #include "upstream/resolve_priv.h"
+#include "upstream/server_table_priv.h"
 #include "upstream/shared_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,7 @@ struct upstream_resolver {
     struct dns *dns;
     void (*changed)(const struct server_shared *s, enum err e);
     struct list entries;
-    struct resolve_entry **by_id; /* by server_shared.id: finding is O(1) with many servers */
-    uint32_t id_count;
+    struct server_table table; /* of struct resolve_entry */
 };
 
 int64_t resolve_ttl_ms(int64_t ttl_ms)
@@ -119,16 +119,6 @@ static void entry_again(struct timer *t)
     entry_ask(CONTAINER_OF(t, struct resolve_entry, again));
 }
 
-static void by_id_reserve(struct upstream_resolver *r, uint32_t id)
-{
-    if (id < r->id_count)
-        return;
-    uint32_t count = (id + 1) * 2;
-    r->by_id = mem_grow(r->by_id, count * sizeof *r->by_id);
-    memset(r->by_id + r->id_count, 0, (count - r->id_count) * sizeof *r->by_id);
-    r->id_count = count;
-}
-
 static void entry_add(struct upstream_resolver *r, const struct server *srv)
 {
     struct resolve_entry *e = MEM_NEW(struct resolve_entry);
@@ -138,8 +128,7 @@ static void entry_add(struct upstream_resolver *r, const struct server *srv)
     e->port = srv->spec.port;
     e->wanted = true;
     timer_init(&e->again, entry_again);
-    by_id_reserve(r, e->shared->id);
-    r->by_id[e->shared->id] = e;
+    server_table_set(&r->table, e->shared, e);
     list_push(&r->entries, &e->link);
     entry_ask(e);
 }
@@ -151,7 +140,7 @@ static void entry_free(struct resolve_entry *e)
         dns_cancel(e->query);
     timer_stop(&r->loop->timers, &e->again);
     list_remove(&e->link);
-    r->by_id[e->shared->id] = NULL;
+    server_table_set(&r->table, e->shared, NULL);
     server_shared_drop(e->shared);
     free(e->host);
     free(e);
@@ -173,8 +162,7 @@ static void resolver_want(struct upstream_resolver *r, const struct server *srv)
 {
     if (!server_needs_resolver(srv))
         return;
-    uint32_t id = srv->shared->id;
-    struct resolve_entry *e = id < r->id_count ? r->by_id[id] : NULL;
+    struct resolve_entry *e = server_table_get(&r->table, srv->shared);
     if (e)
         e->wanted = true;
     else
@@ -198,6 +186,6 @@ void upstream_resolver_free(struct upstream_resolver *r)
 {
     LIST_EACH_SAFE (it, &r->entries)
         entry_free(LIST_ENTRY(it, struct resolve_entry, link));
-    free(r->by_id);
+    server_table_release(&r->table);
     free(r);
 }
