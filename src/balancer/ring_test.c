@@ -1,6 +1,6 @@
 /* ring_test.c - exactly the keys of a server move when it comes or goes; shares, bounded loads. */
 // SPDX-License-Identifier: Apache-2.0
-#include "upstream/testing.h"
+#include "upstream/testing_keyed.h"
 
 /* The options are the first fields. */
 struct ring_options {
@@ -15,31 +15,13 @@ static struct ring_options *options(struct test_upstream *t)
 static void same_key_same_server(void **state)
 {
     (void)state;
-    struct test_upstream t;
-    test_upstream_init(&t, "ring", 7);
-    test_upstream_start(&t);
-    for (int i = 0; i < 100; i++) {
-        int first = test_upstream_pick_key(&t, i);
-        for (int k = 0; k < 5; k++)
-            assert_int_equal(test_upstream_pick_key(&t, i), first);
-    }
-    test_upstream_release(&t);
+    keyed_same_key_same_server("ring");
 }
 
 static void shares_follow_weights(void **state)
 {
     (void)state;
-    struct test_upstream t;
-    int counts[5] = {0};
-    test_upstream_init(&t, "ring", 5);
-    t.up.servers[0].weight = 6;
-    test_upstream_start(&t);
-    for (int i = 0; i < TEST_KEYS; i++)
-        counts[test_upstream_pick_key(&t, i)]++;
-    assert_near(counts[0], TEST_KEYS * 6 / 10, TEST_KEYS / 25);
-    for (int i = 1; i < 5; i++)
-        assert_near(counts[i], TEST_KEYS / 10, TEST_KEYS / 40);
-    test_upstream_release(&t);
+    keyed_shares_follow_weights("ring", TEST_KEYS / 25, TEST_KEYS / 40);
 }
 
 static void removal_moves_its_own_keys_alone(void **state)
@@ -56,53 +38,22 @@ static void removal_moves_its_own_keys_alone(void **state)
 static void ejection_moves_its_own_keys_alone(void **state)
 {
     (void)state;
-    static int before[TEST_KEYS], after[TEST_KEYS];
-    struct test_upstream t;
-    int got[10] = {0};
-    test_upstream_init(&t, "ring", 10);
-    test_upstream_start(&t);
-    test_upstream_pick_keys(&t, before);
-    t.shared[3].ejected_until_ms = 5000;
-    test_upstream_pick_keys(&t, after);
-    for (int i = 0; i < TEST_KEYS; i++) {
-        if (before[i] != 3)
-            assert_int_equal(after[i], before[i]);
-        else
-            got[after[i]]++;
-    }
+    int got[10];
+    keyed_ejection_moves_its_own_keys_alone("ring", got);
     for (int i = 0; i < 10; i++) /* they spread over all the others */
-        assert_true(i == 3 ? got[i] == 0 : got[i] > 0);
-    t.pick.now_ms = 5000;
-    test_upstream_pick_keys(&t, after);
-    assert_memory_equal(before, after, sizeof before);
-    test_upstream_release(&t);
+        assert_true(i == 3 || got[i] > 0);
 }
 
 static void hot_key_spills_over(void **state)
 {
     (void)state;
-    struct test_upstream t;
-    test_upstream_init(&t, "ring", 10);
-    test_upstream_start(&t);
-    for (int i = 0; i < 1000; i++)
-        t.shared[test_upstream_pick_key(&t, 1)].in_flight++;
-    for (int i = 0; i < 10; i++)
-        assert_in_range(t.shared[i].in_flight, 0, 125 + 1);
-    test_upstream_release(&t);
+    keyed_hot_key_spills_over("ring");
 }
 
 static void bound_off_never_spills(void **state)
 {
     (void)state;
-    struct test_upstream t;
-    test_upstream_init(&t, "ring", 10);
-    test_upstream_start(&t);
-    options(&t)->bound = CONF_OFF;
-    int first = test_upstream_pick_key(&t, 1);
-    for (int i = 0; i < 1000; i++)
-        t.shared[test_upstream_pick_key(&t, 1)].in_flight++;
-    assert_int_equal(t.shared[first].in_flight, 1000);
-    test_upstream_release(&t);
+    keyed_bound_off_never_spills("ring");
 }
 
 /* 2,000,000 points are asked for: the ring keeps its size, and the shares stay right. */
@@ -128,15 +79,7 @@ static void too_many_points_are_halved(void **state)
 static void no_key_goes_anywhere(void **state)
 {
     (void)state;
-    struct test_upstream t;
-    int counts[4];
-    test_upstream_init(&t, "ring", 4);
-    test_upstream_start(&t);
-    t.pick.key = 0;
-    test_upstream_count(&t, 4000, counts);
-    for (int i = 0; i < 4; i++)
-        assert_near(counts[i], 1000, 300);
-    test_upstream_release(&t);
+    keyed_no_key_goes_anywhere("ring", 300);
 }
 
 static void tiers_and_none(void **state)
