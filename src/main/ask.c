@@ -52,6 +52,21 @@ int ask_patiently(const struct args *a, const char *path, struct control_answer 
     return code;
 }
 
+int ask_to(const struct args *a, const char *path, int due, const char *refused)
+{
+    struct control_answer answer;
+    int code = ask_patiently(a, path, &answer);
+    if (code != EXIT_OK)
+        return code;
+    if (answer.status != due) {
+        fprintf(stderr, "weir: %s", refused);
+        print_err(&answer.body);
+        code = EXIT_FAILED;
+    }
+    text_release(&answer.body);
+    return code;
+}
+
 void ask_until_installed(const struct args *a)
 {
     struct timespec pause = {.tv_nsec = 5 * 1000000};

@@ -12,5 +12,8 @@ int ask(const struct args *a, const char *method, const char *path, struct contr
 /* The same by POST. Somebody else's change may be on its way to the workers (409): tries again
  * then, for some seconds. */
 int ask_patiently(const struct args *a, const char *path, struct control_answer *out);
+/* Orders something by such a POST. Not EXIT_OK: the answer's status is not `due`, and what the weir
+ * that runs says about it is on stderr, after "weir: " and `refused`. */
+int ask_to(const struct args *a, const char *path, int due, const char *refused);
 /* What was accepted is installed by all workers a moment later: waits for that. */
 void ask_until_installed(const struct args *a);

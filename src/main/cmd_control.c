@@ -100,15 +100,7 @@ int cmd_upgrade(const struct args *a)
     (void)status_upgrade_read(text_slice(&answer.body), &s, &none);
     text_release(&none);
     text_release(&answer.body);
-    code = ask_patiently(a, "/upgrade", &answer);
-    if (code != EXIT_OK)
-        return code;
-    if (answer.status != 202) {
-        fprintf(stderr, "weir: upgrade was refused: ");
-        print_err(&answer.body);
-        code = EXIT_FAILED;
-    }
-    text_release(&answer.body);
+    code = ask_to(a, "/upgrade", 202, "upgrade was refused: ");
     return code == EXIT_OK ? upgrade_wait(a, s.supervisor_pid) : code;
 }
 

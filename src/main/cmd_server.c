@@ -72,16 +72,7 @@ static bool path_write(const struct args *a, struct text *path)
 
 static int change(const struct args *a, const char *path)
 {
-    struct control_answer answer;
-    int code = ask_patiently(a, path, &answer);
-    if (code != EXIT_OK)
-        return code;
-    if (answer.status != 200) {
-        fprintf(stderr, "weir: ");
-        print_err(&answer.body);
-        code = EXIT_FAILED;
-    }
-    text_release(&answer.body);
+    int code = ask_to(a, path, 200, "");
     if (code == EXIT_OK)
         ask_until_installed(a);
     return code;
