@@ -4,6 +4,7 @@
  * h2_fields.c. Content-Length is checked against the DATA by the core. */
 // SPDX-License-Identifier: Apache-2.0
 #include "h2/h2_origin_fields.h"
+#include "base/base64.h"
 #include "base/num.h"
 #include "base/sha1.h"
 #include <string.h>
@@ -124,30 +125,16 @@ enum err h2_response_finish(struct h2_response *r, enum method method, unsigned 
 
 /* ---- WebSocket ---- */
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void base64_write(char *to, const uint8_t *from, size_t len)
-{
-    for (size_t i = 0; i < len; i += 3) {
-        uint32_t v = (uint32_t)from[i] << 16 | (i + 1 < len ? from[i + 1] << 8 : 0) |
-                     (i + 2 < len ? from[i + 2] : 0);
-        *to++ = digits[v >> 18];
-        *to++ = digits[v >> 12 & 63];
-        *to++ = i + 1 < len ? digits[v >> 6 & 63] : '=';
-        *to++ = i + 2 < len ? digits[v & 63] : '=';
-    }
-}
-
 static struct slice accept_of(struct slice key, struct arena *a)
 {
-    enum { TEXT_BYTES = (SHA1_BYTES + 2) / 3 * 4 };
+    enum { TEXT_BYTES = BASE64_CHARS(SHA1_BYTES) };
     struct slice all = ARENA_CONCAT(a, key, SLICE("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     char *to = arena_alloc(a, TEXT_BYTES);
     uint8_t digest[SHA1_BYTES];
     if (!all.at || !to)
         return SLICE_NONE;
     sha1_of(all, digest);
-    base64_write(to, digest, sizeof digest);
+    base64_write(to, digest, sizeof digest, BASE64);
     return (struct slice){to, TEXT_BYTES};
 }
 
@@ -157,7 +144,7 @@ static bool is_key(struct slice text)
     if (text.len != KEY_BYTES || memcmp(text.at + KEY_BYTES - 2, "==", 2) != 0)
         return false;
     for (size_t i = 0; i < KEY_BYTES - 2; i++)
-        if (!memchr(digits, text.at[i], sizeof digits - 1))
+        if (base64_value(text.at[i], BASE64) < 0)
             return false;
     return true;
 }

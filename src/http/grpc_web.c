@@ -4,6 +4,7 @@
  * no bits set that nobody reads. So a text has one meaning for everybody on its way. */
 // SPDX-License-Identifier: Apache-2.0
 #include "http/grpc_web.h"
+#include "base/base64.h"
 #include "http/message.h"
 
 #define TYPE "application/grpc-web"
@@ -28,23 +29,10 @@ enum grpc_web_mode grpc_web_mode_of(struct slice content_type, struct slice *res
 
 /* ---- base64 ---- */
 
-static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static int digit_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 /* One character more of a group. */
 static enum err group_add(struct grpc_web_decoder *d, char c)
 {
-    int v = digit_value(c);
+    int v = base64_value(c, BASE64);
     bool pad = c == '=' && d->count >= 2;
     if (pad ? false : v < 0 || d->pads > 0)
         return ERR_BAD_GRPC_WEB;
@@ -87,30 +75,9 @@ bool grpc_web_decoded_whole(const struct grpc_web_decoder *d)
     return d->count == 0;
 }
 
-static char *group_write(char *to, const unsigned char *from)
-{
-    uint32_t v = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
-    to[0] = DIGITS[v >> 18];
-    to[1] = DIGITS[v >> 12 & 63];
-    to[2] = DIGITS[v >> 6 & 63];
-    to[3] = DIGITS[v & 63];
-    return to + GRPC_WEB_GROUP_TEXT_BYTES;
-}
-
 size_t grpc_web_encode(char *to, struct slice bytes)
 {
-    const unsigned char *from = (const unsigned char *)bytes.at;
-    char *at = to;
-    size_t i = 0;
-    for (; bytes.len - i >= GRPC_WEB_GROUP_BYTES; i += GRPC_WEB_GROUP_BYTES)
-        at = group_write(at, from + i);
-    size_t left = bytes.len - i;
-    if (left > 0) {
-        unsigned char rest[GRPC_WEB_GROUP_BYTES] = {from[i], left > 1 ? from[i + 1] : 0, 0};
-        at = group_write(at, rest);
-        memset(at - (GRPC_WEB_GROUP_BYTES - left), '=', GRPC_WEB_GROUP_BYTES - left);
-    }
-    return (size_t)(at - to);
+    return base64_write(to, (const uint8_t *)bytes.at, bytes.len, BASE64);
 }
 
 /* ---- trailers ---- */

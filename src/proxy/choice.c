@@ -8,6 +8,7 @@
  * HMAC-SHA256(key, "is" id time). */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/choice.h"
+#include "base/base64.h"
 #include "proxy/exchange.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -16,23 +17,6 @@
 
 /* --- the value --------------------------------------------------------------------------------*/
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void value_encode(const uint8_t from[CHOICE_BYTES], char to[CHOICE_CHARS])
-{
-    for (int i = 0; i < CHOICE_BYTES; i += 3, to += 4) {
-        uint32_t three = (uint32_t)from[i] << 16 | (uint32_t)from[i + 1] << 8 | from[i + 2];
-        for (int k = 0; k < 4; k++)
-            to[k] = digits[three >> (18 - 6 * k) & 63];
-    }
-}
-
-static int digit_of(char c)
-{
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 static bool value_decode(struct slice from, uint8_t to[CHOICE_BYTES])
 {
     if (from.len != CHOICE_CHARS)
@@ -40,7 +24,7 @@ static bool value_decode(struct slice from, uint8_t to[CHOICE_BYTES])
     for (int i = 0; i < CHOICE_BYTES / 3; i++) {
         uint32_t three = 0;
         for (int k = 0; k < 4; k++) {
-            int d = digit_of(from.at[4 * i + k]);
+            int d = base64_value(from.at[4 * i + k], BASE64_URL);
             if (d < 0)
                 return false;
             three = three << 6 | (uint32_t)d;
@@ -137,7 +121,7 @@ void choice_value_write(const struct choice_cookie *c, uint32_t index, int64_t u
         return;
     }
     value_make(c, c->choices[index].id, (uint32_t)unix_s, bytes);
-    value_encode(bytes, to);
+    base64_write(to, bytes, CHOICE_BYTES, BASE64_URL);
 }
 
 /* --- what can be chosen -----------------------------------------------------------------------*/
@@ -159,7 +143,7 @@ void choice_cookie_names(struct conf_build *b, struct choice_cookie *c, const st
         digest(c, "id", slice_head(names[i], 512), id);
         memcpy(c->choices[i].id, id, CHOICE_ID_BYTES);
         value_make(c, id, 0, bytes);
-        value_encode(bytes, c->choices[i].value);
+        base64_write(c->choices[i].value, bytes, CHOICE_BYTES, BASE64_URL);
         c->sorted[i] = i;
     }
     qsort_r(c->sorted, count, sizeof *c->sorted, by_id, c->choices);

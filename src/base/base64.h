@@ -1,0 +1,16 @@
+/* base64.h - RFC 4648: base64 with padding, and base64url without. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum base64_alphabet {
+    BASE64,    /* section 4: + and /, padded to groups of four */
+    BASE64_URL /* section 5: - and _, not padded */
+};
+
+#define BASE64_CHARS(bytes) (((bytes) + 2) / 3 * 4) /* room for base64_write() */
+
+/* Returns how many characters were written; they are not terminated. */
+size_t base64_write(char *to, const uint8_t *from, size_t len, enum base64_alphabet a);
+int base64_value(char c, enum base64_alphabet a); /* 0..63, or -1 */
