@@ -461,14 +461,11 @@ static enum err choices_tell(struct exchange *x)
     return upstream_of(x)->sticky ? sticky_answered(x) : ERR_OK;
 }
 
-/* An answer that fails quickly is no sign of a quick server. */
 static void answer_count(struct exchange *x)
 {
     x->times.first_byte_us = exchange_now_us(x) - x->times.began_us;
-    int64_t us = x->times.first_byte_us - x->times.connected_us;
-    bool good = x->res.status < 500;
-    lease_answer_count(&x->lease, good ? LEASE_ANSWER_GOOD : LEASE_ANSWER_ERROR, us);
-    lease_answered(&x->lease, good ? us : 0);
+    lease_answered(&x->lease, x->res.status < 500 ? LEASE_ANSWER_GOOD : LEASE_ANSWER_ERROR,
+                   x->times.first_byte_us - x->times.connected_us);
 }
 
 static enum outcome response_begun(struct exchange *x)

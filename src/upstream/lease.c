@@ -303,10 +303,22 @@ static void limit_tell(const struct lease *l, int64_t us)
         limit_answered(&up->shared->limit, &up->limit, us, l->pools->loop->now_ns / 1000);
 }
 
-void lease_answered(struct lease *l, int64_t us)
+static void answer_count(struct server_shared *s, enum lease_answer a, int64_t us)
+{
+    shared_add(&s->answers_total, 1);
+    if (a == LEASE_ANSWER_ERROR)
+        shared_add(&s->errors_total, 1);
+    else
+        shared_add(&s->latency_log_sum, outlier_log(us));
+}
+
+void lease_answered(struct lease *l, enum lease_answer a, int64_t us)
 {
     int64_t now_ms = l->pools->loop->now_ms;
     us = without_upload(l, us);
+    answer_count(l->server->shared, a, us);
+    if (a == LEASE_ANSWER_ERROR)
+        us = 0; /* one that fails quickly is no quick server */
     limit_tell(l, us);
     if (l->asked_ms)
         latency_answered(l->server->shared, now_ms);
@@ -370,16 +382,6 @@ void lease_give(struct lease *l, enum lease_verdict v, enum err why)
     case LEASE_READY: give_ready(l, v, why); break;
     case LEASE_IDLE: break;
     }
-}
-
-void lease_answer_count(const struct lease *l, enum lease_answer a, int64_t first_byte_us)
-{
-    struct server_shared *s = l->server->shared;
-    shared_add(&s->answers_total, 1);
-    if (a == LEASE_ANSWER_ERROR)
-        shared_add(&s->errors_total, 1);
-    else
-        shared_add(&s->latency_log_sum, outlier_log(without_upload(l, first_byte_us)));
 }
 
 bool lease_has_more(const struct lease *l)

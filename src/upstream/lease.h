@@ -76,17 +76,14 @@ uint32_t lease_retry_after_s(const struct lease *l);
 void lease_give(struct lease *l, enum lease_verdict v, enum err why);
 
 /* LEASE_READY: the whole request is with the server, which owes an answer from now on; again: no
- * effect. Then the answer has begun; `us` after that, or after the connection was ready if that is
- * longer (0: says nothing, as of an error), feeds the estimate of the server's latency, as a wait
- * that is given up does. From then on the request does
- * not count against the upstream's limit any more. */
+ * effect. */
 void lease_asked(struct lease *l);
-void lease_answered(struct lease *l, int64_t us);
-
-/* Before that: the same answer for the comparison of servers (outliers.h). An error is what it says
- * of the server, such as a status of 5xx; how soon it came counts for good ones alone. */
+/* The answer has begun, `us` after that, or after the connection was ready if that is longer. It
+ * counts in the comparison of servers (outliers.h), and no longer against the upstream's limit. How
+ * soon it came feeds the estimate of the server's latency, as a wait that is given up does; not so
+ * for an error, which is what says something bad of the server, such as a status of 5xx. */
 enum lease_answer { LEASE_ANSWER_GOOD, LEASE_ANSWER_ERROR };
-void lease_answer_count(const struct lease *l, enum lease_answer a, int64_t first_byte_us);
+void lease_answered(struct lease *l, enum lease_answer a, int64_t us);
 
 /* Is there a server that was not tried yet, and has an address? It may be ejected or full. */
 bool lease_has_more(const struct lease *l);

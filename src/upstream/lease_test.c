@@ -40,7 +40,7 @@ static void an_answer_feeds_the_latency(void **state)
     lease_asked(&u.lease);
     lease_asked(&u.lease); /* no effect */
     assert_int_equal(shared(0)->unanswered, 1);
-    lease_answered(&u.lease, 1000);
+    lease_answered(&u.lease, LEASE_ANSWER_GOOD, 1000);
     assert_int_equal(shared(0)->unanswered, 0);
     assert_int_equal(shared(0)->latency_ewma_us, 1000);
     user_keep(&u);
@@ -58,8 +58,7 @@ static void an_upload_is_no_latency(void **state)
     run_ms(500);
     lease_asked(&u.lease);
     run_ms(10);
-    lease_answer_count(&u.lease, LEASE_ANSWER_GOOD, 510000);
-    lease_answered(&u.lease, 510000);
+    lease_answered(&u.lease, LEASE_ANSWER_GOOD, 510000);
     assert_in_range(shared(0)->latency_ewma_us, 9000, 12000);
     assert_in_range(outlier_unlog(shared(0)->latency_log_sum), 9000, 12000);
     user_keep(&u);
@@ -646,7 +645,7 @@ static void the_upstreams_limit_holds_until_the_answer_begins(void **state)
     user_init(&c, 0);
     assert_int_equal(user_take(&c), ERR_HOLD);
     assert_int_equal(up_shared()->limit.in_flight, 2);
-    lease_answered(&b.lease, 1000); /* of another worker */
+    lease_answered(&b.lease, LEASE_ANSWER_GOOD, 1000); /* of another worker */
     run_ms(5);
     assert_int_equal(c.result, ERR_OK);
     assert_int_equal(up_shared()->limit.in_flight, 2);
@@ -788,7 +787,7 @@ static void an_ejected_server_is_tried_by_one(void **state)
     assert_int_equal(a.lease.server->index, 0);
     user_ready(&b, 1); /* while that one is under way */
     assert_int_equal(b.lease.server->index, 1);
-    lease_answered(&a.lease, 1000);
+    lease_answered(&a.lease, LEASE_ANSWER_GOOD, 1000);
     user_ready(&c, 1);
     assert_int_equal(c.lease.server->index, 0);
     user_keep(&a);
