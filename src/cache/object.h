@@ -1,0 +1,88 @@
+/* object.h - a stored response: its key, what selects it, its head, and how fresh it is.
+ *
+ * Never changes once it is in the index; counted by an atomic. Everything lies in one allocation:
+ * key, names of Vary, tags, then the head as records (id, lengths, name, value). */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/list.h"
+#include "cache/content.h"
+#include "cache/freshness.h"
+#include "http/conditional.h"
+#include "http/message.h"
+
+struct cache_shared;
+
+struct cache_key {
+    struct slice text; /* "https://host/path?query", then "\n" and whatever else tells apart */
+    uint64_t hash;
+};
+
+void cache_key_init(struct cache_key *k, struct slice text); /* borrows it */
+struct slice cache_key_url(const struct cache_key *k);       /* without what follows the URL */
+
+enum object_kind {
+    OBJECT_WHOLE,
+    OBJECT_PART, /* 206: bytes first..last of `total` */
+};
+
+/* What an object is made of; everything is copied, `content` is counted once more. */
+struct object_draft {
+    struct cache_key key;
+    uint16_t status;
+    uint8_t kind; /* enum object_kind */
+    const struct headers *headers;
+    struct slice reason;
+    struct slice vary; /* vary_names() */
+    struct slice tags; /* words separated by blanks; empty: none */
+    struct slice site; /* whose counters it belongs to */
+    uint64_t variant;  /* selection_hash() and whatever else tells it from its siblings */
+    uint64_t variant_without_language; /* 0: not for Accept-Language */
+    uint64_t first, last, total;       /* OBJECT_PART; total UINT64_MAX: unknown */
+    struct freshness freshness;
+    struct content_shared *content;
+};
+
+struct object_shared {
+    _Atomic(uint32_t) refs;
+    _Atomic(uint8_t) uses; /* since it was last considered for eviction, up to 3 */
+    uint8_t queue;         /* enum store_queue; guarded by the shard */
+    uint8_t kind;          /* enum object_kind */
+    bool linked;           /* is in the index; guarded by the shard */
+    uint16_t status;
+    uint16_t vary_len, tags_len, reason_len, header_count;
+    uint32_t key_len, head_len;
+    uint64_t hash, variant;
+    struct object_shared *sibling;  /* the next older one of this key; guarded by the shard */
+    struct list link;               /* eviction queue; guarded by the shard */
+    struct list disk_link;          /* queue of the disk tier; guarded by its lock */
+    struct cache_shared *cache;     /* charged */
+    struct content_shared *content; /* counted; NULL: on disk only. Guarded by the shard */
+    struct object_part *part;       /* OBJECT_PART and more; NULL: nothing of the kind */
+    struct object_coded *coded;     /* forms by content coding; guarded by the shard; NULL: none */
+    uint64_t born;                  /* order of storing, for purges */
+    _Atomic(uint64_t) purge_seen;   /* purges up to here do not concern it */
+    _Atomic(uint64_t) file;         /* number of its file on disk; 0: none */
+    _Atomic(bool) expired;          /* purged softly, or found out of date: to be validated */
+    struct freshness freshness;
+    char bytes[];
+};
+
+struct object_shared *object_new(struct cache_shared *c,
+                                 const struct object_draft *d); /* NULL: no memory */
+struct object_shared *object_take(struct object_shared *o);
+void object_drop(struct object_shared *o);
+
+struct slice object_key(const struct object_shared *o);
+struct slice object_vary(const struct object_shared *o);
+struct slice object_tags(const struct object_shared *o);
+uint64_t object_variant_without_language(const struct object_shared *o);
+size_t object_head_bytes(const struct object_shared *o); /* charged for it */
+
+/* Status, reason and headers of *m from the object; slices point into it: it must be held as long
+ * as they are used. ERR_OVER_BUDGET. */
+enum err object_head_get(const struct object_shared *o, struct arena *a,
+                         struct message *m) MUST_CHECK;
+/* One field, without the rest: the first line, .at NULL: absent. */
+struct slice object_field(const struct object_shared *o, enum field_id id);
+void object_validators(const struct object_shared *o, struct validators *v, int64_t now_s);
+bool object_range(const struct object_shared *o, uint64_t *first, uint64_t *last, uint64_t *total);

@@ -1,0 +1,118 @@
+/* store.h - the store: index, budget, eviction; shared by all workers, kept over reloads.
+ *
+ * Shards by key hash, each with a lock, an open-addressing table of keys, the eviction queues and
+ * the fetches under way. Eviction is S3-FIFO (Yang et al. 2023): what is used once passes through a
+ * small queue and leaves; what is asked for again while it is there, or soon after, goes to the
+ * main one. The budget counts every byte that the store allocates. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "cache/fill.h"
+#include "cache/object.h"
+
+struct cache_shared;
+struct disk_shared;
+
+struct cache_limits {
+    uint64_t memory_bytes;
+    uint64_t object_bytes;   /* larger ones are not kept in memory */
+    uint32_t variants_count; /* of one key; the oldest leaves: 256 */
+};
+
+struct cache_shared *cache_new(const struct cache_limits *l);
+void cache_free(struct cache_shared *c); /* nobody uses it any more */
+void cache_limits_set(struct cache_shared *c, const struct cache_limits *l); /* main; evicts */
+void cache_limits_get(struct cache_shared *c, struct cache_limits *out);
+
+/* --- looking up ------------------------------------------------------------------------------- */
+
+enum cache_match {
+    MATCH_NO,
+    MATCH_FRESH,
+    MATCH_STALE /* it is the one, but the server is asked */
+};
+
+struct cache_query {
+    struct cache_key key;
+    /* Asked for each response of the key, newest first, until it is not MATCH_NO. Under the shard's
+     * lock: it may neither block nor come back here. May set `variant`. */
+    enum cache_match (*match)(struct cache_query *q, const struct object_shared *o);
+    uint64_t variant; /* fetches that can not answer each other have different ones */
+    bool alone;       /* neither leads nor follows */
+};
+
+struct cache_result {
+    struct object_shared *object;   /* counted; NULL: none matched */
+    struct content_shared *content; /* of it, counted; NULL: only on disk (disk_load()) */
+    enum cache_match match;
+    struct fill_shared *fill; /* counted; NULL: fresh, alone, or `pass` */
+    bool leads;               /* the fill is new: who asked has to fetch, and fill_answer() */
+    bool pass;                /* known not to be storable: nobody queues */
+};
+
+/* Any worker. Everything under one lock, so that of many who miss one leads. */
+void cache_lookup(struct cache_shared *c, struct cache_query *q, struct cache_result *out);
+
+/* --- storing ---------------------------------------------------------------------------------- */
+
+/* Puts it in front of its siblings, in the place of the one with the same variant and kind; counted
+ * by the index from now on. Its content may still be filling: content_break() makes it invisible,
+ * cache_remove() takes it out. False: an invalidation or purge came after `born_after`
+ * (cache_now() when its request was sent): it is not linked. */
+bool cache_insert(struct cache_shared *c, struct object_shared *o, uint64_t born_after);
+/* To be called when its content is whole: counts it against the queues, evicts. */
+void cache_settle(struct cache_shared *c, struct object_shared *o);
+void cache_remove(struct cache_shared *c, struct object_shared *o); /* if it is still there */
+/* All of a key, and what is being fetched for it will not be stored (RFC 9111 4.4). */
+uint32_t cache_invalidate(struct cache_shared *c, const struct cache_key *k);
+/* Nobody queues for the key until then (loop time of nobody: Unix ms). */
+void cache_mark_pass(struct cache_shared *c, const struct cache_key *k, int64_t until_ms);
+void cache_clock_set(struct cache_shared *c, int64_t unix_ms); /* each worker, once a tick or so */
+uint64_t cache_now(struct cache_shared *c);                    /* order of events, see `born` */
+/* How often was the key asked for lately, up to 255? Counts this time, too; for `min_uses`. */
+unsigned cache_uses(struct cache_shared *c, const struct cache_key *k);
+
+/* Another form of its content by a content coding (CODING_GZIP...): kept with it. *out is counted;
+ * false: none. */
+bool cache_coded_get(struct cache_shared *c, struct object_shared *o, unsigned coding,
+                     struct content_shared **out);
+/* Takes a count on `k`, which is whole. */
+void cache_coded_put(struct cache_shared *c, struct object_shared *o, unsigned coding,
+                     struct content_shared *k);
+
+/* The content of an object came from disk whole: it is in memory, too, from now on. */
+void cache_content_loaded(struct cache_shared *c, struct object_shared *o,
+                          struct content_shared *k);
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+struct cache_stats {
+    uint64_t objects, memory_bytes, disk_objects, disk_bytes;
+    uint64_t evictions, disk_evictions, disk_errors, purged;
+};
+void cache_stats_get(struct cache_shared *c, struct cache_stats *out); /* any thread */
+
+/* What happens on a site; one writer a thread, found by name, kept as long as the store. */
+enum cache_event {
+    CACHE_HIT,
+    CACHE_MISS,
+    CACHE_STALE,
+    CACHE_REVALIDATED,
+    CACHE_COALESCED,
+    CACHE_BYPASS,
+    CACHE_PASS,
+    CACHE_STORED,
+    CACHE_HIT_BYTES,
+    CACHE_MISS_BYTES,
+    CACHE_EVENT_COUNT
+};
+const char *cache_event_name(enum cache_event e);
+struct cache_site_shared;
+struct cache_site_shared *cache_site_get(struct cache_shared *c, struct slice name); /* main */
+void cache_site_count(struct cache_site_shared *s, uint32_t worker, enum cache_event e, uint64_t n);
+/* Sums; start with *at NULL. False at the end. */
+bool cache_site_next(struct cache_shared *c, struct cache_site_shared **at, struct slice *name,
+                     uint64_t events[CACHE_EVENT_COUNT]);
+
+/* Used by content.c, object.c and disk.c. */
+bool cache_charge(struct cache_shared *c, size_t bytes); /* false: over twice the budget */
+void cache_uncharge(struct cache_shared *c, size_t bytes);
