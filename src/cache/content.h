@@ -20,11 +20,12 @@ struct cache_shared;
 struct content_shared;
 
 enum { CONTENT_CHUNK_BYTES = 64 << 10, CONTENT_PASSING_BYTES = 1 << 20 };
+#define CHUNK_INLINE           0x80000000u
 #define CONTENT_LENGTH_UNKNOWN UINT64_MAX
 
 struct chunk_shared {
-    _Atomic(uint32_t) refs;
-    uint32_t cap;
+    _Atomic(uint32_t) refs; /* unused in the one that lies within its content */
+    uint32_t cap;           /* bytes, and CHUNK_INLINE */
     struct chunk_shared *_Atomic next;
     struct cache_shared *cache; /* charged */
     char bytes[];
@@ -52,6 +53,8 @@ enum err content_append(struct content_shared *k, struct slice bytes) MUST_CHECK
 /* The end; broken when a known length was not reached. Trailers are not stored. */
 void content_end(struct content_shared *k);
 void content_break(struct content_shared *k);
+/* Does anybody but its writer still hold it? */
+bool content_is_wanted(const struct content_shared *k);
 void content_make_passing(struct content_shared *k);
 bool content_is_passing(const struct content_shared *k);
 /* Bytes that may be appended now: SIZE_MAX unless it is passing. With 0 the writer's waiter is
@@ -65,7 +68,8 @@ struct content_reader {
     struct content_shared *content; /* counted */
     struct chunk_shared *chunk;     /* counted; NULL before the first byte */
     struct waiter *waiter;          /* its own; NULL: it never waits */
-    struct list link;               /* content's list */
+    struct list link;               /* content's list; guarded by the content's lock */
+    bool listed;                    /* was put there */
     size_t chunk_at;
     uint64_t at, end;         /* positions in the response; end UINT64_MAX: to the last byte */
     _Atomic(uint64_t) passed; /* for the writer of a passing one */
@@ -73,8 +77,8 @@ struct content_reader {
 
 enum content_read { CONTENT_BYTES, CONTENT_WAIT, CONTENT_END, CONTENT_LOST };
 
-/* `first`: where to begin; a passing content must not have left it: false then. Takes a count on
- * `k`. `wake` may be NULL when the content is whole. */
+/* `first`: where to begin; a passing content must not have left it: false then, and without memory
+ * for its waiter. Takes a count on `k`. `wake` may be NULL when the content is whole. */
 bool content_reader_open(struct content_reader *r, struct content_shared *k, struct loop *l,
                          uint64_t first, uint64_t end, void (*wake)(void *ctx), void *ctx);
 /* The next piece, at most `max` bytes: *out lies in *chunk, whose count is the caller's.

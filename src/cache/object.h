@@ -1,7 +1,8 @@
 /* object.h - a stored response: its key, what selects it, its head, and how fresh it is.
  *
  * Never changes once it is in the index; counted by an atomic. Everything lies in one allocation:
- * key, names of Vary, tags, then the head as records (id, lengths, name, value). */
+ * key, names of Vary, tags, then the head as records (id, lengths, name, value). What only objects
+ * of a store with a disk need lies in front of it (object_disk_link()). */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/list.h"
@@ -29,8 +30,8 @@ enum object_kind {
 struct object_draft {
     struct cache_key key;
     uint16_t status;
-    uint8_t kind; /* enum object_kind */
-    const struct headers *headers;
+    uint8_t kind;                  /* enum object_kind */
+    const struct headers *headers; /* but hop-by-hop ones, and Set-Cookie if it has to go */
     struct slice reason;
     struct slice vary; /* vary_names() */
     struct slice tags; /* words separated by blanks; empty: none */
@@ -48,21 +49,21 @@ struct object_shared {
     uint8_t queue;         /* enum store_queue; guarded by the shard */
     uint8_t kind;          /* enum object_kind */
     bool linked;           /* is in the index; guarded by the shard */
+    _Atomic(bool) expired; /* purged softly, or found out of date: to be validated */
+    bool has_disk_link;    /* see object_disk_link() */
     uint16_t status;
     uint16_t vary_len, tags_len, reason_len, header_count;
     uint32_t key_len, head_len;
+    uint32_t purge_seen; /* purges up to here do not concern it; guarded by the shard */
     uint64_t hash, variant;
     struct object_shared *sibling;  /* the next older one of this key; guarded by the shard */
     struct list link;               /* eviction queue; guarded by the shard */
-    struct list disk_link;          /* queue of the disk tier; guarded by its lock */
     struct cache_shared *cache;     /* charged */
     struct content_shared *content; /* counted; NULL: on disk only. Guarded by the shard */
     struct object_part *part;       /* OBJECT_PART and more; NULL: nothing of the kind */
     struct object_coded *coded;     /* forms by content coding; guarded by the shard; NULL: none */
-    uint64_t born;                  /* order of storing, for purges */
-    _Atomic(uint64_t) purge_seen;   /* purges up to here do not concern it */
+    uint64_t born;                  /* order of storing, for purges; 0 before cache_insert() */
     _Atomic(uint64_t) file;         /* number of its file on disk; 0: none */
-    _Atomic(bool) expired;          /* purged softly, or found out of date: to be validated */
     struct freshness freshness;
     char bytes[];
 };
@@ -71,6 +72,10 @@ struct object_shared *object_new(struct cache_shared *c,
                                  const struct object_draft *d); /* NULL: no memory */
 struct object_shared *object_take(struct object_shared *o);
 void object_drop(struct object_shared *o);
+/* Link for a queue of the disk tier, guarded by its lock, initialised. NULL: the object is older
+ * than the store's disk (cache_disk_set()), and can not be saved. */
+struct list *object_disk_link(struct object_shared *o);
+struct object_shared *object_of_disk_link(struct list *l);
 
 struct slice object_key(const struct object_shared *o);
 struct slice object_vary(const struct object_shared *o);
@@ -82,7 +87,7 @@ size_t object_head_bytes(const struct object_shared *o); /* charged for it */
  * as they are used. ERR_OVER_BUDGET. */
 enum err object_head_get(const struct object_shared *o, struct arena *a,
                          struct message *m) MUST_CHECK;
-/* One field, without the rest: the first line, .at NULL: absent. */
+/* One field, without the rest (not for FIELD_OTHER): the first line, .at NULL: absent. */
 struct slice object_field(const struct object_shared *o, enum field_id id);
 void object_validators(const struct object_shared *o, struct validators *v, int64_t now_s);
 bool object_range(const struct object_shared *o, uint64_t *first, uint64_t *last, uint64_t *total);

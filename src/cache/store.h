@@ -23,6 +23,34 @@ void cache_free(struct cache_shared *c); /* nobody uses it any more */
 void cache_limits_set(struct cache_shared *c, const struct cache_limits *l); /* main; evicts */
 void cache_limits_get(struct cache_shared *c, struct cache_limits *out);
 
+/* --- the disk tier ---------------------------------------------------------------------------- */
+
+struct purge_order;
+struct cache_stats;
+
+/* How the store reaches its disk (disk.h), which registers itself. Never called under a lock of
+ * the store. */
+struct cache_disk_ops {
+    void (*save)(struct disk_shared *d, struct object_shared *o);
+    struct content_shared *(*load)(struct disk_shared *d, struct object_shared *o, uint64_t first,
+                                   uint64_t length);
+    /* An object with a file has left the index for good. */
+    void (*forget)(struct disk_shared *d, struct object_shared *o);
+    /* From cache_insert(): `o` took the place of `old`, whose content it has. */
+    void (*rehead)(struct disk_shared *d, struct object_shared *old, struct object_shared *o);
+    void (*purge_note)(struct disk_shared *d, const struct purge_order *p, uint64_t born_before);
+    void (*stats)(struct disk_shared *d, struct cache_stats *out); /* the fields disk_* */
+};
+
+/* Both NULL: no disk any more. Main. */
+void cache_disk_set(struct cache_shared *c, const struct cache_disk_ops *ops,
+                    struct disk_shared *d);
+struct disk_shared *cache_disk_get(struct cache_shared *c); /* NULL: none */
+/* disk_save() and disk_load(), for who knows no disk; nothing and NULL without one. */
+void cache_save(struct cache_shared *c, struct object_shared *o);
+struct content_shared *cache_load(struct cache_shared *c, struct object_shared *o, uint64_t first,
+                                  uint64_t length);
+
 /* --- looking up ------------------------------------------------------------------------------- */
 
 enum cache_match {
@@ -46,7 +74,7 @@ struct cache_result {
     enum cache_match match;
     struct fill_shared *fill; /* counted; NULL: fresh, alone, or `pass` */
     bool leads;               /* the fill is new: who asked has to fetch, and fill_answer() */
-    bool pass;                /* known not to be storable: nobody queues */
+    bool pass;                /* known not to be storable (or no memory): nobody queues */
 };
 
 /* Any worker. Everything under one lock, so that of many who miss one leads. */
@@ -57,7 +85,9 @@ void cache_lookup(struct cache_shared *c, struct cache_query *q, struct cache_re
 /* Puts it in front of its siblings, in the place of the one with the same variant and kind; counted
  * by the index from now on. Its content may still be filling: content_break() makes it invisible,
  * cache_remove() takes it out. False: an invalidation or purge came after `born_after`
- * (cache_now() when its request was sent): it is not linked. */
+ * (cache_now() when its request was sent): it is not linked. Without content it is one that is on
+ * disk, and needs no cache_settle(). `born` stays when it is set (from a file). An object with the
+ * content of the one whose place it takes gets its file, too. */
 bool cache_insert(struct cache_shared *c, struct object_shared *o, uint64_t born_after);
 /* To be called when its content is whole: counts it against the queues, evicts. */
 void cache_settle(struct cache_shared *c, struct object_shared *o);
