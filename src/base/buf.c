@@ -12,6 +12,15 @@
 
 static const uint32_t caps[] = {[BUF_SMALL] = BUF_SMALL_BYTES, [BUF_LARGE] = BUF_LARGE_BYTES};
 
+enum { LENT_KEPT = 256 };
+
+struct buf_lent {
+    struct buf_lent *next; /* in the pool's free list */
+    void (*give_back)(void *owner);
+    void *owner;
+    struct buf buf; /* last: ends with an array */
+};
+
 void buf_pool_init(struct buf_pool *p, size_t cap_bytes)
 {
     *p = (struct buf_pool){.cap_bytes = cap_bytes};
@@ -32,7 +41,12 @@ void buf_pool_release(struct buf_pool *p)
     ASSERT(p->held_bytes == 0);
     free_list_shrink(p, BUF_LARGE, 0);
     free_list_shrink(p, BUF_SMALL, 0);
-    ASSERT(p->cached_bytes == 0);
+    ASSERT(p->cached_bytes == 0 && p->lent_count == 0);
+    while (p->lent_free) {
+        struct buf_lent *l = p->lent_free;
+        p->lent_free = l->next;
+        free(l);
+    }
 }
 
 void buf_pool_trim(struct buf_pool *p)
@@ -108,11 +122,56 @@ struct buf *buf_take_reserve(struct buf_pool *p, enum buf_size size)
     return take(p, size, 2 * p->cap_bytes);
 }
 
+/* --- bytes of others -------------------------------------------------------------------------- */
+
+static struct buf_lent *lent_new(struct buf_pool *p)
+{
+    struct buf_lent *l = p->lent_free;
+    if (!l)
+        return malloc(sizeof *l);
+    p->lent_free = l->next;
+    p->lent_spare--;
+    return l;
+}
+
+struct buf *buf_lend(struct buf_pool *p, void (*give_back)(void *owner), void *owner)
+{
+    struct buf_lent *l = lent_new(p);
+    if (!l)
+        return NULL;
+    *l = (struct buf_lent){.give_back = give_back, .owner = owner};
+    l->buf.pool = p;
+    l->buf.refs = 1;
+    l->buf.size = BUF_LENT;
+    p->lent_count++;
+    return &l->buf;
+}
+
+static void lent_free(struct buf_pool *p, struct buf *b)
+{
+    struct buf_lent *l = (struct buf_lent *)((char *)b - offsetof(struct buf_lent, buf));
+    l->give_back(l->owner);
+    p->lent_count--;
+    if (ASAN_ON || p->lent_spare >= LENT_KEPT) {
+        free(l);
+        return;
+    }
+    l->next = p->lent_free;
+    p->lent_free = l;
+    p->lent_spare++;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
 void buf_free_last(struct buf *b)
 {
     struct buf_pool *p = b->pool;
     if (b->size == BUF_PIPE) {
         p->free_pipe(b);
+        return;
+    }
+    if (b->size == BUF_LENT) {
+        lent_free(p, b);
         return;
     }
     ASSERT(p->held_bytes >= b->cap);

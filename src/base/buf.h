@@ -1,4 +1,5 @@
-/* buf.h - counted byte buffers from a per-worker pool, in two sizes, and spans into them.
+/* buf.h - counted byte buffers from a per-worker pool, in two sizes, and spans into them; or into
+ * memory that somebody lends.
  *
  * A buffer belongs to whoever holds a count on it; the last buf_drop() gives it back to its pool.
  * Counts are plain integers: buffers never cross threads. The pool has a cap in bytes; when it is
@@ -11,7 +12,12 @@
 #include <stdint.h>
 
 enum { BUF_SMALL_BYTES = 8192 - 64, BUF_LARGE_BYTES = 65536 + 8192 - 64 };
-enum buf_size { BUF_SMALL, BUF_LARGE, BUF_PIPE /* io/pipe.h: no bytes to look at */ };
+enum buf_size {
+    BUF_SMALL,
+    BUF_LARGE,
+    BUF_PIPE, /* io/pipe.h: no bytes to look at */
+    BUF_LENT, /* buf_lend(): the bytes are elsewhere */
+};
 
 struct buf_pool;
 
@@ -27,6 +33,8 @@ struct buf {
 
 struct buf_pool {
     struct buf *free[2];
+    struct buf_lent *lent_free;
+    uint32_t lent_count, lent_spare;  /* in use; in the free list */
     size_t held_bytes;                /* handed out */
     size_t cached_bytes;              /* in the free lists */
     size_t cap_bytes;                 /* limit of held_bytes */
@@ -52,6 +60,11 @@ static inline bool buf_pool_is_tight(const struct buf_pool *p)
 {
     return p->held_bytes > p->cap_bytes / 4 * 3;
 }
+
+/* A count on bytes of somebody else, who is told when nobody needs them any more. They are not the
+ * pool's and count against nothing of it; nobody writes to them. NULL: no memory. */
+struct buf *buf_lend(struct buf_pool *p, void (*give_back)(void *owner), void *owner)
+    __attribute__((warn_unused_result));
 
 void buf_free_last(struct buf *b); /* for buf_drop() only */
 

@@ -26,6 +26,31 @@ static void counts_references(void **state)
     buf_pool_release(&p);
 }
 
+static void given_back(void *owner)
+{
+    ++*(int *)owner;
+}
+
+/* Bytes of others count against nothing, and their owner is told once, at the last count. */
+static void lends_bytes(void **state)
+{
+    (void)state;
+    struct buf_pool p;
+    int told = 0;
+    buf_pool_init(&p, 0);
+    struct buf *b = buf_lend(&p, given_back, &told);
+    assert_non_null(b);
+    assert_int_equal(p.held_bytes, 0);
+    struct span s = span_ref((struct span){b, "theirs", 6});
+    buf_drop(b);
+    assert_int_equal(told, 0);
+    span_drop(s);
+    assert_int_equal(told, 1);
+    buf_drop(buf_lend(&p, given_back, &told));
+    assert_int_equal(told, 2);
+    buf_pool_release(&p);
+}
+
 static void cap_at_limit_and_past(void **state)
 {
     (void)state;
@@ -126,6 +151,7 @@ static void trims_after_a_peak(void **state)
     buf_pool_release(&p);
 }
 
-UNIT_SUITE(base_buf, cmocka_unit_test(counts_references), cmocka_unit_test(cap_at_limit_and_past),
-           cmocka_unit_test(bodies_leave_room_for_heads), cmocka_unit_test(cap_one_byte_short),
-           cmocka_unit_test(reuses_and_resets), cmocka_unit_test(trims_after_a_peak));
+UNIT_SUITE(base_buf, cmocka_unit_test(counts_references), cmocka_unit_test(lends_bytes),
+           cmocka_unit_test(cap_at_limit_and_past), cmocka_unit_test(bodies_leave_room_for_heads),
+           cmocka_unit_test(cap_one_byte_short), cmocka_unit_test(reuses_and_resets),
+           cmocka_unit_test(trims_after_a_peak));

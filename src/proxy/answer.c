@@ -57,6 +57,15 @@ enum err respond_head(struct exchange *x, uint16_t status, struct slice content_
     return ERR_OK;
 }
 
+enum err exchange_respond_body(struct exchange *x, uint16_t status, enum length_kind length,
+                               uint64_t bytes)
+{
+    TRY(respond_head(x, status, SLICE(""), bytes));
+    if (status_has_body(status))
+        x->res.length = (uint8_t)length;
+    return ERR_OK;
+}
+
 enum err respond_plain(struct exchange *x, uint16_t status, struct slice content_type,
                        struct slice body)
 {

@@ -8,8 +8,7 @@
 struct exchange *exchange_dry_new(struct worker *w, const struct listen_conf *l)
 {
     struct exchange *x = mem_new(sizeof *x);
-    struct listen_point p = {.view = w->view, .conf = l};
-    exchange_init(x, w, &p);
+    exchange_init(x, w, l, w->view);
     x->dry = true;
     return x;
 }

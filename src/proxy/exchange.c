@@ -13,6 +13,7 @@
 #include "proxy/access_log.h"
 #include "proxy/deadline.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/headless.h"
 #include "proxy/mirror.h"
 #include <stdlib.h>
 
@@ -215,6 +216,8 @@ void exchange_steps_run(struct exchange *x, enum exchange_step until)
     while (o != HOLD && x->step < until) {
         enum err e = interrupted(x);
         x->over_time = false;
+        if (client_is_gone(e) && headless_go_on(x))
+            e = ERR_OK;
         if (e == ERR_OK)
             o = STEPS[x->step].run(x);
         else if (e == ERR_CONNECT_TIMEOUT)
@@ -273,7 +276,7 @@ static enum outcome run_response_filters(struct exchange *x)
     const struct filter_chain *chain = &x->route->chains[HOOK_RESPONSE];
     for (; x->at < chain->count; x->at++) {
         const struct filter_use *f = &chain->uses[x->at];
-        if (!filter_applies(x, f))
+        if (!filter_applies(x, f) || (f->type->stage < STAGE_CACHE && headless_is(x)))
             continue;
         switch (f->type->on_response(x, f->conf, x->filter_states + f->state_offset)) {
         case PASS:
@@ -327,7 +330,8 @@ static enum outcome step_response_filters(struct exchange *x)
     if (e != ERR_OK)
         return exchange_fail(x, e);
     x->replied = true;
-    count_response(x);
+    if (!x->background)
+        count_response(x);
     if (x->res.status == 101)
         tunnel_begin(x);
     return NEXT;
@@ -391,8 +395,12 @@ static enum outcome step_finish(struct exchange *x)
     run_finish_filters(x);
     if (x->mirror)
         mirror_leave(x);
-    log_finish(x);
-    count_finish(x);
+    if (headless_is(x))
+        headless_finish(x);
+    if (!x->background) {
+        log_finish(x);
+        count_finish(x);
+    }
     origin_release(x, finish_verdict(x));
     stream_detach(x->client);
     x->client = NULL;
@@ -456,14 +464,15 @@ static void id_make(struct exchange *x)
     x->id[16] = '\0';
 }
 
-void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p)
+void exchange_init(struct exchange *x, struct worker *w, const struct listen_conf *l,
+                   struct conf_view *v)
 {
     memset(x, 0, offsetof(struct exchange, client_addr));
     x->client_addr.len = 0; /* not known yet */
     x->worker = w;
-    x->listen = p->conf;
-    x->view = view_take(p->view);
-    x->settings = &p->view->conf->proxy->defaults;
+    x->listen = l;
+    x->view = view_take(v);
+    x->settings = &v->conf->proxy->defaults;
     task_init(&x->task, exchange_run);
     timer_init(&x->step_timer, deadline_fired);
     timer_init(&x->total_timer, total_fired);
@@ -509,7 +518,7 @@ static void exchange_free(struct dead *d)
     w->free_count++;
 }
 
-static struct exchange *exchange_alloc(struct worker *w)
+struct exchange *exchange_alloc(struct worker *w)
 {
     struct exchange *x = w->free_exchanges;
     if (!x)
@@ -527,7 +536,8 @@ enum err exchange_open(struct stream_acceptor *a, struct stream *s, void *listen
     struct exchange *x = exchange_alloc(w);
     if (!x)
         return ERR_NO_MEMORY;
-    exchange_init(x, w, listener);
+    const struct listen_point *p = listener;
+    exchange_init(x, w, p->conf, p->view);
     x->client = s;
     s->task = &x->task;
     s->arena = &x->arena;

@@ -62,6 +62,7 @@ struct exchange {
     bool failing;       /* the response is the error page of x->err */
     bool res_seen;      /* a filter may look at the bytes of the response */
     bool origin_failed; /* the error was the server's: it counts against it */
+    bool background;    /* nobody asked for it: it has no client and no line in the log */
     uint32_t at;        /* position in the filter chain of the current step */
     enum err err;       /* why it failed; row gives status, log word and metric */
     uint8_t err_step;   /* where */
@@ -97,7 +98,9 @@ struct exchange {
     uint32_t split_part;
     bool split_stale; /* the client's cookie of the split should be given anew */
     struct sticky_use sticky;
-    struct mirror *mirror; /* while it gathers this request */
+    struct stream *left; /* the client, which is gone while its request goes on (headless.h) */
+    bool (*wanted)(struct exchange *x); /* does anybody else wait for it? NULL: nobody */
+    struct mirror *mirror;              /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;
     struct hedge *hedge;      /* a second server is, or may be asked; NULL: none */
@@ -146,6 +149,10 @@ void exchange_dry_free(struct exchange *x);
  * gets a status of gRPC instead, unless the content is gRPC's. */
 enum err exchange_respond(struct exchange *x, uint16_t status, struct slice content_type,
                           struct slice body) MUST_CHECK;
+/* The same for HTTP alone, with a body that the caller makes: it sets x->res_body's producer and
+ * want(), and pushes. LENGTH_KNOWN: `bytes` of it. */
+enum err exchange_respond_body(struct exchange *x, uint16_t status, enum length_kind length,
+                               uint64_t bytes) MUST_CHECK;
 /* The response for an error row: a page as the client accepts it (HTML, JSON or text). */
 void exchange_respond_error(struct exchange *x, enum err e);
 int64_t exchange_now_us(const struct exchange *x);

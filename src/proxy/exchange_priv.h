@@ -96,5 +96,7 @@ void file_body_release(struct exchange *x); /* files_body.c; safe without one */
 void body_reset(struct exchange *x, struct body *b);                   /* empty and open again */
 void exchange_steps_run(struct exchange *x, enum exchange_step until); /* stops before it */
 void step_goto(struct exchange *x, enum exchange_step s);
-void exchange_init(struct exchange *x, struct worker *w, const struct listen_point *p);
+struct exchange *exchange_alloc(struct worker *w); /* NULL: no memory */
+void exchange_init(struct exchange *x, struct worker *w, const struct listen_conf *l,
+                   struct conf_view *v);
 void exchange_release(struct exchange *x);

@@ -376,7 +376,7 @@ static bool interim_wanted(const struct exchange *x)
 {
     if (x->res.status == 100)
         return x->req.expect_continue && !x->continue_sent;
-    return conn_out_room(x->client->conn) > INTERIM_SPANS;
+    return x->client->conn && conn_out_room(x->client->conn) > INTERIM_SPANS;
 }
 
 static enum err interim_relay(struct exchange *x)

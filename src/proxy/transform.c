@@ -170,12 +170,17 @@ static enum err run_to_end(struct transform *t, struct body *from)
     return ERR_OK;
 }
 
+static enum err run_once(struct transform *t, struct body *from)
+{
+    return t->ops->move ? t->ops->move(t, from) : run_to_end(t, from);
+}
+
 static struct body *pump(struct transform *t, struct body *source)
 {
     struct body *from = t->before ? pump(t->before, source) : source;
     if (t->out.ended || t->out.err != ERR_OK)
         return &t->out;
-    enum err e = run_to_end(t, from);
+    enum err e = run_once(t, from);
     buf_let_go(t);
     if (e != ERR_OK)
         body_fail(&t->out, e);

@@ -3,6 +3,7 @@
 #include "proxy/worker.h"
 #include "conf/directive.h"
 #include "proxy/exchange.h"
+#include "proxy/headless.h"
 #include "proxy/mirror.h"
 #include "proxy/route.h"
 #include <stdlib.h>
@@ -124,6 +125,7 @@ void worker_drain(struct worker *w)
         struct session_link *s = LIST_ENTRY(l, struct session_link, link);
         s->ops->drain(s);
     }
+    headless_end(w, HEADLESS_UNWANTED);
 }
 
 void worker_abort(struct worker *w)
@@ -132,6 +134,7 @@ void worker_abort(struct worker *w)
         struct session_link *s = LIST_ENTRY(l, struct session_link, link);
         s->ops->abort(s);
     }
+    headless_end(w, HEADLESS_ALL);
 }
 
 bool worker_idle(const struct worker *w)

@@ -12,6 +12,7 @@
 #include "proxy/shed.h"
 #include "upstream/upstream.h"
 
+struct cache_shared;
 struct exchange;
 struct listen_conf;
 struct tls_worker;
@@ -38,6 +39,7 @@ struct worker {
     struct list points;                        /* struct listen_point.link */
     struct list mirrors;                       /* requests to shadow upstreams, mirror.c */
     uint32_t mirror_count;
+    uint32_t headless_count;         /* exchanges without a client, headless.c */
     struct list exchanges;           /* running: struct exchange.link */
     struct exchange *free_exchanges; /* cache, so that a steady state allocates nothing */
     uint32_t free_count;
@@ -46,6 +48,7 @@ struct worker {
     uint64_t request_seq; /* for $request_id */
     struct text scratch;  /* for one value at a time: its memory stays */
     struct shed shed;
+    struct cache_shared *cache; /* main's wiring, of all workers; NULL: none */
     struct counters_shared *counters;
 };
 
