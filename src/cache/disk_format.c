@@ -197,7 +197,6 @@ static void put_head(struct writer *w, const struct disk_head *h)
 {
     const struct object_draft *d = &h->draft;
     put64(w, h->sequence);
-    put64(w, h->generation);
     put64(w, h->born);
     put64(w, h->body_bytes);
     put16(w, d->status);
@@ -241,7 +240,7 @@ bool disk_slot_encode(const struct disk_layout *l, const struct disk_head *h, ch
 static size_t head_bytes(const struct disk_head *h)
 {
     const struct object_draft *d = &h->draft;
-    size_t bytes = SLOT_SUMMED_AT + 4 + 4 * 8 + 8 + 5 * 8 + 3 * 8 + 3 * 4 + 6 * 4;
+    size_t bytes = SLOT_SUMMED_AT + 4 + 3 * 8 + 8 + 5 * 8 + 3 * 8 + 3 * 4 + 6 * 4;
     bytes += d->key.text.len + d->reason.len + d->vary.len + d->tags.len + d->site.len;
     HEADER_EACH (it, d->headers)
         bytes += 8 + it->name.len + it->value.len;
@@ -297,7 +296,6 @@ static void get_numbers(struct reader *r, struct disk_head *h)
 {
     struct object_draft *d = &h->draft;
     h->sequence = get64(r);
-    h->generation = get64(r);
     h->born = get64(r);
     h->body_bytes = get64(r);
     d->status = get16(r);

@@ -31,8 +31,8 @@ struct disk_layout {
 /* One slot. The draft's slices and headers borrow what it was decoded from, or is made of; it has
  * no content, and the key's hash is not read: cache_key_init(). */
 struct disk_head {
-    uint64_t sequence;         /* from 1 */
-    uint64_t generation, born; /* when it was stored, for purges: see disk_journal.h */
+    uint64_t sequence; /* from 1 */
+    uint64_t born;     /* when it was stored, in the store's order of events */
     uint64_t body_bytes;
     bool expired;
     struct object_draft draft;
