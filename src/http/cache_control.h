@@ -27,11 +27,11 @@ struct cache_control {
     int64_t stale_while_revalidate, stale_if_error;
 };
 
-/* All lines of the field. */
+/* All lines of the field. What does not look like a directive is ignored; of numbers given twice
+ * the first counts. */
 void cache_control_read(const struct headers *h, struct cache_control *out);
 /* A targeted field by its name. False: absent, empty, or not a dictionary: it says nothing. */
 bool targeted_control_read(const struct headers *h, struct slice name, struct cache_control *out);
 
 /* First member of the first line of Age, seconds; 0 when it is none. */
 int64_t age_read(const struct headers *h);
-/* Cache-Control in a request or a response forbids a transformation. */

@@ -120,8 +120,7 @@ bool field_value_valid(struct slice s)
     return s.len == 0 || scan_find_bad(s.at, end) == end;
 }
 
-/* Length of the part before the first `sep` that is not inside a quoted string. */
-static size_t find_unquoted(struct slice s, char sep)
+size_t field_find_unquoted(struct slice s, char sep)
 {
     bool quoted = false;
     for (size_t i = 0; i < s.len; i++) {
@@ -138,7 +137,7 @@ static size_t find_unquoted(struct slice s, char sep)
 
 static struct slice cut_unquoted(struct slice *rest, char sep)
 {
-    size_t len = find_unquoted(*rest, sep);
+    size_t len = field_find_unquoted(*rest, sep);
     struct slice part = slice_head(*rest, len);
     *rest = slice_from(*rest, len < rest->len ? len + 1 : len);
     return slice_trim(part);

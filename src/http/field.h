@@ -29,6 +29,8 @@ bool field_is_tchar(unsigned char c);
 bool field_is_token(struct slice s);    /* not empty */
 bool field_value_valid(struct slice s); /* no CR, LF, NUL, other controls but tab */
 
+/* Length of the part before the first `sep` that is not inside a quoted string. */
+size_t field_find_unquoted(struct slice s, char sep);
 /* The next member of a comma-separated list, trimmed, empty members skipped; commas inside quoted
  * strings do not count. False at the end. Start with *rest = the value. */
 bool field_list_next(struct slice *rest, struct slice *member);

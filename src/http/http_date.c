@@ -1,21 +1,26 @@
 /* http_date.c - IMF-fixdate, the obsolete RFC 850 form and asctime(), to seconds since 1970.
  *
  * Each form is a pattern of which every byte must fit: a date that is nearly right is no date, and
- * a condition that hangs on it does not hold. The name of the day is checked for being one only. */
+ * a condition that hangs on it does not hold. Only the case of letters is free (RFC 9111 4.2), and
+ * the name of the day is checked for being one only. */
 // SPDX-License-Identifier: Apache-2.0
 #include "http/http_date.h"
+#include "http/nocase.h"
 
 struct date_parts {
     int year, month, day, hour, minute, second;
 };
 
-static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-static const char DAYS[] = "SunMonTueWedThuFriSat";
+static const char MONTHS[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+static const char DAYS[] = "sunmontuewedthufrisat";
+
+/* 50 years of the Gregorian calendar's mean length. */
+#define HALF_CENTURY_S ((int64_t)50 * 31556952)
 
 static bool name_find(const char *names, int count, const char *at, int *index)
 {
     for (int i = 0; i < count; i++) {
-        if (memcmp(names + 3 * i, at, 3) == 0) {
+        if (nocase_eq(names + (size_t)3 * (size_t)i, at, 3)) {
             *index = i;
             return true;
         }
@@ -47,8 +52,14 @@ static int *part_of(struct date_parts *p, char pattern)
     }
 }
 
-/* In a pattern: letters of part_of() are digits, "aaa" a day's name, "bbb" a month's; the rest
- * stands for itself. */
+static bool literal_fits(char pattern, char c)
+{
+    bool letter = pattern >= 'A' && pattern <= 'Z';
+    return c == pattern || (letter && c == pattern + ('a' - 'A'));
+}
+
+/* In a pattern: letters of part_of() are digits, "aaa" a day's name, "bbb" a month's, capitals
+ * letters of either case; the rest stands for itself. */
 static bool pattern_read(struct slice s, const char *pattern, struct date_parts *p)
 {
     int weekday;
@@ -64,7 +75,7 @@ static bool pattern_read(struct slice s, const char *pattern, struct date_parts 
             if (!name_find(day ? DAYS : MONTHS, day ? 7 : 12, s.at + i, day ? &weekday : &p->month))
                 return false;
             i += 2;
-        } else if (s.at[i] != pattern[i]) {
+        } else if (!literal_fits(pattern[i], s.at[i])) {
             return false;
         }
     }
@@ -101,6 +112,16 @@ static int64_t parts_seconds(const struct date_parts *p)
     return ((days * 24 + p->hour) * 60 + p->minute) * 60 + p->second;
 }
 
+/* The latest year with these two digits that is not more than 50 years ahead (RFC 9110 5.6.7). */
+static void century_find(struct date_parts *p, int64_t now_s)
+{
+    int64_t latest_s = now_s + HALF_CENTURY_S;
+    int latest_year = 1970 + (int)(latest_s / 31556952);
+    p->year += latest_year / 100 * 100 + 100; /* one century more: the year is an estimate */
+    while (parts_seconds(p) > latest_s)
+        p->year -= 100;
+}
+
 /* "Sunday, 06-Nov-94 08:49:37 GMT" (RFC 850): the long name of the day is cut to what a pattern can
  * say. */
 static bool rfc850_read(struct slice s, int64_t now_s, struct date_parts *p)
@@ -112,13 +133,10 @@ static bool rfc850_read(struct slice s, int64_t now_s, struct date_parts *p)
     bool named = false;
     size_t comma = slice_find(s, ',');
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        named |= slice_eq(slice_head(s, comma), names[i]);
+        named |= slice_eq_nocase(slice_head(s, comma), names[i]);
     if (!named || !pattern_read(slice_from(s, comma), ", dd-bbb-YY hh:mm:ss GMT", p))
         return false;
-    int this_year = 1970 + (int)(now_s / 31556952);
-    p->year += this_year / 100 * 100;
-    if (p->year > this_year + 50) /* RFC 9110 5.6.7 */
-        p->year -= 100;
+    century_find(p, now_s);
     return true;
 }
 
