@@ -20,6 +20,7 @@ struct cache_policy {
     int64_t swr_ms, sie_ms;   /* for responses that do not say; 0: none */
     bool keep_set_cookie;     /* store Set-Cookie, too */
     bool strict_stale;        /* s-maxage forbids stale-while-revalidate and -if-error, too */
+    bool ignore_client_no_store; /* CLIENT_CONTROL_IGNORE: the request's no-store means nothing */
 };
 
 void cache_policy_default(struct cache_policy *p);
@@ -31,7 +32,8 @@ enum freshness_flag {
     FRESH_EXPLICIT = 8,      /* the lifetime was stated */
     FRESH_PUBLIC = 16,
     FRESH_VALIDATOR = 32,     /* ETag or Last-Modified is there */
-    FRESH_STRIP_COOKIES = 64, /* Set-Cookie is not to be stored */
+    FRESH_STRIP_COOKIES = 64, /* Set-Cookie is there and not to be stored */
+    FRESH_BY_S_MAXAGE = 128,  /* FRESH_MUST_VALIDATE, but only s-maxage says so */
 };
 
 /* Of a stored response; part of its object. */
@@ -39,7 +41,7 @@ struct freshness {
     int64_t received_ms; /* Unix */
     int64_t age_ms;      /* then */
     int64_t lifetime_ms;
-    int32_t swr_s, sie_s; /* 0: none */
+    int32_t swr_s, sie_s; /* 0: none; negative: not stated, the policy's count */
     uint32_t flags;       /* enum freshness_flag */
 };
 
@@ -51,8 +53,10 @@ enum storable {
     STORE_UNDERSTAND,    /* must-understand with a status that is not */
     STORE_VARY,          /* "*" */
     STORE_AUTHORIZATION, /* and nothing that allows it */
+    STORE_COOKIE,        /* Set-Cookie without an explicit lifetime */
     STORE_NO_LIFETIME,   /* neither freshness nor a validator */
-    STORE_STATUS,        /* 206, 304, interim */
+    STORE_STATUS,        /* 206, 304, interim; 412, 416 to a condition or a Range. Asked last: a 206
+                          * that is refused for it may be kept as a part */
     STORE_COUNT
 };
 
@@ -68,7 +72,9 @@ enum storable freshness_judge(const struct cache_policy *p, enum method method,
                               const struct headers *req, uint16_t status, const struct headers *res,
                               const struct exchange_clock *t, int64_t status_lifetime_ms,
                               struct freshness *out);
-const char *storable_text(enum storable s); /* for logs and Cache-Status: "private" */
+const char *storable_text(enum storable s); /* for logs and Cache-Status: "no lifetime" */
+/* FRESH_NO_FIELDS: the names in no-cache="..." of the governing field; .at NULL: none. */
+struct slice freshness_hidden_fields(const struct cache_policy *p, const struct headers *res);
 
 int64_t freshness_age_ms(const struct freshness *f, int64_t now_ms);
 static inline int64_t freshness_left_ms(const struct freshness *f, int64_t now_ms)

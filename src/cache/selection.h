@@ -13,11 +13,12 @@ bool vary_any(const struct headers *res);
 struct slice vary_names(const struct headers *res, struct arena *a);
 
 /* Hash of names and of the normal forms of what `req` says to each of them: equal for requests
- * that select the same response. 0 only for empty `names`. `scratch` is for long values. */
-uint64_t selection_hash(struct slice names, const struct headers *req, struct arena *scratch);
+ * that select the same response, in every process and at all times. 0 only for empty `names`. */
+uint64_t selection_hash(struct slice names, const struct headers *req);
 
-/* Accept-Language is the only field that the two requests' selections differ in, the client has one
- * best language, and it is the stored response's Content-Language: may be used as well. `others`:
- * selection_hash() of both without Accept-Language are compared by the caller. */
-struct slice vary_names_without_language(struct slice names, struct arena *a);
+/* When Accept-Language is the only field in which two selections differ, and the one language that
+ * the client likes best is the stored response's, that may be used as well.
+ *
+ * The same without Accept-Language; 0 when `names` has none, never for "accept-language" alone. */
+uint64_t selection_hash_without_language(struct slice names, const struct headers *req);
 bool language_matches(const struct headers *req, struct slice content_language);
