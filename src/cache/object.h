@@ -43,6 +43,9 @@ struct object_draft {
     struct content_shared *content;
 };
 
+/* What lies around it. */
+enum object_extra { EXTRA_PART = 1 /* ranges, Accept-Language: behind */, EXTRA_DISK_LINK = 2 };
+
 struct object_shared {
     _Atomic(uint32_t) refs;
     _Atomic(uint8_t) uses; /* since it was last considered for eviction, up to 3 */
@@ -50,17 +53,17 @@ struct object_shared {
     uint8_t kind;          /* enum object_kind */
     bool linked;           /* is in the index; guarded by the shard */
     _Atomic(bool) expired; /* purged softly, or found out of date: to be validated */
-    bool has_disk_link;    /* see object_disk_link() */
+    uint8_t extras;        /* enum object_extra */
     uint16_t status;
     uint16_t vary_len, tags_len, reason_len, header_count;
     uint32_t key_len, head_len;
     uint32_t purge_seen; /* purges up to here do not concern it; guarded by the shard */
+    uint32_t weight;     /* what its queue counts, in units of 16 bytes; guarded by the shard */
     uint64_t hash, variant;
     struct object_shared *sibling;  /* the next older one of this key; guarded by the shard */
     struct list link;               /* eviction queue; guarded by the shard */
     struct cache_shared *cache;     /* charged */
     struct content_shared *content; /* counted; NULL: on disk only. Guarded by the shard */
-    struct object_part *part;       /* OBJECT_PART and more; NULL: nothing of the kind */
     struct object_coded *coded;     /* forms by content coding; guarded by the shard; NULL: none */
     uint64_t born;                  /* order of storing, for purges; 0 before cache_insert() */
     _Atomic(uint64_t) file;         /* number of its file on disk; 0: none */

@@ -85,9 +85,9 @@ void cache_lookup(struct cache_shared *c, struct cache_query *q, struct cache_re
 /* Puts it in front of its siblings, in the place of the one with the same variant and kind; counted
  * by the index from now on. Its content may still be filling: content_break() makes it invisible,
  * cache_remove() takes it out. False: an invalidation or purge came after `born_after`
- * (cache_now() when its request was sent): it is not linked. Without content it is one that is on
- * disk, and needs no cache_settle(). `born` stays when it is set (from a file). An object with the
- * content of the one whose place it takes gets its file, too. */
+ * (cache_now() when its request was sent), or it is too large: it is not linked. Without content it
+ * is one that is on disk, and needs no cache_settle(). `born` stays when it is set (from a file).
+ * An object with the content of the one whose place it takes gets its file, too. */
 bool cache_insert(struct cache_shared *c, struct object_shared *o, uint64_t born_after);
 /* To be called when its content is whole: counts it against the queues, evicts. */
 void cache_settle(struct cache_shared *c, struct object_shared *o);
@@ -144,5 +144,8 @@ bool cache_site_next(struct cache_shared *c, struct cache_site_shared **at, stru
                      uint64_t events[CACHE_EVENT_COUNT]);
 
 /* Used by content.c, object.c and disk.c. */
-bool cache_charge(struct cache_shared *c, size_t bytes); /* false: over twice the budget */
+/* An allocation of so many bytes: what malloc() needs for itself is added. May evict: never called
+ * under a lock. False: over twice the budget. */
+bool cache_charge(struct cache_shared *c, size_t bytes);
 void cache_uncharge(struct cache_shared *c, size_t bytes);
+void cache_uncharge_part(struct cache_shared *c, size_t bytes); /* it became smaller */

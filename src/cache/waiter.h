@@ -7,6 +7,7 @@
 #pragma once
 #include "base/list.h"
 #include "io/mailbox.h"
+#include <stdatomic.h>
 
 struct loop;
 
@@ -21,7 +22,9 @@ struct waiter {
     bool closed; /* its owner's thread only */
 };
 
-struct waiter *waiter_new(struct loop *l, void (*wake)(void *ctx), void *ctx); /* NULL: no memory */
+/* NULL: no memory. Without a loop (a thread that has none) wake() is called by whoever posts, under
+ * the lock of what is waited for: it may do no more than signal a condition. */
+struct waiter *waiter_new(struct loop *l, void (*wake)(void *ctx), void *ctx);
 /* With the lock of the list held; once until it is listed again. Any thread. */
 void waiter_post(struct waiter *w);
 /* It must not be listed any more. The owner's thread. */
