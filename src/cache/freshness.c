@@ -72,7 +72,7 @@ static int64_t min_of(int64_t a, int64_t b)
 static int64_t age_at_receipt_ms(const struct verdict *v)
 {
     const struct exchange_clock *t = v->clock;
-    int64_t apparent_s = max_of(t->received_ms / 1000 - v->date_s, 0);
+    int64_t apparent_s = t->received_ms / 1000 - v->date_s; /* negative: Date lies ahead */
     int64_t delay_ms = max_of(t->received_ms - t->sent_ms, 0);
     return max_of(apparent_s * 1000, age_read(v->res) * 1000 + delay_ms);
 }
