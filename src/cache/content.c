@@ -382,23 +382,22 @@ static void readers_leave(struct content_live *live)
 
 static void finish(struct content_shared *k, enum content_state state)
 {
-    struct content_live *gone = NULL;
     pthread_mutex_lock(content_lock(k));
+    struct content_live *live = k->live;
     bool passing = content_is_passing(k);
     if (!k->small && !passing && state == CONTENT_WHOLE)
         tail_shrink(content_as_long(k));
-    /* release: pairs with content_state(). */
-    atomic_store_explicit(&k->state, state, memory_order_release);
-    writer_unlist(k->live);
-    if (passing) {
-        readers_wake(k->live);
-    } else {
-        readers_leave(k->live);
-        gone = k->live;
+    writer_unlist(live);
+    if (!passing)
         k->live = NULL;
-    }
+    /* release: after all of it but the readers' list: see content_is_settled(). */
+    atomic_store_explicit(&k->state, state, memory_order_release);
+    if (passing)
+        readers_wake(live);
+    else
+        readers_leave(live);
     pthread_mutex_unlock(content_lock(k));
-    live_free(content_cache(k), gone);
+    live_free(content_cache(k), passing ? NULL : live);
 }
 
 void content_end(struct content_shared *k)
