@@ -21,13 +21,14 @@ MAY = {
     "h1": "base io net http",
     "h2": "base io net http",
     "h3": "base io net http",
+    "fcgi": "base io net http",
     "proxy": "base io net tls http conf upstream",
     "cache": "base io http",
     "filter": "base http codec conf proxy cache",
     "l4": "base io net conf upstream",
     "acme": "base io net tls http conf proxy",
     "admin": "base io net tls http conf upstream proxy cache",
-    "main": "base io net http codec conf upstream balancer h1 h2 proxy filter admin tls cache l4 acme",
+    "main": "base io net http codec conf upstream balancer h1 h2 fcgi proxy filter admin tls cache l4 acme",
 }
 ALONE = {"filter", "balancer"}
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')

@@ -44,10 +44,13 @@ enum length_kind {
     LENGTH_UNKNOWN, /* until the end mark: chunked, or until close */
 };
 
+struct cgi_params; /* http/cgi.h */
+
 struct message {
     /* request */
     struct slice method_text, target; /* as they came; target in origin-form once start has run */
     struct slice scheme, authority;   /* authority: Host or the target's, in lower case, checked */
+    const struct cgi_params *cgi;     /* for a server that speaks CGI; NULL: none */
     /* response */
     struct slice reason;
     uint16_t status;

@@ -22,6 +22,13 @@ enum stream_head {
     STREAM_HEAD_FINAL,   /* the request, or the final response, is in `head` */
 };
 
+/* What a server said for the error log, beside its answer (FastCGI's STDERR). */
+struct stream_said {
+    struct slice text; /* as it came, its beginning */
+    uint64_t bytes;    /* of all of it */
+    uint32_t status;   /* with which the application ended; 0: well */
+};
+
 struct stream_ops {
     /* Queues a head. The client side takes 1xx, 101 and final responses, the origin side the
      * request. `m->length` says what body follows; the engine makes the framing of it. */
@@ -67,6 +74,7 @@ struct stream {
                       * took nothing for too long */
     enum err err;    /* dead: nothing more comes or goes */
     uint64_t sent_bytes, received_bytes; /* heads and framing included */
+    const struct stream_said *said;      /* origin side; NULL: nothing. In the arena */
     const uint64_t *shared_bytes; /* or these, when it waits for what it shares with others */
     int64_t began_ms;             /* client side: first byte of the request */
 };
