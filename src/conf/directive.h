@@ -21,6 +21,7 @@ enum conf_where {
     IN_LISTEN = 128,
     IN_OPTIONS = 256, /* rows of an options table: key=value, or key value in the block */
     IN_CHECK = 512,
+    IN_FASTCGI = 1024, /* block of a fastcgi directive, beside IN_PROXY */
     IN_POLICY = IN_SITE | IN_ROUTE | IN_WHEN,
     IN_SERVERS = IN_UPSTREAM | IN_PROXY,
 };

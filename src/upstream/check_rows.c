@@ -320,6 +320,10 @@ void check_finish(struct conf_build *b, struct upstream *up)
         diag_error(b->diag, c->pos, "gRPC needs HTTP/2, which these servers are not spoken to in");
         diag_hint(b->diag, "write 'proto %s'", up->tls ? "h2" : "h2c");
     }
+    if (c->kind == CHECK_HTTP && up->fastcgi) {
+        diag_error(b->diag, c->pos, "these servers speak FastCGI, not HTTP");
+        diag_hint(b->diag, "write 'check tcp'");
+    }
 }
 
 const struct directive check_rows[] = {

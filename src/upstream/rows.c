@@ -128,16 +128,18 @@ static const struct directive concurrency_options[] = {
      .text = "`adaptive` never allows more. Without it there is no limit while latency is normal."},
     {0}};
 
-enum proto_word { PROTO_H1, PROTO_H2C, PROTO_H2, PROTO_AUTO };
+enum proto_word { PROTO_H1, PROTO_H2C, PROTO_H2, PROTO_AUTO, PROTO_FASTCGI };
 
-static const struct conf_choice protos[] = {{"h1", PROTO_H1, "HTTP/1.1"},
-                                            {"h2c", PROTO_H2C, "HTTP/2 without TLS"},
-                                            {"h2", PROTO_H2, "HTTP/2 over TLS"},
-                                            {"auto", PROTO_AUTO,
-                                             "over TLS, HTTP/2 with servers that offer it, else "
-                                             "HTTP/1.1, as for a WebSocket where their HTTP/2 has "
-                                             "none"},
-                                            {0}};
+static const struct conf_choice protos[] = {
+    {"h1", PROTO_H1, "HTTP/1.1"},
+    {"h2c", PROTO_H2C, "HTTP/2 without TLS"},
+    {"h2", PROTO_H2, "HTTP/2 over TLS"},
+    {"auto", PROTO_AUTO,
+     "over TLS, HTTP/2 with servers that offer it, else "
+     "HTTP/1.1, as for a WebSocket where their HTTP/2 has "
+     "none"},
+    {"fastcgi", PROTO_FASTCGI, "FastCGI, as PHP-FPM speaks it; for `fastcgi NAME`"},
+    {0}};
 
 static const struct directive proto_options[] = {
     {.name = "streams",
@@ -453,10 +455,17 @@ static void apply_balance(struct conf_build *b, void *scope, const struct conf_n
     diag_hint(b->diag, "for example: balance %.*s $client_ip", SLICE_ARG(n->args[0].text));
 }
 
-static void apply_keepalive(struct conf_build *b, void *scope, const struct conf_node *n)
+static void apply_queue(struct conf_build *b, void *scope, const struct conf_node *n)
 {
     conf_set(b->diag, n->row, &n->args[0], scope);
     conf_options(b, n, scope);
+}
+
+static void apply_keepalive(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct upstream *up = scope;
+    apply_queue(b, scope, n);
+    up->keepalive_said = true;
 }
 
 static bool retry_status(struct retry_conf *r, struct slice status)
@@ -575,12 +584,30 @@ static void apply_proto(struct conf_build *b, void *scope, const struct conf_nod
     up->proto_pos = n->pos;
 }
 
+/* A worker process of PHP-FPM serves nobody else while it has a connection, idle or not: such are
+ * kept only when somebody has counted them. */
+static void fastcgi_finish(struct conf_build *b, struct upstream *up)
+{
+    bool said = up->proto_pos.line > 0;
+    if (up->fastcgi && said && up->proto_word != PROTO_FASTCGI)
+        diag_error(b->diag, up->proto_pos, "these servers are spoken to by FastCGI");
+    up->fastcgi |= up->proto_word == PROTO_FASTCGI;
+    if (!up->fastcgi)
+        return;
+    if (up->tls)
+        diag_error(b->diag, up->tls_pos, "FastCGI goes without TLS");
+    if (!up->keepalive_said)
+        up->keepalive_count = CONF_OFF;
+}
+
 void upstream_proto_finish(struct conf_build *b, struct upstream *up)
 {
     static const uint8_t ways[] = {[PROTO_H1] = UPSTREAM_ALONE,
                                    [PROTO_H2C] = UPSTREAM_SHARES,
                                    [PROTO_H2] = UPSTREAM_SHARES,
-                                   [PROTO_AUTO] = UPSTREAM_ASKS};
+                                   [PROTO_AUTO] = UPSTREAM_ASKS,
+                                   [PROTO_FASTCGI] = UPSTREAM_ALONE};
+    fastcgi_finish(b, up);
     up->proto = ways[up->proto_word];
     if (up->proto_word == PROTO_H2C && up->tls) {
         diag_error(b->diag, up->proto_pos, "h2c is HTTP/2 without TLS, but there is `tls`");
@@ -619,7 +646,8 @@ const struct directive upstream_rows[] = {
      .apply = apply_server,
      .usage = "ADDRESS [weight=N] [max_conns=N] [zone=NAME] [backup] [disabled] [drain]",
      .text = "One server: `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or "
-             "`unix:/run/app.sock`. Without a port it is 80, with `tls` 443. A name is looked up "
+             "`unix:/run/app.sock`. Without a port it is 80, with `tls` 443, for FastCGI 9000. A "
+             "name is looked up "
              "in the background "
              "and again whenever its TTL ends; weir also starts when it does not resolve.",
      .example = "server 10.0.0.2:8080 weight=2 max_conns=100"},
@@ -702,7 +730,9 @@ const struct directive upstream_rows[] = {
          "kept as were in use at once in the last minute or so, at most COUNT. What can not be "
          "sent twice (POST, PATCH, anything with a body) takes only one that was idle for at most "
          "a second, in case the server is just about to close it. `off` opens a connection for "
-         "every request.",
+         "every request, as do FastCGI servers without this line: a process of PHP-FPM serves "
+         "nobody else while it has a connection, so all workers together must keep fewer than "
+         "there are processes.",
      .example = "keepalive 64 idle=30s"},
     {.name = "proto",
      .where = IN_SERVERS,
@@ -714,12 +744,14 @@ const struct directive upstream_rows[] = {
      .def = "h1",
      .options = proto_options,
      .apply = apply_proto,
-     .usage = "h1|h2c|h2|auto [streams=N]",
+     .usage = "h1|h2c|h2|auto|fastcgi [streams=N]",
      .text = "How these servers are spoken to.\n\n"
              "- `h1`: HTTP/1.1, a connection for each request that is under way.\n"
              "- `h2c`: HTTP/2 without TLS. The servers have to know it: nothing is negotiated.\n"
              "- `h2`: HTTP/2 over TLS; a server that does not agree to it is an error.\n"
-             "- `auto`: over TLS what the server prefers of both, else HTTP/1.1.\n\n"
+             "- `auto`: over TLS what the server prefers of both, else HTTP/1.1.\n"
+             "- `fastcgi`: FastCGI, a connection for each request that is under way. Such an "
+             "upstream is for `fastcgi NAME`.\n\n"
              "With HTTP/2 many requests share a connection. What a server says that it did not "
              "process (it goes away, or refuses a stream) is sent again over another one. "
              "`max_conns` then counts requests under way, and `keepalive off` closes a connection "
@@ -734,7 +766,7 @@ const struct directive upstream_rows[] = {
      .max = 100000,
      .def = "1000",
      .options = queue_options,
-     .apply = apply_keepalive,
+     .apply = apply_queue,
      .usage = "COUNT [timeout=TIME] | off",
      .text =
          "How many requests of a worker may wait while every server is at its `max_conns`, or the "

@@ -12,7 +12,7 @@
 #include "upstream/tls_priv.h"
 #include "upstream/upstream_priv.h"
 
-enum { DEFAULT_PORT = 80, DEFAULT_PORT_TLS = 443 };
+enum { DEFAULT_PORT = 80, DEFAULT_PORT_TLS = 443, DEFAULT_PORT_FASTCGI = 9000 };
 
 static void no_memory(struct conf_build *b, struct conf_pos pos)
 {
@@ -179,20 +179,27 @@ static struct slice name_of_word(const void *list, uint32_t i)
     return ((const struct conf_word *)list)[i].text;
 }
 
-/* `tls` may stand below the servers. */
+static uint16_t port_usual(const struct upstream *up)
+{
+    if (up->fastcgi)
+        return DEFAULT_PORT_FASTCGI;
+    return up->tls ? DEFAULT_PORT_TLS : DEFAULT_PORT;
+}
+
+/* `tls` and `proto` may stand below the servers. */
 void upstream_ports_finish(struct upstream *up)
 {
     for (uint32_t i = 0; i < up->server_count; i++) {
         struct addr_spec *spec = &up->servers[i].spec;
         if (spec->port == 0 && !spec->is_unix)
-            spec->port = up->tls ? DEFAULT_PORT_TLS : DEFAULT_PORT;
+            spec->port = port_usual(up);
     }
 }
 
 void upstream_finish(struct conf_build *b, struct upstream *up)
 {
-    upstream_ports_finish(up);
     upstream_proto_finish(b, up);
+    upstream_ports_finish(up);
     upstream_tls_finish(b, up);
     check_finish(b, up);
     upstream_hedge_finish(b, up);
@@ -221,6 +228,7 @@ static struct upstream *inline_build(struct conf_build *b, struct upstreams_conf
     server_defaults(&options);
     if (scheme == UPSTREAM_TLS)
         upstream_tls_begin(b, up);
+    up->fastcgi = scheme == UPSTREAM_FASTCGI;
     for (uint32_t i = 0; i < count; i++)
         upstream_server_add(b, up, &targets[i], &options);
     if (block && block->has_block)
@@ -240,6 +248,8 @@ struct upstream *upstream_inline(struct conf_build *b, struct upstreams_conf *u,
         count == 1 ? targets[0].text : joined(b->arena, name_of_word, targets, count);
     if (scheme == UPSTREAM_TLS)
         key = arena_printf(b->arena, "https://%.*s", SLICE_ARG(key));
+    if (scheme == UPSTREAM_FASTCGI)
+        key = arena_printf(b->arena, "fastcgi://%.*s", SLICE_ARG(key));
     struct upstream *up = u->inlined.arena ? radix_find(&u->inlined, key) : NULL;
     if (up)
         return up;
@@ -284,9 +294,12 @@ static void localhost_set(const struct server *srv)
     server_addrs_set(srv->shared, a, 2);
 }
 
+enum { FASTCGI_VARIANT = 16 }; /* beside enum upstream_proto */
+
 static void server_bind(const struct upstream *up, struct server *srv)
 {
-    uint64_t variant = (up->tls ? up->tls->id : 0) + up->proto;
+    uint64_t variant =
+        (up->tls ? up->tls->id : 0) + up->proto + (up->fastcgi ? FASTCGI_VARIANT : 0);
     srv->shared = server_shared_take(up->name, srv->name, variant);
     ramp_on_bind(srv, !up->shared->conf_seen);
     struct addr a;

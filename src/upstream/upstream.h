@@ -189,6 +189,8 @@ struct upstream {
     uint8_t proto;       /* enum upstream_proto */
     int64_t proto_word;  /* as written; see rows.c */
     int64_t streams_max; /* uses of one connection at once */
+    bool fastcgi;        /* UPSTREAM_ALONE, and spoken to by FastCGI */
+    bool keepalive_said; /* keepalive_count is not the default */
     struct conf_pos proto_pos;
     struct sticky_conf *sticky;   /* of proxy/, which pins leases; NULL: sessions move freely */
     struct tls_origin *tls;       /* NULL: plain */
@@ -210,7 +212,7 @@ extern const struct directive upstream_rows[];
 
 /* Finds a named upstream of the snapshot being built, or NULL. */
 struct upstream *upstream_find(const struct upstreams_conf *u, struct slice name);
-enum upstream_scheme { UPSTREAM_PLAIN, UPSTREAM_TLS /* `proxy https://...` */ };
+enum upstream_scheme { UPSTREAM_PLAIN, UPSTREAM_TLS /* `proxy https://...` */, UPSTREAM_FASTCGI };
 
 /* Makes an unnamed one for the targets of a proxy directive ("10.0.0.3:9000", "unix:/x"); equal
  * lists without a block share one. Errors go to b->diag. `block` may be NULL. */
