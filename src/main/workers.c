@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "codec/encoder.h"
+#include "fcgi/fcgi.h"
 #include "h1/h1.h"
 #include "h2/h2.h"
 #include "h2/h2_origin.h"
@@ -505,6 +506,7 @@ static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes,
         return false;
     t->worker.acceptor.take_preface = take_preface;
     t->worker.shared_engine = &h2_origin_engine;
+    t->worker.fastcgi_engine = &fcgi_origin_engine;
     t->worker.pools.engine = &h2_mux_engine;
     return tls_init(t, tickets);
 }

@@ -229,7 +229,7 @@ static struct upstream *named_upstream(struct conf_build *b, struct upstreams_co
                    SLICE_ARG(n->args[0].text));
         diag_hint(b->diag, "a server is written with its port: HOST:PORT");
         nearest_upstream(b, u, n->args[0].text);
-    } else if (up && n->has_block) {
+    } else if (up && n->has_block && !up->fastcgi) {
         diag_error(b->diag, n->block_pos,
                    "'%.*s' is an upstream: its servers and policies stand in "
                    "its own block",
@@ -240,19 +240,29 @@ static struct upstream *named_upstream(struct conf_build *b, struct upstreams_co
     return up;
 }
 
+/* Several words are addresses. */
+static bool names_mixed(struct conf_build *b, const struct upstreams_conf *u,
+                        const struct conf_node *n)
+{
+    for (uint32_t i = 0; n->arg_count > 1 && i < n->arg_count; i++) {
+        if (!upstream_find(u, n->args[i].text))
+            continue;
+        diag_error(b->diag, n->args[i].pos,
+                   "'%.*s' is an upstream: it stands alone in a '%s' directive",
+                   SLICE_ARG(n->args[i].text), n->row ? n->row->name : "proxy");
+        return true;
+    }
+    return false;
+}
+
 static struct upstream *unnamed_upstream(struct conf_build *b, struct upstreams_conf *u,
                                          const struct conf_node *n)
 {
     struct conf_word *words = BUILD_ARRAY(b, struct conf_word, n->arg_count);
     enum upstream_scheme scheme = UPSTREAM_PLAIN, first = UPSTREAM_PLAIN;
+    if (names_mixed(b, u, n))
+        return NULL;
     for (uint32_t i = 0; i < n->arg_count; i++) {
-        if (n->arg_count > 1 && upstream_find(u, n->args[i].text)) {
-            diag_error(b->diag, n->args[i].pos,
-                       "'%.*s' is an upstream: it stands alone in a proxy "
-                       "directive",
-                       SLICE_ARG(n->args[i].text));
-            return NULL;
-        }
         if (!address_of(b, &n->args[i], &words[i], &scheme))
             return NULL;
         if (i == 0)
@@ -266,18 +276,60 @@ static struct upstream *unnamed_upstream(struct conf_build *b, struct upstreams_
     return upstream_inline(b, u, words, n->arg_count, n->has_block ? n : NULL, first);
 }
 
+static bool is_named(const struct upstreams_conf *u, const struct conf_node *n)
+{
+    return n->arg_count == 1 &&
+           (upstream_find(u, n->args[0].text) || looks_like_upstream(n->args[0].text));
+}
+
+/* False: it is spoken to in another way, or there is none. */
+static bool speaks(struct conf_build *b, const struct conf_node *n, const struct upstream *up,
+                   bool fastcgi)
+{
+    if (!up || up->fastcgi == fastcgi)
+        return up != NULL;
+    diag_error(b->diag, n->args[0].pos,
+               fastcgi ? "'%.*s' does not speak FastCGI" : "'%.*s' speaks FastCGI, not HTTP",
+               SLICE_ARG(up->name));
+    diag_hint(b->diag, fastcgi ? "it needs the line 'proto fastcgi'" : "write 'fastcgi %.*s'",
+              SLICE_ARG(up->name));
+    return false;
+}
+
+static void target_of(struct conf_build *b, const struct conf_node *n, const struct upstream *up,
+                      struct target *t)
+{
+    *t = (struct target){.kind = TARGET_UPSTREAM, .pos = n->pos, .upstream = up};
+    if (up->hash_key.text.len > 0)
+        t->hash_key = template_compile(b, &up->hash_key, false);
+}
+
 /* False after an error. */
 static bool target_fill(struct conf_build *b, const struct conf_node *n, struct target *t)
 {
     struct upstreams_conf *u = ((struct conf *)b->app)->upstreams;
-    bool named = n->arg_count == 1 &&
-                 (upstream_find(u, n->args[0].text) || looks_like_upstream(n->args[0].text));
-    const struct upstream *up = named ? named_upstream(b, u, n) : unnamed_upstream(b, u, n);
-    if (!up)
+    const struct upstream *up =
+        is_named(u, n) ? named_upstream(b, u, n) : unnamed_upstream(b, u, n);
+    if (!speaks(b, n, up, false))
         return false;
-    *t = (struct target){.kind = TARGET_UPSTREAM, .pos = n->pos, .upstream = up};
-    if (up->hash_key.text.len > 0)
-        t->hash_key = template_compile(b, &up->hash_key, false);
+    target_of(b, n, up, t);
+    return true;
+}
+
+bool fastcgi_upstream(struct conf_build *b, const struct conf_node *n, struct target *t,
+                      bool *named)
+{
+    struct upstreams_conf *u = ((struct conf *)b->app)->upstreams;
+    const struct conf_node *block = n->has_block ? n : NULL;
+    const struct upstream *up = NULL;
+    *named = is_named(u, n);
+    if (*named)
+        up = named_upstream(b, u, n);
+    else if (!names_mixed(b, u, n))
+        up = upstream_inline(b, u, n->args, n->arg_count, block, UPSTREAM_FASTCGI);
+    if (!speaks(b, n, up, true))
+        return false;
+    target_of(b, n, up, t);
     return true;
 }
 

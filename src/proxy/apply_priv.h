@@ -11,6 +11,11 @@ conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
 struct target;
 bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t);
 
+/* Of `fastcgi`: the upstream of that name (*named), or one for the addresses, into *t. False after
+ * an error. */
+bool fastcgi_upstream(struct conf_build *b, const struct conf_node *n, struct target *t,
+                      bool *named);
+
 /* The share of the requests that a word such as 5% tells, in hundredths of a percent. False after
  * an error. */
 enum { SHARE_WHOLE = 10000 };

@@ -14,6 +14,7 @@
 #include "proxy/worker.h"
 #include "upstream/lease.h"
 
+struct fastcgi_use;
 struct file_body;
 struct mirror;
 struct hedge;
@@ -94,7 +95,9 @@ struct exchange {
     uint16_t forwarded_port;
 
     const struct target *target; /* of a split: the part; NULL until one was chosen */
-    const struct split *split;   /* its cookie has to be given; NULL: it has not */
+    const struct fastcgi_use
+        *fastcgi;              /* what a FastCGI server is asked for; NULL: not yet, or none */
+    const struct split *split; /* its cookie has to be given; NULL: it has not */
     uint32_t split_part;
     bool split_stale; /* the client's cookie of the split should be given anew */
     struct sticky_use sticky;

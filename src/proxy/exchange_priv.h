@@ -45,6 +45,8 @@ enum err forwarded_write(struct exchange *x) MUST_CHECK;
 /* origin.c: ends the use of the server; safe without one. */
 void origin_release(struct exchange *x, enum lease_verdict v);
 struct target;
+/* The engine for what was leased. */
+const struct origin_engine *origin_engine_of(const struct worker *w, const struct lease *l);
 /* What the upstream of the target balances this request by; 0: nothing. ERR_OVER_BUDGET. */
 enum err target_key(struct exchange *x, const struct target *t, uint64_t *key) MUST_CHECK;
 enum outcome connect_timed_out(struct exchange *x); /* another server, or the end */

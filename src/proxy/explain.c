@@ -8,6 +8,7 @@
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/fastcgi.h"
 #include "proxy/mirror.h"
 #include "proxy/split.h"
 #include "proxy/target.h"
@@ -304,6 +305,17 @@ static void explain_sticky(struct explain *e, const struct upstream *u)
     text_release(&line);
 }
 
+static void explain_fastcgi(struct explain *e, const struct target *t)
+{
+    struct text line;
+    if (!t->fastcgi)
+        return;
+    text_init(&line);
+    fastcgi_explain(t, &line);
+    explain_line(e, "fastcgi", t->pos, "%.*s", (int)line.len, line.at ? line.at : "");
+    text_release(&line);
+}
+
 static void explain_mirror(struct explain *e, const struct mirror_conf *m)
 {
     if (m)
@@ -323,6 +335,7 @@ static void explain_target(struct explain *e, const struct exchange *x)
     if (t->kind == TARGET_UPSTREAM) {
         explain_timeouts(e, x);
         explain_upstream(e, t);
+        explain_fastcgi(e, t);
         explain_sticky(e, t->upstream);
     }
     if (t->kind != TARGET_LOCAL) {

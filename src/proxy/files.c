@@ -450,7 +450,7 @@ static enum err answer_folder(struct exchange *x, const struct files_conf *c, st
 }
 
 /* To the same path with a slash. Not more than one in front: "//host/" would be another site. */
-static enum err answer_redirect(struct exchange *x)
+enum err files_add_slash(struct exchange *x)
 {
     struct slice path = x->path;
     while (slice_starts(path, SLICE("//")))
@@ -470,7 +470,20 @@ static enum err answer_found(struct exchange *x, const struct files_conf *c, str
     case FOUND_FOLDER: return answer_folder(x, c, f);
     case FOUND_REDIRECT: break;
     }
-    return answer_redirect(x);
+    return files_add_slash(x);
+}
+
+enum err files_serve_but(struct exchange *x, const struct files_conf *c,
+                         bool (*refuses)(const void *ctx, struct slice name), const void *ctx)
+{
+    struct found f;
+    enum err e = files_find(x, c, &f);
+    if (e == ERR_OK && f.kind == FOUND_FILE && refuses(ctx, f.name))
+        e = ERR_NOT_FOUND;
+    if (e == ERR_OK)
+        e = answer_found(x, c, &f);
+    found_release(&f);
+    return e;
 }
 
 static enum err files_serve(struct exchange *x, const void *conf)

@@ -50,6 +50,11 @@ enum err files_find(struct exchange *x, const struct files_conf *c, struct found
 enum err files_precompressed(struct exchange *x, const struct files_conf *c,
                              struct found *f) MUST_CHECK;
 void found_release(struct found *f);
+/* Answers as `files` does, but with ERR_NOT_FOUND for files whose name `refuses`. */
+enum err files_serve_but(struct exchange *x, const struct files_conf *c,
+                         bool (*refuses)(const void *ctx, struct slice name),
+                         const void *ctx) MUST_CHECK;
+enum err files_add_slash(struct exchange *x) MUST_CHECK; /* a redirect to the path with one */
 enum err files_errno(int err); /* what a positive errno means to a client */
 bool files_is_hidden(const struct files_conf *c, struct slice name);
 

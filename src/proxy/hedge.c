@@ -84,7 +84,7 @@ static void hedge_begin(struct exchange *x, struct hedge *h)
 static enum err request_open(struct exchange *x, struct hedge *h)
 {
     const struct worker *w = x->worker;
-    const struct origin_engine *engine = h->lease.mux ? w->shared_engine : w->engine;
+    const struct origin_engine *engine = origin_engine_of(w, &h->lease);
     message_init(&h->res);
     h->stream = engine->open(h->lease.conn, &x->task, &x->arena, &h->res, &h->body,
                              w->acceptor.limits(&x->worker->acceptor, NULL));

@@ -8,6 +8,7 @@
 #include "conf/directive.h"
 #include "proxy/deadline.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/fastcgi_priv.h"
 #include "proxy/hedge.h"
 #include "proxy/mirror.h"
 #include "proxy/split.h"
@@ -124,6 +125,8 @@ static void origin_detach(struct exchange *x)
     struct counters_shared *c = x->worker->counters;
     counter_add(c, METRIC_ORIGIN_BYTES_OUT, (int64_t)x->origin->sent_bytes);
     counter_add(c, METRIC_ORIGIN_BYTES_IN, (int64_t)x->origin->received_bytes);
+    if (x->origin->said)
+        said_log(x);
     stream_detach(x->origin);
     x->origin = NULL;
     message_init(&x->res);
@@ -288,6 +291,11 @@ enum outcome step_pick(struct exchange *x)
         return exchange_fail(x, e);
     if (x->target->kind == TARGET_LOCAL)
         return serve_local(x, x->target);
+    if (x->target->fastcgi && !x->fastcgi) {
+        enum outcome o = fastcgi_choose(x, x->target->fastcgi);
+        if (o != NEXT)
+            return o;
+    }
     if (x->dry)
         return pick_dry(x);
     if (!x->lease.view) {
@@ -333,13 +341,21 @@ static enum err request_prepare(struct exchange *x)
     TRY(target_write(x));
     TRY(grpc_call_pass_deadline(x));
     TRY(deadline_write(x));
-    return host_ensure(x);
+    TRY(host_ensure(x));
+    return x->fastcgi ? fastcgi_params_make(x) : ERR_OK;
+}
+
+const struct origin_engine *origin_engine_of(const struct worker *w, const struct lease *l)
+{
+    if (l->view->up->fastcgi)
+        return w->fastcgi_engine;
+    return l->mux ? w->shared_engine : w->engine;
 }
 
 static enum err request_send(struct exchange *x)
 {
     const struct worker *w = x->worker;
-    const struct origin_engine *engine = x->lease.mux ? w->shared_engine : w->engine;
+    const struct origin_engine *engine = origin_engine_of(w, &x->lease);
     body_reset(x, &x->res_body);
     message_init(&x->res);
     x->origin = engine->open(x->lease.conn, &x->task, &x->arena, &x->res, &x->res_body,

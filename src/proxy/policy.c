@@ -8,6 +8,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
+#include "proxy/fastcgi.h"
 
 /* What is being derived. */
 struct derivation {
@@ -58,7 +59,7 @@ static void check_one_target(struct derivation *d, const struct settings *before
 {
     if (before->target == after->target)
         return;
-    if (*target_node) {
+    if (*target_node && !fastcgi_combines(*target_node, n)) {
         diag_error(d->bu->b->diag, n->pos, "this block has a '%s' already",
                    (*target_node)->row->name);
         diag_hint(d->bu->b->diag, "first in %s:%u", (*target_node)->pos.file->path,
@@ -76,6 +77,7 @@ static void setting_add(struct derivation *d, const struct conf_node *n, struct 
     else
         conf_apply(d->bu->b, own, n);
     check_one_target(d, &before, own, n, target_node);
+    fastcgi_combine(own, before.target);
 }
 
 /* --- directives of filters ---------------------------------------------------------------------*/
@@ -185,6 +187,8 @@ static const struct {
     {"respond", SPAN(target, target)},
     {"redirect", SPAN(target, target)},
     {"split", SPAN(target, target)},
+    {"files", SPAN(target, target)},
+    {"fastcgi", SPAN(target, target)},
     {"mirror", SPAN(mirror, mirror)},
 #undef SPAN
 };
@@ -399,6 +403,13 @@ static void filters_finish(struct derivation *d)
     }
 }
 
+/* The block around a `when` is known now. */
+static void when_finish(struct derivation *d, const struct when *w)
+{
+    fastcgi_finish(d->bu->b, &((struct policy_when *)policy_when_of(w))->when.settings,
+                   &d->out->settings);
+}
+
 void policy_derive(struct builder *bu, const struct policy *parent, const struct conf_node *block,
                    struct policy *out)
 {
@@ -417,7 +428,10 @@ void policy_derive(struct builder *bu, const struct policy *parent, const struct
         else if (n->row && node_is(n, "when"))
             when_add(&d, n);
     }
+    fastcgi_finish(bu->b, &d.own, &parent->settings);
     settings_merge(&out->settings, &d.own);
+    for (uint32_t i = parent->when_count; i < out->when_count; i++)
+        when_finish(&d, out->whens[i]);
     if (d.touched)
         filters_finish(&d);
     if (d.touched || d.whens_cap > 0)

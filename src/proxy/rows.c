@@ -8,6 +8,7 @@
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
 #include "proxy/deadline.h"
+#include "proxy/fastcgi.h"
 #include "proxy/files.h"
 #include "proxy/mirror.h"
 #include "proxy/respond.h"
@@ -450,6 +451,36 @@ const struct directive proxy_rows[] = {
          "methods than GET and HEAD get 405. A file that changes while it is sent breaks the "
          "response off.",
      .example = "files /srv/www precompressed max_age=1h"},
+    {.name = "fastcgi",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 255,
+     .opens = IN_PROXY | IN_FASTCGI,
+     .options = fastcgi_options,
+     .apply = fastcgi_apply,
+     .usage = "UPSTREAM | ADDRESS... [root=FOLDER] [try=SCRIPT|off] [OPTION=VALUE...] [{ ... }]",
+     .text =
+         "Sends requests to a FastCGI server such as PHP-FPM. Without a port an address has 9000; "
+         "an upstream needs `proto fastcgi`. A path means the script in it (`/a.php`, "
+         "`/a.php/info`), or a folder's index script, or what `try` says. Beside a `files` in the "
+         "same block, files that are there are sent by weir, but never one that has the ending of "
+         "a script in its name: with `files /srv/blog` and `fastcgi unix:/run/php/php-fpm.sock` "
+         "a site for WordPress is complete. A request body whose length is not known is received "
+         "whole first, as by `buffer on`. What scripts say on STDERR goes to the error log. "
+         "Addresses may have a block with what an upstream's block may hold, and with `param`.",
+     .example = "fastcgi unix:/run/php/php-fpm.sock root=/srv/blog {\n"
+                "    param APP_ENV production\n}"},
+    {.name = "param",
+     .where = IN_FASTCGI,
+     .apply = walked,
+     .repeat = true,
+     .args_min = 2,
+     .args_max = 2,
+     .usage = "NAME VALUE",
+     .text = "A parameter that scripts get, in place of a standard one of that name, if there is. "
+             "VALUE may hold variables. The standard ones are those of CGI, with `HTTP_NAME` for "
+             "each header field.",
+     .example = "param APP_ENV production"},
     {.name = "redirect",
      .where = IN_POLICY,
      .args_min = 1,

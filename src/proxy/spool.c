@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/counters.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/target.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -188,9 +189,17 @@ static enum err gather(struct exchange *x)
     return body_done(b) ? ERR_OK : ERR_HOLD;
 }
 
+/* An application behind FastCGI has to be told how long the body is. */
+static bool needs_length(const struct exchange *x)
+{
+    const struct target *t = x->settings->target;
+    return t && settings_pointer_is_set(t) && t->fastcgi && x->req.length == LENGTH_UNKNOWN;
+}
+
 static bool wants_buffer(const struct exchange *x)
 {
-    return x->settings->buffer_request == 1 && x->req.length != LENGTH_NONE && !x->dry;
+    bool asked = x->settings->buffer_request == 1 && x->req.length != LENGTH_NONE;
+    return (asked || needs_length(x)) && !x->dry;
 }
 
 static enum err buffer_whole(struct exchange *x)

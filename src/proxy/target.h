@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct exchange;
+struct fastcgi_conf;
 struct template;
 struct text;
 struct upstream;
@@ -28,6 +29,7 @@ struct target {
     enum target_kind kind;
     struct conf_pos pos;
     const struct upstream *upstream;
+    struct fastcgi_conf *fastcgi;    /* the upstream is spoken to by FastCGI; NULL: by HTTP */
     const struct template *hash_key; /* of the upstream's balancer; NULL: none */
     const struct local_origin *local;
     const void *local_conf;

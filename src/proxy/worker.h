@@ -28,16 +28,24 @@ struct listen_point {
     bool left;                      /* its address was removed: connections are to go elsewhere */
 };
 
+/* How much of what FastCGI servers say is logged (said.c). */
+struct said_gate {
+    int64_t began_ms; /* of the second that is counted */
+    uint32_t count, left_out;
+};
+
 struct worker {
     struct loop loop;
     struct stream_acceptor acceptor;
     struct conf_view *view; /* of the newest configuration installed here */
     struct origin_pools pools;
-    struct tls_worker *tls;                    /* main's wiring; NULL: dry, or a test */
-    const struct origin_engine *engine;        /* h1 */
-    const struct origin_engine *shared_engine; /* on connections that are shared (h2); or NULL */
-    struct list points;                        /* struct listen_point.link */
-    struct list mirrors;                       /* requests to shadow upstreams, mirror.c */
+    struct tls_worker *tls;                     /* main's wiring; NULL: dry, or a test */
+    const struct origin_engine *engine;         /* h1 */
+    const struct origin_engine *shared_engine;  /* on connections that are shared (h2); or NULL */
+    const struct origin_engine *fastcgi_engine; /* or NULL: a test without FastCGI */
+    struct said_gate said;
+    struct list points;  /* struct listen_point.link */
+    struct list mirrors; /* requests to shadow upstreams, mirror.c */
     uint32_t mirror_count;
     uint32_t headless_count;         /* exchanges without a client, headless.c */
     struct list exchanges;           /* running: struct exchange.link */
