@@ -49,7 +49,7 @@ void queue_leave(struct shard_shared *s, struct object_shared *o)
     o->queue = QUEUE_NONE;
 }
 
-void queue_add(struct shard_shared *s, struct object_shared *o)
+void queue_enter(struct shard_shared *s, struct object_shared *o)
 {
     queue_push(s, o, ghost_take(&s->ghost, o->hash ^ o->variant) ? QUEUE_MAIN : QUEUE_SMALL);
 }

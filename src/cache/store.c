@@ -396,7 +396,7 @@ static bool insert(struct shard_shared *s, struct object_shared *o, uint64_t bor
     if (!o->content)
         queue_park(s, o);
     else if (content_state(o->content) == CONTENT_WHOLE)
-        queue_add(s, o);
+        queue_enter(s, o);
     return true;
 }
 
@@ -428,7 +428,7 @@ void cache_settle(struct cache_shared *c, struct object_shared *o)
     if (new && (content_state(o->content) != CONTENT_WHOLE || is_too_large(c, o)))
         shard_unlink(s, o, &gone);
     else if (new)
-        queue_add(s, o);
+        queue_enter(s, o);
     pthread_mutex_unlock(&s->lock);
     gone_release(c, &gone);
     cache_make_room(c);
@@ -468,7 +468,7 @@ void cache_content_loaded(struct cache_shared *c, struct object_shared *o, struc
     if (o->linked && !o->content && content_bytes(k) <= max) {
         o->content = content_take(k);
         queue_leave(s, o);
-        queue_add(s, o);
+        queue_enter(s, o);
     }
     pthread_mutex_unlock(&s->lock);
     cache_make_room(c);

@@ -113,7 +113,7 @@ void gone_release(struct cache_shared *c, struct gone *gone); /* without locks *
 /* ---- queues (evict.c) ---- */
 
 /* With the shard's lock held. */
-void queue_add(struct shard_shared *s, struct object_shared *o); /* to the one that is due */
+void queue_enter(struct shard_shared *s, struct object_shared *o); /* to the one that is due */
 void queue_prefer(struct shard_shared *s, const struct object_shared *o); /* the main one is due */
 void queue_park(struct shard_shared *s, struct object_shared *o);
 void queue_leave(struct shard_shared *s, struct object_shared *o);
