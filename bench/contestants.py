@@ -3,8 +3,10 @@
 each pinned to its core and stopped by its own pid. Equal means equal duties, too: all of them tell
 the origin who the client is, in the five fields that weir adds by default (h2o in three of them: it
 has no way to add the others)."""
+import json
 import os
 import pathlib
+import random
 import re
 import resource
 import signal
@@ -20,7 +22,7 @@ daemon off; worker_processes {workers}; pid {dir}/{name}.pid; error_log {dir}/{n
 worker_rlimit_nofile {descriptors};
 events {{ worker_connections {connections}; }}
 http {{
-    access_log off; sendfile on; tcp_nopush on;
+    access_log off; sendfile on; tcp_nopush on; types {{ application/json json; }}
     keepalive_requests 1000000000; keepalive_timeout 900;
     client_body_temp_path {dir}/{name}-b; proxy_temp_path {dir}/{name}-p;
     fastcgi_temp_path {dir}/{name}-f; uwsgi_temp_path {dir}/{name}-u; scgi_temp_path {dir}/{name}-s;
@@ -86,6 +88,12 @@ hosts:
 """
 H2O_TLS = """
   ssl: {{certificate-file: {dir}/cert.pem, key-file: {dir}/key.pem, minimum-version: TLSv1.2}}"""
+NGINX_FILES = """open_file_cache max=1000 inactive=20s;
+    server {{ listen 127.0.0.1:{port} backlog=4096; root {dir}/files; {more} }}"""
+NGINX_GZIP = "gzip on; gzip_comp_level 1; gzip_types application/json; gzip_proxied any;"
+HAPROXY_GZIP = """    compression algo gzip
+    compression type application/json
+"""
 WEIR = """
 workers {workers}
 listen 127.0.0.1:{port}
@@ -122,6 +130,22 @@ def raise_descriptors():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def json_text(size):
+    """A list of records, as an API gives it: the same each time."""
+    dice = random.Random(7)
+    words = [dice.randbytes(dice.randrange(2, 6)).hex() for _ in range(400)]
+    records, length = [], 0
+    while length < size:
+        text = json.dumps({
+            "id": dice.randrange(1 << 31), "name": " ".join(dice.choices(words, k=2)),
+            "email": f"{dice.choice(words)}@example.com", "active": dice.random() < 0.5,
+            "score": round(dice.random() * 100, 2), "tags": dice.choices(words[:40], k=3),
+            "created": f"2026-{dice.randrange(1, 13):02}-{dice.randrange(1, 29):02}T10:00:00Z"})
+        records.append(text)
+        length += len(text) + 2
+    return ("[" + ",\n".join(records) + "]")[:size]
+
+
 class Field:
     def __init__(self, directory, weir, workers=1):
         self.dir = pathlib.Path(directory)
@@ -134,8 +158,9 @@ class Field:
     def __enter__(self):
         files = self.dir / "files"
         files.mkdir(exist_ok=True)
-        for name, size in (("1k", 1024), ("64k", 65536), ("10m", 10 << 20)):
+        for name, size in (("1k", 1024), ("64k", 65536), ("1m", 1 << 20), ("10m", 10 << 20)):
             (files / name).write_bytes(os.urandom(size))
+        (files / "100k.json").write_text(json_text(100_000))
         os.chmod(self.dir, 0o755)
         self.origin = free_port()
         http = NGINX_ORIGIN.format(port=self.origin, dir=self.dir)
@@ -217,6 +242,26 @@ class Field:
     def argv_haproxy(self, port):
         return ["haproxy", "-db", "-f", self._write("haproxy.cfg", HAPROXY.format(
             port=port, origin=self.origin, workers=self.workers))]
+
+    # ---- static files, and compression ----
+
+    def argv_files_weir(self, port):
+        return self._weir_run("files-weir", port, sites=f"site * {{ files {self.dir}/files }}")
+
+    def argv_files_nginx(self, port):
+        http = NGINX_FILES.format(port=port, dir=self.dir, more="")
+        return ["nginx", "-c", self._nginx("files-nginx", http, self.workers)]
+
+    def argv_gzip_weir(self, port):
+        site = f"site * {{\ncompress gzip\nproxy 127.0.0.1:{self.origin}\n}}"
+        return self._weir_run("gzip-weir", port, sites=site)
+
+    def argv_gzip_nginx(self, port):
+        return self._nginx_proxy("gzip-nginx", port, more=NGINX_GZIP)
+
+    def argv_gzip_haproxy(self, port):
+        text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers)
+        return ["haproxy", "-db", "-f", self._write("gzip-haproxy.cfg", text + HAPROXY_GZIP)]
 
     # ---- HTTP/2 without TLS ----
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from contestants import Field, ROOT
 import handshakes
@@ -132,6 +133,45 @@ def variants(args, directory):
                 m = compare(field, ["weir", name], "/1k", 64, args, host)
                 show(title, field, m, [(f"{name}/weir",
                                         m[name]["cpu_us"] / m["weir"]["cpu_us"])])
+
+
+def static_files(args, directory):
+    with Field(directory, args.weir) as field:
+        names = ["files-weir", "files-nginx"]
+        for name in names:
+            field.start(name)
+        for title, path, connections in (("static file of 1 KB, 64 connections", "/1k", 64),
+                                         ("static file of 64 KB, 16 connections", "/64k", 16),
+                                         ("static file of 1 MB, 16 connections", "/1m", 16)):
+            if args.only in title:
+                m = compare(field, names, path, connections, args)
+                show(title, field, m, [("weir/nginx", m[names[0]]["cpu_us"] / m[names[1]]["cpu_us"]),
+                                       ("p50", m[names[0]]["p50"] / m[names[1]]["p50"])])
+
+
+def gzip_through_the_proxy(args, directory):
+    title = "gzip of 100 KB of JSON, 16 connections"
+    if args.only not in title:
+        return
+    with Field(directory, args.weir) as field:
+        names = ["gzip-weir", "gzip-nginx", "gzip-haproxy"]
+        sizes = {}
+        for name in names:
+            field.start(name)
+            sizes[name] = coded_bytes(field, name)
+        m = compare(field, names, "/100k.json", 16, args, ["-H", "Accept-Encoding: gzip"])
+        ratios = [(f"weir/{n[5:]}", m[names[0]]["cpu_us"] / m[n]["cpu_us"]) for n in names[1:]]
+        show(title, field, m, ratios)
+        print("  bytes: " + "   ".join(f"{n} {sizes[n]}" for n in names), flush=True)
+
+
+def coded_bytes(field, name):
+    url = f"http://127.0.0.1:{field.ports[name]}/100k.json"
+    request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        if answer.headers["Content-Encoding"] != "gzip":
+            raise SystemExit(f"{name} does not compress")
+        return len(answer.read())
 
 
 def two_workers(args, directory):
@@ -315,7 +355,7 @@ def main():
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
     args = parser.parse_args()
     started = time.monotonic()
-    for part in (keep_alive, slow_readers, variants, two_workers, idle_connections,
+    for part in (keep_alive, slow_readers, static_files, gzip_through_the_proxy, variants, two_workers, idle_connections,
                  tls, h2, websockets, tls_idle, h2_idle):
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
             part(args, directory)
