@@ -174,6 +174,10 @@ void buf_free_last(struct buf *b)
         lent_free(p, b);
         return;
     }
+    if (b->size == BUF_FILE) {
+        p->free_file(b);
+        return;
+    }
     ASSERT(p->held_bytes >= b->cap);
     p->held_bytes -= b->cap;
     if (ASAN_ON) {

@@ -17,6 +17,7 @@ enum buf_size {
     BUF_LARGE,
     BUF_PIPE, /* io/pipe.h: no bytes to look at */
     BUF_LENT, /* buf_lend(): the bytes are elsewhere */
+    BUF_FILE, /* io/file.h: no bytes to look at */
 };
 
 struct buf_pool;
@@ -42,6 +43,7 @@ struct buf_pool {
     size_t usual_bytes;               /* decaying peak of the trims before: what is worth keeping */
     uint64_t refused;                 /* times buf_take() said no */
     void (*free_pipe)(struct buf *b); /* for a BUF_PIPE: its last count is gone */
+    void (*free_file)(struct buf *b); /* the same for a BUF_FILE */
     bool starved;                     /* refused since the flag was last cleared */
 };
 

@@ -7,6 +7,7 @@
 struct io_backend {
     const char *name;
     bool has_pipes; /* IO_RECV_PIPE and IO_SEND_PIPE */
+    bool has_files; /* IO_SEND_FILE */
     bool (*open)(struct loop *l, void *arg);
     void (*close)(struct loop *l);
     void (*clock)(struct loop *l); /* refreshes now_ns, now_ms, unix_ms */

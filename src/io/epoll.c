@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/prefetch.h"
 #include "io/backend.h"
+#include "io/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -211,6 +212,19 @@ static void try_send_pipe(struct loop *l, struct io_sock *s)
         pipe_emptied(l, p);
 }
 
+static void try_send_file(struct loop *l, struct io_sock *s)
+{
+    struct io_op *op = s->wr;
+    struct io_file *f = io_file_of(op->buf);
+    if (!io_file_ready(f, op))
+        return; /* the disk: its timer tries again */
+    ssize_t n = io_file_send(f, s->fd);
+    if (n == -EAGAIN)
+        s->writable = false; /* fewer bytes than asked for do not tell: it may be the file */
+    else
+        io_finish(l, op, (int)n);
+}
+
 /* -EAGAIN: nobody waits. A connection that its client gave up meanwhile is passed over
  * (accept(2): its error is reported by accept). Other errors are ours, such as -EMFILE. */
 static int accept_next(struct loop *l, struct io_sock *s)
@@ -269,6 +283,7 @@ static void try_writing(struct loop *l, struct io_sock *s)
     switch (s->wr->kind) {
     case IO_SEND: try_send(l, s); break;
     case IO_SEND_PIPE: try_send_pipe(l, s); break;
+    case IO_SEND_FILE: try_send_file(l, s); break;
     case IO_CONNECT: finish_connect(l, s); break;
     default: try_poll(l, s->wr); break;
     }
@@ -372,6 +387,7 @@ static void wait_events(struct loop *l, int timeout_ms)
 const struct io_backend io_backend_epoll = {
     .name = "epoll",
     .has_pipes = true,
+    .has_files = true,
     .open = backend_open,
     .close = backend_close,
     .clock = read_clock,

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/assert.h"
 #include "io/backend.h"
+#include "io/file.h"
 #include <errno.h>
 
 enum { IO_ROUNDS = 4 };
@@ -101,6 +102,15 @@ void io_send_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct bu
     start_writing(l, s, op, IO_SEND_PIPE);
 }
 
+void io_send_file(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *file,
+                  uint64_t at, size_t len)
+{
+    op->buf = file;
+    io_file_of(file)->send_at = at;
+    io_file_of(file)->send_len = len;
+    start_writing(l, s, op, IO_SEND_FILE);
+}
+
 void io_accept(struct loop *l, struct io_sock *s, struct io_op *op)
 {
     s->shared = true;
@@ -169,6 +179,8 @@ void io_finish(struct loop *l, struct io_op *op, int res)
     }
     if (op->kind == IO_RECV_PIPE)
         io_pipe_of(op->buf)->waits = NULL;
+    if (op->kind == IO_SEND_FILE)
+        io_file_settle(io_file_of(op->buf));
     if (op->sock->rd == op)
         op->sock->rd = NULL;
     else if (op->sock->wr == op)
@@ -244,7 +256,7 @@ void io_settle(struct loop *l)
     struct io_op *next;
     for (struct io_op *op = take_results(l); op; op = next) {
         next = op->next;
-        if (op->kind == IO_SEND || op->kind == IO_SEND_PIPE)
+        if (op->kind == IO_SEND || op->kind == IO_SEND_PIPE || op->kind == IO_SEND_FILE)
             run_done(op);
         else
             queue_result(l, op);

@@ -33,7 +33,8 @@ enum io_kind {
     IO_POLL_IN,
     IO_POLL_OUT,
     IO_RECV_PIPE,
-    IO_SEND_PIPE
+    IO_SEND_PIPE,
+    IO_SEND_FILE
 };
 
 struct io_op {
@@ -45,7 +46,7 @@ struct io_op {
     struct io_sock *sock;
     union {
         struct buf *buf;         /* IO_RECV: the filled buffer, from done() on the callee's;
-                                  * IO_RECV_PIPE, IO_SEND_PIPE: the pipe */
+                                  * IO_RECV_PIPE, IO_SEND_PIPE: the pipe; IO_SEND_FILE */
         const struct iovec *iov; /* IO_SEND: array and bytes stay valid until done() */
     };
     int res;
@@ -94,6 +95,10 @@ void io_recv_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct bu
 /* The first `len` bytes that the pipe holds. */
 void io_send_pipe(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *pipe,
                   size_t len);
+/* Bytes of a file, at most `len` from `at` on, once they are in memory (io/file.h). -ESTALE: the
+ * file is not what it was; its owner keeps its count until done(). */
+void io_send_file(struct loop *l, struct io_sock *s, struct io_op *op, struct buf *file,
+                  uint64_t at, size_t len);
 void io_accept(struct loop *l, struct io_sock *s, struct io_op *op);
 /* From the done() of an accept only: one connection more without an op; -EAGAIN when none waits. */
 int io_accept_next(struct loop *l, struct io_sock *s);

@@ -11,6 +11,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/conn.h"
 #include "base/assert.h"
+#include "io/file.h"
 #include "net/conn_layer.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -49,24 +50,32 @@ static void plain_recv(struct conn *c)
     io_recv(c->loop, &c->sock, &c->recv_op);
 }
 
-static bool is_piped(const struct span *s)
+static bool is_kept_by_kernel(const struct span *s)
 {
-    return s->buf && s->buf->size == BUF_PIPE;
+    return s->buf && (s->buf->size == BUF_PIPE || s->buf->size == BUF_FILE);
 }
 
-/* One system call for what is in memory, one for each span of a pipe. */
+static void send_kept(struct conn *c, const struct span *s)
+{
+    if (s->buf->size == BUF_PIPE)
+        io_send_pipe(c->loop, &c->sock, &c->send_op, s->buf, s->len);
+    else
+        io_send_file(c->loop, &c->sock, &c->send_op, s->buf, io_file_at(s), s->len);
+}
+
+/* One system call for what is in memory, one for each span of a pipe or a file. */
 static void plain_send(struct conn *c)
 {
     struct conn_out *o = c->out;
     const struct span *first = &o->spans[o->first];
-    if (is_piped(first)) {
-        io_send_pipe(c->loop, &c->sock, &c->send_op, first->buf, first->len);
+    if (is_kept_by_kernel(first)) {
+        send_kept(c, first);
         return;
     }
     int n = 0;
     for (; n < o->count; n++) {
         const struct span *s = &o->spans[(o->first + n) % CONN_OUT_SPANS];
-        if (is_piped(s))
+        if (is_kept_by_kernel(s))
             break;
         o->iov[n] = (struct iovec){(void *)s->at, s->len};
     }
@@ -196,6 +205,12 @@ static void fail(struct conn *c, enum err e)
     c->user_ops->on_error(c, e);
 }
 
+/* A file that changed or can not be read is not the peer's fault. */
+static enum err send_err(int res)
+{
+    return res == -ESTALE ? ERR_FILE_CHANGED : res == -EIO ? ERR_IO : ERR_CLIENT_RESET;
+}
+
 /* What the peer sent before it refused more, an early answer, is still to be had. */
 static void send_fail(struct conn *c, int res)
 {
@@ -204,7 +219,7 @@ static void send_fail(struct conn *c, int res)
         return; /* a layer's handshake: what is received tells why */
     bool peer_refused = res == -EPIPE || res == -ECONNRESET; /* else it may say nothing at all */
     if (c->state == CONN_CLOSING || c->eof_seen || !c->user_ops->on_send_error || !peer_refused) {
-        fail(c, ERR_CLIENT_RESET);
+        fail(c, send_err(res));
         return;
     }
     c->fin_first = res == -EPIPE; /* tcp(7): else the kernel says ECONNRESET */
@@ -470,6 +485,8 @@ static void on_sent(struct io_op *op, int res)
         return;
     }
     c->bytes_out += (size_t)res;
+    if (op->kind == IO_SEND_FILE)
+        counter_add(c->loop->counters, METRIC_FILE_BYTES, res);
     if (c->layer)
         c->ops->sent(c, (size_t)res);
     else

@@ -94,6 +94,8 @@ uint64_t spool_bytes(const struct exchange *x);
 enum err spool_rewind(struct exchange *x) MUST_CHECK; /* for a retry */
 
 void file_body_release(struct exchange *x); /* files_body.c; safe without one */
+void file_body_begin(struct exchange *x);   /* in the step "relay" */
+void file_cache_release(struct worker *w);  /* files_open.c */
 
 void body_reset(struct exchange *x, struct body *b);                   /* empty and open again */
 void exchange_steps_run(struct exchange *x, enum exchange_step until); /* stops before it */

@@ -209,7 +209,7 @@ static void files_explain(const void *conf, struct text *out)
 /* A file as it would be sent. */
 struct sent {
     struct validators v;
-    struct slice type;
+    struct slice type, modified;
     uint64_t bytes;
 };
 
@@ -221,29 +221,27 @@ static struct slice type_of(const struct files_conf *c, struct slice name)
     return type.at ? type : SLICE("application/octet-stream");
 }
 
-/* Time and size make the tag, as everywhere; a compressed sibling is another representation. */
+/* A compressed sibling is another representation. */
 static enum err describe(struct exchange *x, const struct files_conf *c, const struct found *f,
                          struct sent *s)
 {
-    struct timespec t = f->st.st_mtim;
-    uint64_t ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-    s->bytes = (uint64_t)f->st.st_size;
+    const struct open_file *file = f->file;
+    s->bytes = (uint64_t)file->st.st_size;
     s->type = type_of(c, f->name);
-    s->v.etag =
-        arena_printf(&x->arena, "\"%llx-%llx%s%.*s\"", (unsigned long long)ns,
-                     (unsigned long long)s->bytes, f->coding.len ? "-" : "", SLICE_ARG(f->coding));
+    s->modified = (struct slice){file->modified, sizeof file->modified};
+    s->v.etag = ARENA_CONCAT(&x->arena, (struct slice){file->etag, file->etag_len},
+                             f->coding.len ? SLICE("-") : SLICE(""), f->coding, SLICE("\""));
     /* RFC 9110 8.8.2.1: never later than Date */
-    bool future = t.tv_sec > x->worker->loop.unix_ms / 1000;
-    s->v.modified_s = future ? MODIFIED_UNKNOWN : t.tv_sec;
+    bool future = file->st.st_mtim.tv_sec > x->worker->loop.unix_ms / 1000;
+    s->v.modified_s = future ? MODIFIED_UNKNOWN : file->st.st_mtim.tv_sec;
     return s->v.etag.at ? ERR_OK : ERR_OVER_BUDGET;
 }
 
-static enum err date_add(struct exchange *x, enum field_id id, int64_t unix_s)
+static enum err modified_add(struct exchange *x, struct slice text)
 {
-    char text[DATE_HTTP_BYTES];
-    date_write_http(text, unix_s);
-    struct slice value = arena_dup(&x->arena, (struct slice){text, sizeof text});
-    return value.at ? headers_add_id(&x->res.headers, &x->arena, id, value) : ERR_OVER_BUDGET;
+    struct slice value = arena_dup(&x->arena, text);
+    return value.at ? headers_add_id(&x->res.headers, &x->arena, FIELD_LAST_MODIFIED, value)
+                    : ERR_OVER_BUDGET;
 }
 
 static enum err cache_control_add(struct exchange *x, const struct files_conf *c,
@@ -265,7 +263,7 @@ static enum err fields_add(struct exchange *x, const struct files_conf *c, const
     struct headers *h = &x->res.headers;
     TRY(headers_add_id(h, &x->arena, FIELD_ETAG, s->v.etag));
     if (s->v.modified_s != MODIFIED_UNKNOWN)
-        TRY(date_add(x, FIELD_LAST_MODIFIED, s->v.modified_s));
+        TRY(modified_add(x, s->modified));
     if (c->precompressed)
         TRY(headers_add_id(h, &x->arena, FIELD_VARY, SLICE("Accept-Encoding")));
     return cache_control_add(x, c, f);
@@ -302,14 +300,13 @@ static enum err body_start(struct exchange *x, struct found *f, const struct fil
         body_end(&x->res_body);
         return ERR_OK;
     }
-    struct file_body *b = file_body_new(x, f->fd, &f->st);
+    struct file_body *b = file_body_new(x, f->file);
     if (!b)
         return ERR_NO_DESCRIPTORS;
-    f->fd = -1;
     memcpy(b->parts, parts, count * sizeof *parts);
     b->count = count;
     file_body_start(b);
-    return x->res_body.count == 0 ? x->res_body.err : ERR_OK;
+    return x->res_body.count == 0 && !b->late ? x->res_body.err : ERR_OK;
 }
 
 static enum err send_whole(struct exchange *x, const struct files_conf *c, struct found *f,
@@ -428,15 +425,13 @@ static enum err answer_file(struct exchange *x, const struct files_conf *c, stru
 
 static enum err answer_folder(struct exchange *x, const struct files_conf *c, struct found *f)
 {
-    struct file_body *b = file_body_new(x, -1, &f->st);
+    struct file_body *b = file_body_new(x, NULL);
     if (!b)
         return ERR_OVER_BUDGET;
     struct text page;
     text_init(&page);
     x->file = NULL; /* respond_head() would release it */
-    int fd = f->fd;
-    f->fd = -1;
-    enum err e = files_list(x, c, fd, &page);
+    enum err e = files_list(x, c, f->file->fd, &page);
     if (e == ERR_OK)
         e = respond_head(x, 200, SLICE("text/html; charset=utf-8"), page.len);
     b->listing = page;

@@ -1,12 +1,16 @@
-/* files_body.c - sends a file, whole or in parts, in pieces of at most 64 KB.
+/* files_body.c - sends a file, whole or in parts: large ones from the page cache to the connection
+ * (io/file.h), others in copied pieces of at most 64 KB.
  *
- * Only what is in the page cache is read (RWF_NOWAIT); for the rest the kernel is asked to fetch it
- * and a timer looks again, so that a slow disk does not hold up the other requests of the worker.
- * Where a file system can not tell, or nothing has come for two seconds, the read blocks.
+ * Which of the two is known once the filters have seen the response: such a body begins with the
+ * step "relay". Of what is copied, only what is in the page cache is read (RWF_NOWAIT); for the
+ * rest the kernel is asked to fetch it and a timer looks again, so that a slow disk does not hold
+ * up the other requests of the worker. Where a file system can not tell, or nothing has come for
+ * two seconds, the read blocks.
  *
  * The length was promised when the file was opened. If it changes under way, its time or its size,
  * the response is broken off before its last byte: the client sees that it is not whole. */
 // SPDX-License-Identifier: Apache-2.0
+#include "io/file.h"
 #include "proxy/files_priv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +30,7 @@ static bool time_differs(struct timespec a, struct timespec b)
     return a.tv_sec != b.tv_sec || a.tv_nsec != b.tv_nsec;
 }
 
-static bool has_changed(const struct file_body *f)
+static bool has_changed(const struct open_file *f)
 {
     struct stat now;
     return fstat(f->fd, &now) != 0 || now.st_size != f->st.st_size ||
@@ -35,10 +39,13 @@ static bool has_changed(const struct file_body *f)
 
 static void file_close(struct file_body *f)
 {
-    if (f->fd < 0)
+    if (!f->file)
         return;
-    close(f->fd);
-    f->fd = -1;
+    if (f->spans)
+        buf_drop(f->spans);
+    f->spans = NULL;
+    open_file_drop(f->file);
+    f->file = NULL;
     f->x->worker->files_open--;
 }
 
@@ -62,7 +69,7 @@ static void head_add(struct file_part *p, struct buf *b)
 static enum err read_blocking(struct file_body *f, const struct iovec *to, uint64_t at, ssize_t *n)
 {
     do
-        *n = preadv(f->fd, to, 1, (off_t)at);
+        *n = preadv(f->file->fd, to, 1, (off_t)at);
     while (*n < 0 && errno == EINTR);
     return *n >= 0 ? ERR_OK : ERR_IO;
 }
@@ -72,12 +79,12 @@ static enum err read_some(struct file_body *f, const struct iovec *to, uint64_t 
 {
     if (f->waits >= WAITS_MAX)
         return read_blocking(f, to, at, n);
-    *n = preadv2(f->fd, to, 1, (off_t)at, RWF_NOWAIT);
+    *n = preadv2(f->file->fd, to, 1, (off_t)at, RWF_NOWAIT);
     if (*n >= 0)
         return ERR_OK;
     if (errno != EAGAIN)
         return read_blocking(f, to, at, n);
-    posix_fadvise(f->fd, (off_t)at, AHEAD_BYTES, POSIX_FADV_WILLNEED);
+    posix_fadvise(f->file->fd, (off_t)at, AHEAD_BYTES, POSIX_FADV_WILLNEED);
     return ERR_HOLD;
 }
 
@@ -92,7 +99,7 @@ static enum err file_add(struct file_body *f, struct file_part *p, struct buf *b
         return ERR_OK;
     TRY(read_some(f, &to, p->at, &n));
     f->waits = 0;
-    if (n == 0 || (f->begun && has_changed(f)))
+    if (n == 0 || (f->begun && has_changed(f->file)))
         return ERR_FILE_CHANGED;
     b->len += (uint32_t)n;
     p->at += (uint64_t)n;
@@ -100,15 +107,35 @@ static enum err file_add(struct file_body *f, struct file_part *p, struct buf *b
     return ERR_OK;
 }
 
+static bool goes_uncopied(const struct file_body *f, const struct file_part *p)
+{
+    return f->spans && p->left >= FILE_SPAN_MIN_BYTES;
+}
+
+/* Without a look at the file: that comes right before it is sent. */
+static enum err span_push(struct file_body *f, struct file_part *p)
+{
+    size_t len = p->left < FILE_SPAN_MAX_BYTES ? (size_t)p->left : FILE_SPAN_MAX_BYTES;
+    struct span s = io_file_span(f->spans, p->at, len);
+    p->at += len;
+    p->left -= len;
+    if (p->left == 0)
+        f->part++;
+    return body_push(&f->x->res_body, s);
+}
+
 static enum err piece_push(struct file_body *f)
 {
     struct file_part *p = &f->parts[f->part];
+    bool uncopied = goes_uncopied(f, p);
+    if (uncopied && p->head.len == 0)
+        return span_push(f, p);
     struct buf *b = piece_buf(f, p->head.len + p->left);
     if (!b)
         return ERR_NO_BUFFERS;
     b->len = 0;
     head_add(p, b);
-    enum err e = p->head.len == 0 ? file_add(f, p, b) : ERR_OK;
+    enum err e = p->head.len == 0 && !uncopied ? file_add(f, p, b) : ERR_OK;
     if ((e != ERR_OK && e != ERR_HOLD) || b->len == 0) {
         buf_drop(b);
         return e;
@@ -148,28 +175,49 @@ static void fill(struct body *body)
         file_close(f);
 }
 
+static void open_file_let_go(void *file)
+{
+    open_file_drop(file);
+}
+
+/* A failure to is no failure: then it is copied. */
+static void spans_make(struct file_body *f)
+{
+    f->spans =
+        io_file_new(&f->x->worker->loop, f->file->fd, &f->file->st, open_file_let_go, f->file);
+    if (f->spans)
+        open_file_ref(f->file);
+}
+
 static void again_fired(struct timer *t)
 {
     struct file_body *f = CONTAINER_OF(t, struct file_body, again);
     fill(&f->x->res_body);
 }
 
-struct file_body *file_body_new(struct exchange *x, int fd, const struct stat *st)
+struct file_body *file_body_new(struct exchange *x, struct open_file *file)
 {
-    if (fd >= 0 && x->worker->files_open >= FILES_OPEN_MAX)
+    if (file && x->worker->files_open >= FILES_OPEN_MAX)
         return NULL;
     struct file_body *f = ARENA_NEW(&x->arena, struct file_body);
     if (!f)
         return NULL;
     f->x = x;
-    f->fd = fd;
-    f->st = *st;
+    f->file = file ? open_file_ref(file) : NULL;
     text_init(&f->listing);
     timer_init(&f->again, again_fired);
-    if (fd >= 0)
+    if (file)
         x->worker->files_open++;
     x->file = f;
     return f;
+}
+
+static bool has_large_part(const struct file_body *f)
+{
+    for (unsigned i = 0; i < f->count; i++)
+        if (f->parts[i].left >= FILE_SPAN_MIN_BYTES)
+            return true;
+    return false;
 }
 
 void file_body_start(struct file_body *f)
@@ -177,7 +225,20 @@ void file_body_start(struct file_body *f)
     struct body *b = &f->x->res_body;
     b->producer = f;
     b->want = fill;
-    fill(b);
+    f->late = f->file && f->x->client->takes_pipes && has_large_part(f);
+    if (!f->late)
+        fill(b);
+}
+
+void file_body_begin(struct exchange *x)
+{
+    struct file_body *f = x->file;
+    if (!f->late)
+        return;
+    f->late = false;
+    if (!x->res_transform)
+        spans_make(f);
+    fill(&x->res_body);
 }
 
 void file_body_release(struct exchange *x)

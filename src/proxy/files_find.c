@@ -1,17 +1,13 @@
 /* files_find.c - from the path of a request to an open file below the root.
  *
  * The path is decoded once, and only the kernel walks it (io/beneath.h): there is no check here
- * that a rename could outrun. A file is opened once; what is said about it comes from its
- * descriptor. Opening and looking up names are ordinary system calls: on a slow disk they block the
- * worker. */
+ * that a rename could outrun. A file is opened once (files_open.c); what is said about it comes
+ * from its descriptor. Opening and looking up names are ordinary system calls: on a slow disk they
+ * block the worker. */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/files_priv.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
-
-/* O_NONBLOCK: a FIFO must not hold up the worker; it is refused once it is known to be one. */
-enum { READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY };
 
 enum err files_errno(int err)
 {
@@ -30,17 +26,13 @@ enum err files_errno(int err)
     }
 }
 
-static void fd_close(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 void found_release(struct found *f)
 {
-    fd_close(&f->fd);
-    fd_close(&f->root);
+    open_file_drop(f->file);
+    f->file = NULL;
+    if (f->root >= 0)
+        close(f->root);
+    f->root = -1;
 }
 
 /* Names that begin with a dot are nobody's business, but for /.well-known/ (RFC 8615). */
@@ -75,19 +67,20 @@ static enum err path_decode(struct exchange *x, const struct files_conf *c, stru
     return ERR_OK;
 }
 
-/* f->fd and f->st of a file or folder. */
-static enum err name_open(const struct files_conf *c, struct found *f, struct slice name)
+/* f->file: a file or folder. */
+static enum err name_open(struct exchange *x, const struct files_conf *c, struct found *f,
+                          struct slice name)
 {
-    fd_close(&f->fd);
-    int fd =
-        open_beneath(f->root, name.len ? name.at : ".", READ_FLAGS, (enum beneath_links)c->links);
-    if (fd < 0)
-        return files_errno(-fd);
-    f->fd = fd;
+    open_file_drop(f->file);
+    f->file = NULL;
+    TRY(open_file_take(x->worker, c, &f->root, name, MISSING_IS_ASKED_AGAIN, &f->file));
     f->name = name;
-    if (fstat(fd, &f->st) != 0)
-        return ERR_IO;
-    return S_ISREG(f->st.st_mode) || S_ISDIR(f->st.st_mode) ? ERR_OK : ERR_NOT_FOUND;
+    return ERR_OK;
+}
+
+static bool is_file(const struct open_file *f)
+{
+    return S_ISREG(f->st.st_mode);
 }
 
 static enum err index_find(struct exchange *x, const struct files_conf *c, struct found *f)
@@ -97,15 +90,15 @@ static enum err index_find(struct exchange *x, const struct files_conf *c, struc
         struct slice name = ARENA_CONCAT(&x->arena, folder, c->index.at[i]);
         if (!name.at)
             return ERR_OVER_BUDGET;
-        enum err e = name_open(c, f, name);
-        if (e == ERR_OK && S_ISREG(f->st.st_mode))
+        enum err e = name_open(x, c, f, name);
+        if (e == ERR_OK && is_file(f->file))
             return ERR_OK;
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
     }
     if (!c->browse)
         return ERR_NOT_FOUND;
-    TRY(name_open(c, f, folder));
+    TRY(name_open(x, c, f, folder));
     f->kind = FOUND_FOLDER;
     return ERR_OK;
 }
@@ -116,8 +109,8 @@ static enum err path_find(struct exchange *x, const struct files_conf *c, struct
     struct slice name;
     f->kind = FOUND_FILE;
     TRY(path_decode(x, c, path, &name));
-    TRY(name_open(c, f, name));
-    if (S_ISREG(f->st.st_mode))
+    TRY(name_open(x, c, f, name));
+    if (is_file(f->file))
         return ERR_OK;
     if (slice_ends(path, SLICE("/")))
         return index_find(x, c, f);
@@ -139,18 +132,10 @@ static enum err try_find(struct exchange *x, const struct files_conf *c, struct 
     return path.at ? path_find(x, c, path, f) : ERR_OVER_BUDGET;
 }
 
-static enum err root_open(const struct files_conf *c, struct found *f)
-{
-    f->root = open(c->root.at, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return f->root >= 0 ? ERR_OK : files_errno(errno);
-}
-
 enum err files_find(struct exchange *x, const struct files_conf *c, struct found *f)
 {
     struct slice hidden;
-    *f = (struct found){.root = -1, .fd = -1};
-    if (root_open(c, f) != ERR_OK)
-        return files_errno(errno);
+    *f = (struct found){.root = -1};
     enum err e = path_find(x, c, x->forward_path, f);
     if (e == ERR_NOT_FOUND && c->tries.count > 0)
         TRY(path_decode(x, c, x->forward_path, &hidden)); /* what is hidden has no stand-in */
@@ -174,17 +159,16 @@ static const struct coding {
 static bool sibling_open(struct exchange *x, const struct files_conf *c, struct found *f,
                          const struct coding *coding, enum err *e)
 {
-    struct found s = {.root = f->root, .fd = -1};
+    struct open_file *s = NULL;
     struct slice name = ARENA_CONCAT(&x->arena, f->name, coding->ending);
-    *e = name.at ? name_open(c, &s, name) : ERR_OVER_BUDGET;
-    bool good = *e == ERR_OK && S_ISREG(s.st.st_mode) && s.st.st_mtime >= f->st.st_mtime;
-    if (!good) {
-        fd_close(&s.fd);
+    *e = name.at ? open_file_take(x->worker, c, &f->root, name, MISSING_IS_KEPT, &s)
+                 : ERR_OVER_BUDGET;
+    if (*e != ERR_OK || !is_file(s) || s->st.st_mtime < f->file->st.st_mtime) {
+        open_file_drop(s);
         return false;
     }
-    fd_close(&f->fd);
-    f->fd = s.fd;
-    f->st = s.st;
+    open_file_drop(f->file);
+    f->file = s;
     f->coding = coding->name;
     return true;
 }

@@ -123,12 +123,20 @@ static void add_page(struct text *out, struct slice path, const struct entries *
     text_add(out, SLICE("</html>\n"));
 }
 
-enum err files_list(struct exchange *x, const struct files_conf *c, int fd, struct text *out)
+/* A descriptor of its own: where one has read to is shared by all who use the folder's. */
+static DIR *folder_open(int folder)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d && fd >= 0)
+        close(fd);
+    return d;
+}
+
+enum err files_list(struct exchange *x, const struct files_conf *c, int folder, struct text *out)
 {
     struct entries es = {.at = calloc(LISTING_MAX, sizeof *es.at)};
-    DIR *d = fdopendir(fd);
-    if (!d)
-        close(fd);
+    DIR *d = folder_open(folder);
     struct slice path = uri_decode(&x->arena, x->path);
     if (es.at && d && path.at) {
         entries_read(c, d, &es);

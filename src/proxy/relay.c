@@ -257,6 +257,8 @@ enum outcome step_relay(struct exchange *x)
 {
     if (x->dry)
         return NEXT;
+    if (x->file)
+        file_body_begin(x);
     enum err e = relay_both(x);
     if (e == ERR_OK && relay_done(x))
         return NEXT;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/worker.h"
 #include "conf/directive.h"
-#include "proxy/exchange.h"
+#include "proxy/exchange_priv.h"
 #include "proxy/headless.h"
 #include "proxy/mirror.h"
 #include "proxy/route.h"
@@ -146,6 +146,7 @@ void worker_settle(struct worker *w)
 {
     mirrors_abort(w);
     origin_pools_close(&w->pools);
+    file_cache_release(w);
 }
 
 void worker_release(struct worker *w)
@@ -156,6 +157,7 @@ void worker_release(struct worker *w)
     w->view = NULL;
     origin_pools_release(&w->pools);
     shed_release(w);
+    file_cache_release(w);
     loop_release(&w->loop);
     free_exchanges(&w->loop);
     text_release(&w->scratch);

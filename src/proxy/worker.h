@@ -51,7 +51,8 @@ struct worker {
     struct list exchanges;           /* running: struct exchange.link */
     struct exchange *free_exchanges; /* cache, so that a steady state allocates nothing */
     uint32_t free_count;
-    uint32_t files_open; /* static files that are being sent */
+    uint32_t files_open;           /* static files that are being sent */
+    struct file_cache *file_cache; /* those that are kept open (files_open.c); NULL: none yet */
     uint32_t index;
     uint64_t request_seq; /* for $request_id */
     struct text scratch;  /* for one value at a time: its memory stays */

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from kit import Client, memory, weir_cli
-from kit.tools import need, rss_kb, run
+from kit.tools import need, rss_kb, run, wait_until
 
 INDEX = b"<h1>hello</h1>\n"
 DATA = bytes(range(256)) * 4
@@ -365,6 +365,130 @@ def test_a_client_that_leaves_closes_the_file(weir, www):
     assert not opened()
 
 
+# --------------------------------------------------------------------- what goes without a copy
+
+def uncopied(w):
+    return w.metric("weir_files_uncopied_bytes_total")
+
+
+@pytest.mark.parametrize("options,headers,copied", [
+    ("", [], False), ("", ["Range: bytes=100000-"], False), ("", ["Range: bytes=0-32767"], False),
+    ("", ["Range: bytes=0-32766"], True), ("", ["Range: bytes=0-9,50000-99999,-40000"], False),
+    ("compress", ["Accept-Encoding: gzip"], False), ("compress types=*", ["Accept-Encoding: gzip"], True)])
+def test_large_parts_go_without_a_copy(weir, www, options, headers, copied):
+    data = os.urandom(300_000)
+    (www / "big.bin").write_bytes(data)
+    w = start(weir, www, more=options)
+    with w.client() as c:
+        for _ in range(3):
+            r = c.get("/big.bin", headers=headers)
+            if r.get("Content-Encoding"):
+                assert gzip.decompress(r.body) == data
+            elif r.status == 200:
+                assert r.body == data
+            elif r.get("Content-Range"):
+                first, last = re.fullmatch(r"bytes (\d+)-(\d+)/300000", r.get("Content-Range")).groups()
+                assert r.body == data[int(first):int(last) + 1]
+            else:
+                assert data[50000:100000] in r.body and data[-40000:] in r.body
+                assert int(r.get("Content-Length")) == len(r.body)
+        assert c.get("/data.bin").body == DATA  # the connection goes on
+    assert (uncopied(w) == 0) == copied
+
+
+def test_tls_and_http2_copy(weir, www):
+    (www / "big").write_bytes(DATA * 4096)
+    w = start(weir, www)
+    run(need("curl"), "-s", "--http2-prior-knowledge", "-o", str(www.parent / "got"), w.url("/big"))
+    assert (www.parent / "got").read_bytes() == DATA * 4096
+    assert uncopied(w) == 0
+
+
+def test_what_is_not_in_memory_comes_from_the_disk(weir, www):
+    data = os.urandom(8 << 20)
+    (www / "cold").write_bytes(data)
+    w = start(weir, www)
+    for size in (len(data), 50_000):
+        fd = os.open(www / "cold", os.O_RDWR)
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+        assert w.get("/cold", headers=[f"Range: bytes=0-{size - 1}"]).body == data[:size]
+    assert uncopied(w) == len(data) + 50_000
+
+
+def test_a_short_file_that_is_cut_after_the_answer_began(weir, www):
+    """Its last span is with the connection, and the exchange is over: the client must still see it."""
+    size = 300_000
+    (www / "short").write_bytes(b"A" * size)
+    w = start(weir, www)
+    c = Client(w.port, rcvbuf=4096)
+    c.send(b"GET /short HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    c.head()
+    time.sleep(0.2)
+    os.truncate(www / "short", 1000)
+    got = drain(c, size)
+    assert got < size or got == size and not c.buf
+    c.close()
+    assert w.answers("/data.bin")
+
+
+# --------------------------------------------------------------------- files that are kept open
+
+def test_a_new_version_is_served_at_once(weir, www):
+    """By renaming over it, in its place, by deleting it."""
+    w = start(weir, www)
+    with w.client() as c:
+        for i in range(20):
+            (www / "new").write_text(f"version {i}")
+            os.replace(www / "new", www / "page")
+            assert c.get("/page").text == f"version {i}"
+            r = c.get("/page")
+            assert (r.status, r.text) == (200, f"version {i}")
+        (www / "page").unlink()
+        assert c.get("/page").status == 404
+        (www / "page").write_text("back")
+        assert c.get("/page").text == "back"
+        (www / "page").chmod(0)
+        if not os.access(www / "page", os.R_OK):
+            assert c.get("/page").status == 403
+
+
+@pytest.mark.parametrize("what", ["link", "folder", "root"])
+def test_what_leads_to_a_file_is_looked_at_again(weir, www, what):
+    """A link, a folder and the root that come to lead elsewhere: at the latest after a second."""
+    other = www.parent / "other"
+    (other / "sub").mkdir(parents=True)
+    (other / "sub" / "page.html").write_text("other")
+    (www / "sub" / "more.html").write_text("more")
+    w = start(weir, www)
+    path = "/in" if what == "link" else "/sub/page.html"
+    assert w.get(path).text == "page"
+    if what == "link":
+        (www / "in").unlink()
+        (www / "in").symlink_to("sub/more.html")
+    elif what == "folder":
+        (www / "sub").rename(www.parent / "away")
+        (www / "sub").symlink_to(other / "sub")
+    else:
+        www.rename(www.parent / "gone")
+        other.rename(www)
+    time.sleep(1.05)
+    r = w.get(path)
+    assert (r.status, r.text) == {"link": (200, "more"), "root": (200, "other")}.get(what, (404, r.text))
+    assert "page" != r.text
+
+
+def test_few_descriptors_are_enough(weir, www):
+    """Files that are only kept make way."""
+    for i in range(300):
+        (www / "sub" / f"{i}").write_text(str(i))
+    w = weir("site * { files @www@ }\n", www=str(www), nofile=160)
+    with w.client() as c:
+        for i in range(300):
+            assert c.get(f"/sub/{i}").text == str(i)
+
+
 @pytest.mark.seconds(120)
 def test_a_gigabyte_in_little_memory(weir, www):
     with open(www / "huge", "wb") as f:
@@ -390,7 +514,9 @@ def test_ten_thousand_files(weir, www):
             r = c.get(f"/sub/{i:05}")
             assert (r.status, r.body) == (200, str(i).encode())
         assert "more than 4096" in c.get("/sub/").text
-    assert len(os.listdir(f"/proc/{w.worker_pid}/fd")) <= fds + 2
+    kept = 512  # files that are kept open, until a second without requests is over
+    assert len(os.listdir(f"/proc/{w.worker_pid}/fd")) <= fds + 2 + kept
+    wait_until(lambda: len(os.listdir(f"/proc/{w.worker_pid}/fd")) <= fds + 2, 5, "closed files")
 
 
 def test_http2(weir, www):
