@@ -89,6 +89,23 @@ bool purge_hits(struct cache_shared *c, struct object_shared *o)
     return hit;
 }
 
+/* Under the read lock: those that are remembered, back to one as old as `born_after`. */
+static bool is_forgotten(struct purges_shared *p, struct object_shared *o, uint64_t seq,
+                         uint64_t born_after)
+{
+    for (uint64_t at = seq; at > 0 && seq - at < PURGES_PENDING_MAX; at--) {
+        struct purge_entry *e = entry_of(p, at);
+        if (e->seq != at || e->number <= born_after)
+            break;
+        if (!concerns(e, o))
+            continue;
+        if (e->how == PURGE_HARD)
+            return true;
+        atomic_store_explicit(&o->expired, true, memory_order_relaxed);
+    }
+    return false;
+}
+
 bool purge_refuses(struct cache_shared *c, struct object_shared *o, uint64_t born_after)
 {
     struct purges_shared *p = &c->purges;
@@ -98,16 +115,18 @@ bool purge_refuses(struct cache_shared *c, struct object_shared *o, uint64_t bor
     if (atomic_load_explicit(&p->number, memory_order_relaxed) <= born_after)
         return false;
     pthread_rwlock_rdlock(&p->lock);
-    bool refused = p->left_number > born_after;
-    for (uint64_t at = seq; !refused && at > 0 && seq - at < PURGES_PENDING_MAX; at--) {
-        struct purge_entry *e = entry_of(p, at);
-        if (e->seq != at || e->number <= born_after)
-            break;
-        if (concerns(e, o) && e->how == PURGE_HARD)
-            refused = true;
-        else if (concerns(e, o))
-            atomic_store_explicit(&o->expired, true, memory_order_relaxed);
-    }
+    bool refused = p->left_number > born_after || is_forgotten(p, o, seq, born_after);
+    pthread_rwlock_unlock(&p->lock);
+    return refused;
+}
+
+bool purge_refuses_noted(struct cache_shared *c, struct object_shared *o)
+{
+    struct purges_shared *p = &c->purges;
+    uint64_t seq = atomic_load_explicit(&p->seq, memory_order_acquire);
+    o->purge_seen = (uint32_t)seq;
+    pthread_rwlock_rdlock(&p->lock);
+    bool refused = is_forgotten(p, o, seq, o->born);
     pthread_rwlock_unlock(&p->lock);
     return refused;
 }

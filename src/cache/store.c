@@ -243,7 +243,7 @@ static bool is_visible(struct object_shared *o)
     return o->content ? content_state(o->content) != CONTENT_BROKEN : object_file(o) != 0;
 }
 
-static struct object_shared *first_of(const struct shard_shared *s, const struct cache_key *k)
+struct object_shared *shard_first(const struct shard_shared *s, const struct cache_key *k)
 {
     uint32_t slot = index_find(&s->index, k->hash, k->text);
     return slot == INDEX_NONE ? NULL : index_at(&s->index, slot);
@@ -252,7 +252,7 @@ static struct object_shared *first_of(const struct shard_shared *s, const struct
 static struct object_shared *find_match(struct shard_shared *s, struct cache_query *q,
                                         enum cache_match *match, struct gone *gone)
 {
-    for (struct object_shared *next, *o = first_of(s, &q->key); o; o = next) {
+    for (struct object_shared *next, *o = shard_first(s, &q->key); o; o = next) {
         next = o->sibling;
         if (purge_hits(s->cache, o)) {
             shard_unlink(s, o, gone);
@@ -308,7 +308,7 @@ void cache_lookup(struct cache_shared *c, struct cache_query *q, struct cache_re
 
 /* ---- storing ---- */
 
-static struct object_shared *same_place(struct object_shared *first, const struct object_shared *o)
+struct object_shared *shard_place(struct object_shared *first, const struct object_shared *o)
 {
     while (first && (first->variant != o->variant || first->kind != o->kind))
         first = first->sibling;
@@ -330,8 +330,7 @@ static bool inherit(struct shard_shared *s, struct object_shared *o, struct obje
     return object_file(old) != 0;
 }
 
-static void drop_oldest_variant(struct shard_shared *s, struct object_shared *first,
-                                struct gone *gone)
+void shard_drop_oldest(struct shard_shared *s, struct object_shared *first, struct gone *gone)
 {
     uint32_t max = atomic_load_explicit(&s->cache->variants_count, memory_order_relaxed);
     struct object_shared *o = first;
@@ -342,7 +341,7 @@ static void drop_oldest_variant(struct shard_shared *s, struct object_shared *fi
         }
 }
 
-static bool reserve(struct shard_shared *s)
+bool shard_reserve(struct shard_shared *s)
 {
     size_t grown;
     if (!index_reserve(&s->index, &grown))
@@ -351,19 +350,31 @@ static bool reserve(struct shard_shared *s)
     return true;
 }
 
-static void link_first(struct shard_shared *s, struct object_shared *o)
+/* In front of its siblings, or behind those that are younger. */
+static void link_key(struct shard_shared *s, struct object_shared *o)
 {
     uint32_t slot = index_find(&s->index, o->hash, object_key(o));
-    o->sibling = slot == INDEX_NONE ? NULL : index_at(&s->index, slot);
-    if (slot == INDEX_NONE)
-        index_add(&s->index, o);
-    else
+    struct object_shared *first = slot == INDEX_NONE ? NULL : index_at(&s->index, slot);
+    struct object_shared *before = NULL;
+    for (struct object_shared *at = first; at && at->born > o->born; at = at->sibling)
+        before = at;
+    o->sibling = before ? before->sibling : first;
+    if (before)
+        before->sibling = o;
+    else if (first)
         index_set(&s->index, slot, o);
+    else
+        index_add(&s->index, o);
+}
+
+void shard_link(struct shard_shared *s, struct object_shared *o)
+{
+    if (o->born == 0)
+        o->born = cache_now_next(s->cache);
+    link_key(s, o);
     o->linked = true;
     object_take(o);
     atomic_fetch_add_explicit(&s->objects, 1, memory_order_relaxed);
-    if (o->born == 0)
-        o->born = cache_now_next(s->cache);
 }
 
 static bool is_too_large(struct cache_shared *c, const struct object_shared *o)
@@ -375,7 +386,7 @@ static bool is_too_large(struct cache_shared *c, const struct object_shared *o)
 static bool is_refused(struct shard_shared *s, struct object_shared *o, uint64_t born_after)
 {
     return recall_invalidated(s, o->hash) > born_after || is_too_large(s->cache, o) ||
-           purge_refuses(s->cache, o, born_after) || !reserve(s);
+           purge_refuses(s->cache, o, born_after) || !shard_reserve(s);
 }
 
 /* With the lock held. *heir: what `o` takes the file of. */
@@ -385,14 +396,14 @@ static bool insert(struct shard_shared *s, struct object_shared *o, uint64_t bor
     if (is_refused(s, o, born_after))
         return false;
     struct cache_key key = {object_key(o), o->hash};
-    struct object_shared *old = same_place(first_of(s, &key), o);
+    struct object_shared *old = shard_place(shard_first(s, &key), o);
     struct gone replaced = {0};
     bool takes_file = inherit(s, o, old);
     if (old)
         shard_unlink(s, old, takes_file ? &replaced : gone);
     *heir = replaced.first;
-    link_first(s, o);
-    drop_oldest_variant(s, o, gone);
+    shard_link(s, o);
+    shard_drop_oldest(s, o, gone);
     if (!o->content)
         queue_park(s, o);
     else if (content_state(o->content) == CONTENT_WHOLE)
@@ -453,7 +464,7 @@ uint32_t cache_invalidate(struct cache_shared *c, const struct cache_key *k)
     pthread_mutex_lock(&s->lock);
     recall_invalidate(s, k->hash, cache_now_next(c));
     fill_detach(s, k);
-    for (struct object_shared *o; (o = first_of(s, k)) != NULL; count++)
+    for (struct object_shared *o; (o = shard_first(s, k)) != NULL; count++)
         shard_unlink(s, o, &gone);
     pthread_mutex_unlock(&s->lock);
     gone_release(c, &gone);

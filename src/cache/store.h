@@ -46,6 +46,19 @@ struct cache_disk_ops {
 void cache_disk_set(struct cache_shared *c, const struct cache_disk_ops *ops,
                     struct disk_shared *d);
 struct disk_shared *cache_disk_get(struct cache_shared *c); /* NULL: none */
+/* What only the disk asks for (store_disk.c).
+ *
+ * Puts what was found on disk into the index, by its age, without content. False: something newer
+ * is in its place, or it was purged or invalidated. */
+bool cache_restore(struct cache_shared *c, struct object_shared *o);
+/* Its file is gone, and `file` is 0 again: without content it leaves the index. */
+void cache_file_gone(struct cache_shared *c, struct object_shared *o);
+bool cache_is_linked(struct cache_shared *c, struct object_shared *o);
+struct content_shared *cache_content_get(struct cache_shared *c,
+                                         struct object_shared *o); /* counted; NULL: none */
+void cache_now_raise(struct cache_shared *c,
+                     uint64_t least); /* at start: what is on disk is older */
+
 /* disk_save() and disk_load(), for who knows no disk; nothing and NULL without one. */
 void cache_save(struct cache_shared *c, struct object_shared *o);
 struct content_shared *cache_load(struct cache_shared *c, struct object_shared *o, uint64_t first,

@@ -100,6 +100,14 @@ void cache_note_purge(struct cache_shared *c, const struct purge_order *p, uint6
 /* Without evicting: under locks. */
 void cache_charge_now(struct cache_shared *c, size_t bytes);
 
+/* ---- objects in the index; with the shard's lock held ---- */
+
+struct object_shared *shard_first(const struct shard_shared *s, const struct cache_key *k);
+/* The one among its siblings whose place `o` is to take. */
+struct object_shared *shard_place(struct object_shared *first, const struct object_shared *o);
+bool shard_reserve(struct shard_shared *s); /* room for shard_link() */
+void shard_link(struct shard_shared *s, struct object_shared *o);
+
 /* ---- objects that left the index ---- */
 
 struct gone {
@@ -109,6 +117,8 @@ struct gone {
 /* With the shard's lock held, of a linked one: out of index and queue. */
 void shard_unlink(struct shard_shared *s, struct object_shared *o, struct gone *gone);
 void gone_release(struct cache_shared *c, struct gone *gone); /* without locks */
+/* The oldest of its siblings leaves, if they are too many. */
+void shard_drop_oldest(struct shard_shared *s, struct object_shared *first, struct gone *gone);
 
 /* ---- queues (evict.c) ---- */
 
@@ -139,6 +149,10 @@ void purges_release(struct cache_shared *c); /* ends the sweeper */
 /* With the shard's lock held, before it is linked: has a purge that is younger than `born_after`
  * forgotten it already? Marks what soft ones concern, and what it has seen. */
 bool purge_refuses(struct cache_shared *c, struct object_shared *o, uint64_t born_after);
+
+/* The same for one that was asked about all purges that were noted on disk: only those that are
+ * remembered count, not what others there may have been. */
+bool purge_refuses_noted(struct cache_shared *c, struct object_shared *o);
 
 /* ---- forms by coding ---- */
 
