@@ -31,13 +31,14 @@ struct disk_shared *disk_open(struct cache_shared *c, const struct disk_options 
 /* Finishes what is being written; nothing is begun any more. Waits at most for that. */
 void disk_close(struct disk_shared *d);
 void disk_limit_set(struct disk_shared *d, uint64_t max_bytes);
+bool disk_is_scanning(struct disk_shared *d); /* not everything that is there has been found yet */
 
-/* Saves it; its content may still be filling, and may be passing: then the disk reads along. Gives
- * up silently (counted) when orders are too many. Any thread. */
+/* Saves it, which is in the index; its content may still be filling, and may be passing: then the
+ * disk reads along. Gives up silently (counted) when orders are too many. Any thread. */
 void disk_save(struct disk_shared *d, struct object_shared *o);
-/* A content that the threads fill from `first` on, `length` bytes; a file that is gone or fails its
- * checksums breaks it, and the object is removed. Passing when it is larger than `keep_bytes`.
- * NULL: no memory, or not on disk. */
+/* A content that the threads fill from `first` on, `length` bytes (UINT64_MAX: the rest); a file
+ * that is gone or fails its checksums breaks it, and the object is removed. Passing when it is
+ * larger than `keep_bytes`. NULL: no memory, or not on disk. */
 struct content_shared *disk_load(struct disk_shared *d, struct object_shared *o, uint64_t first,
                                  uint64_t length);
 /* The object `o` has the content of `old` and takes over its file with a new head. */
