@@ -53,7 +53,9 @@ GEN     := $(if $(or $(if $(ONLY),,all),$(filter filter,$(ONLY))),$(B)/filters.g
            $(if $(or $(if $(ONLY),,all),$(filter balancer,$(ONLY))),$(B)/balancers.gen.o)
 OBJ     := $(SRC:%.c=$(B)/%.o) $(GEN)
 LIB_OBJ := $(filter-out $(B)/src/main/main.o,$(OBJ))
-FILTERS   := $(sort $(basename $(notdir $(filter-out %_test.c %_fuzz.c,$(wildcard src/filter/*.c)))))
+FILTER_C  := $(sort $(basename $(notdir $(filter-out %_test.c %_fuzz.c,$(wildcard src/filter/*.c)))))
+# A large filter NAME has parts of its own: NAME_*.c.
+FILTERS   := $(filter-out $(FILTER_C:%=%_%),$(FILTER_C))
 BALANCERS := $(sort $(basename $(notdir $(filter-out %_test.c %_fuzz.c,$(wildcard src/balancer/*.c)))))
 SUITES    := $(subst /,_,$(TEST_C:src/%_test.c=%))
 SIM_C   := $(if $(ONLY),,$(wildcard tests/sim/*.c))

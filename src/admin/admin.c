@@ -54,6 +54,8 @@ static const struct page {
      "counters for Prometheus"},
     {"/config", "application/json", false, config_write, "the configuration in force, as JSON"},
     {"/server", PLAIN, true, server_change_run, "changes a server while weir runs"},
+    {"/cache/purge", PLAIN, true, purge_run, "forgets stored responses"},
+    {"/cache/purged", PLAIN, true, purged_run, "whether that is through, and how many there were"},
     {"/reload", PLAIN, true, reload_run, "installs the changed configuration"},
     {"/stop", PLAIN, true, stop_run, "stops gracefully"},
     {"/upgrade", PLAIN, true, upgrade_run, "lets the binary at weir's path take over"},

@@ -10,6 +10,7 @@
 #include "conf/directive.h"
 #include "net/addr.h"
 
+struct cache_shared;
 struct conf;
 struct server_changes;
 struct server_order;
@@ -44,6 +45,7 @@ struct admin_source {
     /* Changes a server at run time; false with the reason in *why. */
     bool (*change)(void *ctx, const struct server_order *o, struct text *why);
     const struct server_changes *changes; /* that hold */
+    struct cache_shared *cache;           /* NULL: none */
     void (*stop)(void *ctx);
     bool (*upgrade)(void *ctx, struct text *why); /* false: it cannot be begun now */
     const struct admin_supervisor *supervisor;    /* NULL: none */

@@ -24,6 +24,12 @@ int metrics_write(const struct admin_page *p);     /* metrics.c */
 int status_write(const struct admin_page *p);      /* status.c */
 int config_write(const struct admin_page *p);      /* config.c */
 int server_change_run(const struct admin_page *p); /* servers.c */
+int purge_run(const struct admin_page *p);         /* purge.c */
+int purged_run(const struct admin_page *p);
+/* metrics.c: the lines before the samples of a metric; a label's value. */
+void admin_help(struct text *out, const char *name, const char *kind, const char *text);
+void admin_label(struct text *out, struct slice value);
+void admin_cache_metrics(const struct admin_page *p); /* cache_metrics.c */
 
 struct proxy_cert;
 int64_t admin_days_left(const struct admin_page *p, const struct proxy_cert *c); /* metrics.c */

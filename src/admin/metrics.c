@@ -9,7 +9,7 @@
 #include "upstream/upstream.h"
 #include <stddef.h>
 
-static void add_help(struct text *out, const char *name, const char *kind, const char *text)
+void admin_help(struct text *out, const char *name, const char *kind, const char *text)
 {
     text_addf(out, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, text, name, kind);
 }
@@ -17,12 +17,12 @@ static void add_help(struct text *out, const char *name, const char *kind, const
 static void add_one(struct text *out, const char *name, const char *kind, const char *text,
                     int64_t value)
 {
-    add_help(out, name, kind, text);
+    admin_help(out, name, kind, text);
     text_addf(out, "weir_%s %lld\n", name, (long long)value);
 }
 
 /* A label value: backslash, quote and newline are escaped. */
-static void add_label_slice(struct text *out, struct slice value)
+void admin_label(struct text *out, struct slice value)
 {
     for (size_t i = 0; i < value.len; i++) {
         char c = value.at[i];
@@ -36,11 +36,6 @@ static void add_label_slice(struct text *out, struct slice value)
     }
 }
 
-static void add_label(struct text *out, const char *value)
-{
-    add_label_slice(out, slice_of(value));
-}
-
 static void add_metrics(const struct admin_page *p)
 {
     for (int m = 0; m < METRIC_COUNT; m++) {
@@ -52,7 +47,7 @@ static void add_metrics(const struct admin_page *p)
 
 static void add_errors(const struct admin_page *p)
 {
-    add_help(p->out, "request_errors_total", "counter", "Requests that ended with an error");
+    admin_help(p->out, "request_errors_total", "counter", "Requests that ended with an error");
     for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
         if (e != ERR_HOLD)
             text_addf(p->out, "weir_request_errors_total{error=\"%s\"} %lld\n", err_name(e),
@@ -104,9 +99,9 @@ static void add_sample(struct text *out, const char *name, const struct server_s
                        int64_t value)
 {
     text_addf(out, "weir_%s{upstream=\"", name);
-    add_label(out, s->upstream_name);
+    admin_label(out, slice_of(s->upstream_name));
     text_add(out, SLICE("\",server=\""));
-    add_label(out, s->name);
+    admin_label(out, slice_of(s->name));
     text_addf(out, "\"} %lld\n", (long long)value);
 }
 
@@ -131,13 +126,13 @@ static void add_check(const struct server_shared *s, void *ctx)
 static void add_servers(const struct admin_page *p)
 {
     struct server_walk w = {p, NULL};
-    add_help(p->out, "server_up", "gauge", "1 unless the server is ejected, or its checks fail");
+    admin_help(p->out, "server_up", "gauge", "1 unless the server is ejected, or its checks fail");
     servers_shared_each(add_server, &w);
-    add_help(p->out, "server_check_up", "gauge", "1 unless checks of the server fail");
+    admin_help(p->out, "server_check_up", "gauge", "1 unless checks of the server fail");
     servers_shared_each(add_check, &w);
     for (int i = 0; i < SERVER_METRICS; i++) {
         w.metric = &server_metrics[i];
-        add_help(p->out, w.metric->name, w.metric->kind, w.metric->text);
+        admin_help(p->out, w.metric->name, w.metric->kind, w.metric->text);
         servers_shared_each(add_server, &w);
     }
 }
@@ -185,11 +180,11 @@ static void add_upstreams(const struct admin_page *p)
          "Requests that found no room in the queue, or left it without a server", upstream_shed},
     };
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-        add_help(p->out, rows[r].name, rows[r].kind, rows[r].text);
+        admin_help(p->out, rows[r].name, rows[r].kind, rows[r].text);
         for (uint32_t i = 0; i < p->conf->upstreams->count; i++) {
             const struct upstream *up = p->conf->upstreams->list[i];
             text_addf(p->out, "weir_%s{upstream=\"", rows[r].name);
-            add_label_slice(p->out, up->name);
+            admin_label(p->out, up->name);
             text_addf(p->out, "\"} %lld\n", (long long)rows[r].value(up));
         }
     }
@@ -204,20 +199,20 @@ int64_t admin_days_left(const struct admin_page *p, const struct proxy_cert *c)
 static void add_certificates(const struct admin_page *p)
 {
     struct text *out = p->out;
-    add_help(out, "certificate_expires_days", "gauge", "Days until the certificate expires");
+    admin_help(out, "certificate_expires_days", "gauge", "Days until the certificate expires");
     for (const struct proxy_cert *c = p->conf->proxy->certs; c; c = c->next) {
         struct slice name = c->cert->name_count > 0 ? c->cert->names[0] : SLICE("");
         text_addf(out, "weir_certificate_expires_days{certificate=\"");
-        add_label_slice(out, c->label);
+        admin_label(out, c->label);
         text_add(out, SLICE("\",name=\""));
-        add_label_slice(out, name);
+        admin_label(out, name);
         text_addf(out, "\"} %lld\n", (long long)admin_days_left(p, c));
     }
 }
 
 static void add_process(const struct admin_page *p)
 {
-    add_help(p->out, "build_info", "gauge", "Version of weir");
+    admin_help(p->out, "build_info", "gauge", "Version of weir");
     text_addf(p->out, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
     add_one(p->out, "start_time_seconds", "gauge", "When weir started, as Unix time",
             p->source->started_unix_ms / 1000);
@@ -240,5 +235,6 @@ int metrics_write(const struct admin_page *p)
     add_servers(p);
     add_upstreams(p);
     add_certificates(p);
+    admin_cache_metrics(p);
     return 200;
 }

@@ -22,6 +22,7 @@ enum conf_where {
     IN_OPTIONS = 256, /* rows of an options table: key=value, or key value in the block */
     IN_CHECK = 512,
     IN_FASTCGI = 1024, /* block of a fastcgi directive, beside IN_PROXY */
+    IN_CACHE = 2048,
     IN_POLICY = IN_SITE | IN_ROUTE | IN_WHEN,
     IN_SERVERS = IN_UPSTREAM | IN_PROXY,
 };

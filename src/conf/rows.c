@@ -3,7 +3,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/rows_priv.h"
 
-enum { IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK | IN_FASTCGI };
+enum {
+    IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK | IN_FASTCGI |
+             IN_CACHE
+};
 
 const struct directive conf_core_rows[] = {
     {
@@ -57,6 +60,7 @@ const struct conf_where_name conf_where_names[CONF_WHERE_COUNT] = {
     {IN_TEST, "test", "in a test"},
     {IN_CHECK, "check", "in a check"},
     {IN_FASTCGI, "fastcgi", "in the block of a fastcgi"},
+    {IN_CACHE, "cache", "in the block of a cache"},
 };
 
 static int bits_of(unsigned where)

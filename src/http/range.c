@@ -66,3 +66,25 @@ enum range_kind ranges_parse(struct slice value, uint64_t length, struct ranges 
         return RANGE_UNSATISFIABLE;
     return out->count > 1 && ranges_bytes(out) > length ? RANGE_WHOLE : RANGE_PARTS;
 }
+
+bool content_range_parse(struct slice value, struct content_range *out)
+{
+    struct slice unit = SLICE("bytes ");
+    if (value.len < unit.len || !slice_eq_nocase(slice_head(value, unit.len), unit))
+        return false;
+    value = slice_from(value, unit.len);
+    size_t slash = slice_find(value, '/'), dash = slice_find(value, '-');
+    if (slash == value.len || dash >= slash)
+        return false;
+    struct slice total = slice_from(value, slash + 1);
+    struct content_range r = {.total = UINT64_MAX};
+    if (num_parse_u64(slice_head(value, dash), &r.first) != ERR_OK ||
+        num_parse_u64(slice_head(slice_from(value, dash + 1), slash - dash - 1), &r.last) !=
+            ERR_OK ||
+        (!slice_eq(total, SLICE("*")) && num_parse_u64(total, &r.total) != ERR_OK))
+        return false;
+    if (r.last < r.first || r.last >= r.total)
+        return false;
+    *out = r;
+    return true;
+}

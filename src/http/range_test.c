@@ -93,4 +93,35 @@ static void corpus_holds(void **state)
     corpus_replay("tests/corpus/range/*", 10, replay);
 }
 
-UNIT_SUITE(http_range, cmocka_unit_test(fields_are_resolved), cmocka_unit_test(corpus_holds));
+static const struct {
+    const char *field;
+    bool good;
+    struct content_range expected;
+} CONTENT_ROWS[] = {
+    {"bytes 0-499/1000", true, {0, 499, 1000}},
+    {"BYTES 999-999/1000", true, {999, 999, 1000}},
+    {"bytes 0-499/*", true, {0, 499, UINT64_MAX}},
+    {"bytes 0-1000/1000", false, {0, 0, 0}},
+    {"bytes 5-4/1000", false, {0, 0, 0}},
+    {"bytes */1000", false, {0, 0, 0}},
+    {"bytes 0-499", false, {0, 0, 0}},
+    {"bytes 0/1-2", false, {0, 0, 0}},
+    {"bytes 0-x/1000", false, {0, 0, 0}},
+    {"bytes=0-499/1000", false, {0, 0, 0}},
+    {"lines 0-499/1000", false, {0, 0, 0}},
+    {"", false, {0, 0, 0}},
+};
+
+static void content_ranges(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(CONTENT_ROWS); i++) {
+        struct content_range r = {0, 0, 0};
+        assert_int_equal(content_range_parse(slice_of(CONTENT_ROWS[i].field), &r),
+                         CONTENT_ROWS[i].good);
+        assert_memory_equal(&r, &CONTENT_ROWS[i].expected, sizeof r);
+    }
+}
+
+UNIT_SUITE(http_range, cmocka_unit_test(content_ranges), cmocka_unit_test(fields_are_resolved),
+           cmocka_unit_test(corpus_holds));

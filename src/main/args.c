@@ -23,6 +23,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
                     "the local CA's directory; without it $WEIR_CA_DIR, else "
                     "/var/lib/weir/ca (root) or ~/.local/share/weir/ca"},
     [OPTION_REMOVE] = {0, "remove", NULL, "takes it out again"},
+    [OPTION_PREFIX] = {0, "prefix", "URL", "everything whose URL begins so"},
+    [OPTION_TAG] = {0, "tag", "TAG", "everything that has this tag (Surrogate-Key, Cache-Tag)"},
+    [OPTION_ALL] = {0, "all", NULL, "everything"},
+    [OPTION_SOFT] = {0, "soft", NULL, "only out of date: it is validated when it is asked for"},
     [OPTION_HELP] = {'h', "help", NULL, "prints help"},
 };
 

@@ -29,6 +29,10 @@ enum option {
     OPTION_JSON,
     OPTION_DIR,
     OPTION_REMOVE,
+    OPTION_PREFIX,
+    OPTION_TAG,
+    OPTION_ALL,
+    OPTION_SOFT,
     OPTION_HELP,
     OPTION_COUNT
 };
@@ -94,6 +98,7 @@ int cmd_reload(const struct args *a); /* cmd_control.c */
 int cmd_stop(const struct args *a);
 int cmd_upgrade(const struct args *a);
 int cmd_status(const struct args *a);
+int cmd_purge(const struct args *a);
 int cmd_server(const struct args *a); /* cmd_server.c */
 int cmd_trust(const struct args *a);  /* cmd_trust.c */
 int cmd_docs(const struct args *a);   /* cmd_docs.c */

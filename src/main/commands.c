@@ -37,6 +37,12 @@ const struct command commands_all[] = {
      "configuration's files are not touched, nor read. UPSTREAM is its name, or what stands "
      "behind `proxy`.",
      OPTION_BIT(CONFIG), 0, 5, cmd_server},
+    {"purge", "URL | --prefix URL | --tag TAG | --all [--soft] [-c FILE]",
+     "makes the running weir forget stored responses",
+     "A URL is given with its scheme and host, as clients see it. Nobody gets what was forgotten "
+     "from the moment on in which the command begins to wait.",
+     OPTION_BIT(CONFIG) | OPTION_BIT(PREFIX) | OPTION_BIT(TAG) | OPTION_BIT(ALL) | OPTION_BIT(SOFT),
+     0, 1, cmd_purge},
     {"explain", "URL [-c FILE]", "tells what would happen to a request, with file and line",
      "Decides as the running weir would: listener, site, route, every policy in its order, where "
      "the request goes. Nothing is sent.",

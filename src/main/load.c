@@ -40,6 +40,7 @@ static void build(struct conf_build *b, struct conf *c, const struct load_reques
     }
     main_conf_init(c->main);
     apply_section(b, c, main_rows, c->main);
+    apply_section(b, c, cache_store_rows, c->main);
     apply_section(b, c, upstream_rows, c->upstreams);
     proxy_build(b, c);
     if (r->changes && !diag_failed(b->diag))

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "conf/directive.h"
+#include "main/cache_rows.h"
 #include "net/addr.h"
 
 #define ADMIN_ADDRESS_DEFAULT "127.0.0.1:9180"
@@ -17,6 +18,7 @@ struct main_conf {
     struct addr admin;     /* len 0: off */
     bool admin_explicit;
     struct conf_pos admin_pos;
+    struct cache_store_conf cache;
     int error_sink;         /* set by logs_open() */
     struct slice resolvers; /* as c-ares wants them: "1.1.1.1:53,[::1]:53"; empty: the system's */
 };

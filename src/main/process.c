@@ -289,6 +289,8 @@ static bool serve_begin(struct process *p, struct load *l)
     if (!process_tickets_init(p) || !workers_init(&p->workers, p->listeners.worker_count,
                                                   (size_t)c->main->buffers_bytes, p->tickets))
         return system_failed("workers");
+    if (!process_cache_begin(p))
+        return system_failed("cache");
     admin_set_pages(p);
     process_stop_init(p);
     process_reload_init(p);
@@ -312,6 +314,7 @@ static void serve_end(struct process *p)
     conf_drop(p->conf);
     snapshots_end();
     workers_release(&p->workers);
+    process_cache_end(p);
     tls_tickets_free(p->tickets);
     log_thread_end();
     log_stop();

@@ -38,6 +38,9 @@ struct process {
     struct probes probes;
     struct upstream_checker *checker; /* NULL: nothing is checked */
     struct upstream_outliers *outliers;
+    struct cache_shared *cache;
+    struct disk_shared *disk; /* NULL: none */
+    char *disk_path;
     struct timer deadline;  /* of the current stage of stopping */
     struct slice resolvers; /* that `dns` was made with; in conf's arena */
     bool aborted;           /* the deadline has passed once */
@@ -77,6 +80,11 @@ void process_staples_free(struct process *p);
 /* checks.c */
 void process_checks_sync(struct process *p, struct conf *c);
 void process_checks_free(struct process *p);
+
+/* cache.c */
+bool process_cache_begin(struct process *p);
+void process_cache_sync(struct process *p, struct conf *c);
+void process_cache_end(struct process *p); /* after the workers */
 
 /* stop.c */
 void process_stop_init(struct process *p);

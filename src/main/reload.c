@@ -60,6 +60,7 @@ void process_install(struct process *p, struct conf *c)
     snapshots_adopt(c);
     p->conf = c;
     logs_install(c);
+    process_cache_sync(p, c);
     workers_install(&p->workers, c, &p->listeners);
     dns_sync(p, c);
     process_checks_sync(p, c);

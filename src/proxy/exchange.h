@@ -102,8 +102,10 @@ struct exchange {
     bool split_stale; /* the client's cookie of the split should be given anew */
     struct sticky_use sticky;
     struct stream *left; /* the client, which is gone while its request goes on (headless.h) */
-    bool (*wanted)(struct exchange *x); /* does anybody else wait for it? NULL: nobody */
-    struct mirror *mirror;              /* while it gathers this request */
+    bool (*wanted)(void *ctx); /* does anybody else wait for it? NULL: nobody */
+    void *wanted_ctx;
+    const char *cache_word; /* what the cache did for it, for the log; NULL: nothing */
+    struct mirror *mirror;  /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;
     struct hedge *hedge;      /* a second server is, or may be asked; NULL: none */

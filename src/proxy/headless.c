@@ -49,7 +49,7 @@ bool headless_is(const struct exchange *x)
 bool headless_go_on(struct exchange *x)
 {
     struct worker *w = x->worker;
-    if (headless_is(x) || !x->wanted || !x->wanted(x))
+    if (headless_is(x) || !x->wanted || !x->wanted(x->wanted_ctx))
         return false;
     struct stream *sink = w->headless_count < HEADLESS_MAX ? sink_new(x) : NULL;
     if (!sink)
@@ -186,7 +186,7 @@ void headless_end(struct worker *w, enum headless_end which)
 {
     LIST_EACH (it, &w->exchanges) {
         struct exchange *x = LIST_ENTRY(it, struct exchange, link);
-        if (!headless_is(x) || (which != HEADLESS_ALL && x->wanted && x->wanted(x)))
+        if (!headless_is(x) || (which != HEADLESS_ALL && x->wanted && x->wanted(x->wanted_ctx)))
             continue;
         x->client->err = ERR_CLIENT_CLOSED;
         exchange_wake(x);

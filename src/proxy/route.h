@@ -13,6 +13,7 @@
 #include "proxy/filter.h"
 #include "proxy/settings.h"
 
+struct cache_site_shared;
 struct condition;
 struct exchange;
 struct proxy_cert;
@@ -72,10 +73,11 @@ struct site {
     struct route *own;     /* ROUTE_SITE */
     struct route **routes; /* all, own included, in file order */
     uint32_t route_count;
-    const struct conf_node *node; /* for its tests */
-    struct site_tls *tls;         /* NULL: on no listener with TLS */
-    uint8_t tls_redirect;         /* enum tls_redirect: which plain listeners send to it */
-    bool redirects;               /* it is what they have in its place */
+    const struct conf_node *node;    /* for its tests */
+    struct site_tls *tls;            /* NULL: on no listener with TLS */
+    uint8_t tls_redirect;            /* enum tls_redirect: which plain listeners send to it */
+    bool redirects;                  /* it is what they have in its place */
+    struct cache_site_shared *cache; /* counters, main's wiring; NULL: nothing is cached */
 };
 
 /* One address to listen on. Identity over reloads: `key`. */

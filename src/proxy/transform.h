@@ -23,8 +23,8 @@ struct transform_ops {
      * t->out, or does not. Called once; again when it set t->unfinished for want of room. NULL:
      * passes them on. */
     enum err (*end)(struct transform *t, struct headers *trailers);
-    /* In the place of run and end: moves what it likes from `from` to t->out, whether or not there is
-     * room in that, and ends it. Who stores what passes is not held up by who takes it. */
+    /* In the place of run and end: moves what it likes from `from` to t->out, whether or not there
+     * is room in that, and ends it. Who stores what passes is not held up by who takes it. */
     enum err (*move)(struct transform *t, struct body *from);
     /* Nothing has come for a moment: pushes what is held back, so that it does not wait for more.
      * NULL: nothing ever is. */

@@ -259,6 +259,12 @@ static struct slice get_route(struct exchange *x, struct slice arg)
     return x->route && x->route->kind != ROUTE_SITE ? x->route->pattern : SLICE_NONE;
 }
 
+static struct slice get_cache_status(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->cache_word ? slice_of(x->cache_word) : SLICE_NONE;
+}
+
 static struct slice get_upstream(struct exchange *x, struct slice arg)
 {
     (void)arg;
@@ -466,6 +472,9 @@ const struct variable variables_all[] = {
     {"site", VARIABLE_TEXT, false, get_site, NULL, "First name of the site"},
     {"route", VARIABLE_TEXT, false, get_route, NULL,
      "Path of the route as configured; empty when none matched"},
+    {"cache_status", VARIABLE_TEXT, false, get_cache_status, NULL,
+     "What the cache did: `hit`, `stale`, `revalidated`, `miss` (stored), `pass` (not to be "
+     "stored), `bypass`, `purge`; empty without a cache"},
     {"upstream", VARIABLE_TEXT, false, get_upstream, NULL, "Upstream that the request goes to"},
     {"server", VARIABLE_TEXT, false, get_server, NULL, "Server of it that was tried last"},
     {"tries", VARIABLE_NUMBER, false, NULL, write_tries, "Number of servers tried"},

@@ -1,0 +1,173 @@
+/* cache.c - the filter behind `cache`: which requests are the cache's, and what it does when.
+ *
+ * The parts, in the order of a request: cache_key.c names what is asked for, cache_look.c finds it,
+ * waits for it, or asks the server, cache_serve.c answers with what is stored; cache_answer.c
+ * judges what the server said, cache_keep.c stores it while it passes. The rules themselves are
+ * pure and stand in src/cache (freshness.h, selection.h), and so does the store.
+ *
+ * What the responses of local origins are (files, respond) is never stored: they are here already.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "filter/cache_priv.h"
+#include "proxy/condition.h"
+
+void cache_count(const struct exchange *x, enum cache_event e, uint64_t n)
+{
+    if (x->site && x->site->cache)
+        cache_site_count(x->site->cache, x->worker->index, e, n);
+}
+
+void cache_answer(struct cache_state *s, enum fill_outcome o)
+{
+    if (!s->leads)
+        return;
+    fill_answer(s->fill, o);
+    fill_drop(s->fill);
+    s->fill = NULL;
+    s->leads = false;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static bool is_bypassed(struct exchange *x, const struct cache_conf *c)
+{
+    /* A body may change the answer, and is no part of the key. */
+    if (x->req.length != LENGTH_NONE || x->req.upgrade)
+        return true;
+    for (uint32_t i = 0; i < c->bypass.count; i++)
+        if (condition_eval(c->bypass.at[i], x))
+            return true;
+    return false;
+}
+
+static enum cache_role role_of(struct exchange *x, const struct cache_conf *c)
+{
+    switch (x->req.method) {
+    case METHOD_GET:
+    case METHOD_HEAD:
+        if (!is_bypassed(x, c))
+            return ROLE_LOOK;
+        cache_count(x, CACHE_BYPASS, 1);
+        x->cache_word = "bypass";
+        return ROLE_NONE;
+    case METHOD_OPTIONS:
+    case METHOD_TRACE:
+    case METHOD_CONNECT: return ROLE_NONE;
+    default: return ROLE_UNSAFE;
+    }
+}
+
+static enum err begin(struct exchange *x, const struct cache_conf *c, struct cache_state *s)
+{
+    s->conf = c;
+    s->x = x;
+    s->role = (uint8_t)role_of(x, c);
+    if (s->role == ROLE_NONE)
+        return ERR_OK;
+    s->head_only = x->req.method == METHOD_HEAD;
+    s->range = headers_get(&x->req.headers, FIELD_RANGE);
+    request_terms_read(&x->req.headers, (enum client_control)c->client_control, &s->terms);
+    TRY(conditions_read(&x->req.headers, &x->arena, &s->conditions));
+    return cache_key_make(x, c, &s->key);
+}
+
+/* A fetch behind a stale answer: it was looked up, and leads. */
+static enum verdict background_run(struct exchange *x, const struct cache_conf *c,
+                                   struct cache_state *s)
+{
+    bool leads = s->leads;
+    s->leads = false; /* until it can not fail any more */
+    enum err e = begin(x, c, s);
+    s->leads = leads;
+    if (e == ERR_OK)
+        return cache_ask(x, s);
+    x->err = e;
+    return FAILED;
+}
+
+static enum verdict cache_request(struct exchange *x, const void *conf, void *state)
+{
+    const struct cache_conf *c = conf;
+    struct cache_state *s = state;
+    if (x->dry || !cache_of(x))
+        return PASS;
+    if (x->background)
+        return s->leads ? background_run(x, c, s) : PASS;
+    if (c->purger_count > 0 && slice_eq(x->req.method_text, SLICE("PURGE")))
+        return cache_purge(x, c);
+    enum err e = s->conf ? ERR_OK : begin(x, c, s);
+    if (e != ERR_OK) {
+        x->err = e;
+        return FAILED;
+    }
+    return s->role == ROLE_LOOK ? cache_look(x, c, s) : PASS;
+}
+
+/* --- responses -------------------------------------------------------------------------------- */
+
+static enum err respond(struct exchange *x, struct cache_state *s)
+{
+    if (s->role == ROLE_UNSAFE)
+        cache_unsafe_answered(x, s);
+    if (s->role == ROLE_ASK)
+        TRY(cache_answered(x, s));
+    bool tells = s->conf && s->conf->status && s->role != ROLE_UNSAFE;
+    return tells ? cache_status_add(x, s) : ERR_OK;
+}
+
+static enum verdict cache_response(struct exchange *x, const void *conf, void *state)
+{
+    (void)conf;
+    enum err e = respond(x, state);
+    if (e == ERR_OK)
+        return PASS;
+    x->err = e;
+    return FAILED;
+}
+
+static void found_drop(struct cache_state *s)
+{
+    if (s->found)
+        object_drop(s->found);
+    if (s->content)
+        content_drop(s->content);
+}
+
+static void fill_end(struct cache_state *s)
+{
+    if (s->waiter) {
+        fill_unwait(s->fill, s->waiter);
+        waiter_close(s->waiter);
+    }
+    if (s->fill && s->leads)
+        fill_leave(s->fill);
+    else if (s->fill)
+        fill_drop(s->fill);
+}
+
+static void cache_finish(struct exchange *x, const void *conf, void *state)
+{
+    struct cache_state *s = state;
+    (void)conf;
+    if (s->role == ROLE_SERVED)
+        cache_count(x, CACHE_HIT_BYTES, x->response_bytes);
+    else if (s->role == ROLE_ASK)
+        cache_count(x, CACHE_MISS_BYTES, x->response_bytes);
+    fill_end(s);
+    cache_keep_end(s);
+    found_drop(s);
+    x->wanted = NULL;
+    *s = (struct cache_state){0};
+}
+
+const struct filter_type filter_cache = {
+    .name = "cache",
+    .stage = STAGE_CACHE,
+    .directives = cache_rows,
+    .conf_bytes = sizeof(struct cache_conf),
+    .state_bytes = sizeof(struct cache_state),
+    .on_request = cache_request,
+    .on_response = cache_response,
+    .on_finish = cache_finish,
+    .explain = cache_explain,
+};

@@ -1,0 +1,125 @@
+/* cache_key.c - what a request is looked up by: the URL that its client sees, byte for byte but for
+ * what normalisation made the same already, then whatever else may change the answer.
+ *
+ * The path is the one that goes on to the server, so that two spellings which the server may tell
+ * apart never share a response. `when` blocks that hold may send the request elsewhere: they tell
+ * apart, too. */
+// SPDX-License-Identifier: Apache-2.0
+#include "filter/cache_priv.h"
+#include "proxy/template.h"
+
+enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
+
+static bool is_usual_port(const struct exchange *x)
+{
+    uint16_t usual = slice_eq(x->client_scheme, SLICE("https")) ? HTTPS_PORT : HTTP_PORT;
+    return x->host_port == 0 || x->host_port == usual;
+}
+
+/* "https://host" or "https://host:8443". */
+static struct slice origin_make(struct exchange *x)
+{
+    if (is_usual_port(x))
+        return ARENA_CONCAT(&x->arena, x->client_scheme, SLICE("://"), x->host);
+    return arena_printf(&x->arena, "%.*s://%.*s:%u", SLICE_ARG(x->client_scheme),
+                        SLICE_ARG(x->host), x->host_port);
+}
+
+static struct slice param_name(struct slice param)
+{
+    const char *end = param.len ? memchr(param.at, '=', param.len) : NULL;
+    return end ? slice_head(param, (size_t)(end - param.at)) : param;
+}
+
+/* The parameters that count, in the order in which they came. */
+static struct slice query_select(struct exchange *x, const struct cache_conf *c)
+{
+    struct slice rest = x->uri.query;
+    char *to = arena_alloc(&x->arena, rest.len + 1);
+    size_t len = 0;
+    if (!to)
+        return SLICE_NONE;
+    while (rest.len > 0) {
+        const char *and = memchr(rest.at, '&', rest.len);
+        struct slice param = and? slice_head(rest, (size_t)(and-rest.at)) : rest;
+        rest = slice_from(rest, and? param.len + 1 : param.len);
+        if (!field_list_has(c->query_words, param_name(param)))
+            continue;
+        if (len > 0)
+            to[len++] = '&';
+        memcpy(to + len, param.at, param.len);
+        len += param.len;
+    }
+    return (struct slice){to, len};
+}
+
+/* With its question mark; empty: none. .at NULL: out of budget. */
+static struct slice query_make(struct exchange *x, const struct cache_conf *c)
+{
+    if (!x->uri.has_query || c->ignore_query)
+        return SLICE("");
+    struct slice query = c->has_query_names ? query_select(x, c) : x->uri.query;
+    if (!query.at || (c->has_query_names && query.len == 0))
+        return query.at ? SLICE("") : SLICE_NONE;
+    return ARENA_CONCAT(&x->arena, SLICE("?"), query);
+}
+
+/* After the URL, a line each. */
+static struct slice rest_make(struct exchange *x, const struct cache_conf *c)
+{
+    struct slice rest = SLICE("");
+    if (x->whens)
+        rest = arena_printf(&x->arena, "\nwhen %llx", (unsigned long long)x->whens);
+    if (!c->key || !rest.at)
+        return rest;
+    struct slice own = template_eval(c->key, x, NULL);
+    return own.at ? ARENA_CONCAT(&x->arena, rest, SLICE("\nkey "), own) : SLICE_NONE;
+}
+
+enum err cache_key_make(struct exchange *x, const struct cache_conf *c, struct cache_key *out)
+{
+    struct slice origin = origin_make(x), query = query_make(x, c), rest = rest_make(x, c);
+    if (!origin.at || !query.at || !rest.at)
+        return ERR_OVER_BUDGET;
+    struct slice text = ARENA_CONCAT(&x->arena, origin, x->spelled_path, query, rest);
+    if (!text.at)
+        return ERR_OVER_BUDGET;
+    cache_key_init(out, text);
+    return ERR_OK;
+}
+
+/* Without the path: as far as the first slash after "://". */
+static struct slice origin_of(struct slice url)
+{
+    const char *host = memmem(url.at, url.len, "://", 3);
+    const char *slash = host ? memchr(host + 3, '/', (size_t)(url.at + url.len - host - 3)) : NULL;
+    return slash ? slice_head(url, (size_t)(slash - url.at)) : url;
+}
+
+static struct slice folder_of(struct slice url)
+{
+    const char *mark = memchr(url.at, '?', url.len);
+    struct slice path = mark ? slice_head(url, (size_t)(mark - url.at)) : url;
+    const char *slash = memrchr(path.at, '/', path.len);
+    return slash ? slice_head(path, (size_t)(slash - path.at) + 1) : path;
+}
+
+struct slice cache_url_resolve(struct exchange *x, const struct cache_key *base,
+                               struct slice reference)
+{
+    struct slice url = cache_key_url(base), origin = origin_of(url);
+    const char *mark = reference.len ? memchr(reference.at, '#', reference.len) : NULL;
+    if (mark)
+        reference = slice_head(reference, (size_t)(mark - reference.at));
+    if (slice_starts(reference, SLICE("//")))
+        reference = ARENA_CONCAT(&x->arena, x->client_scheme, SLICE(":"), reference);
+    if (reference.len == 0)
+        return SLICE_NONE;
+    if (reference.at[0] == '/')
+        return ARENA_CONCAT(&x->arena, origin, reference);
+    if (!memmem(reference.at, reference.len, "://", 3))
+        return ARENA_CONCAT(&x->arena, folder_of(url), reference);
+    bool same = slice_starts(reference, origin) &&
+                (reference.len == origin.len || reference.at[origin.len] == '/');
+    return same ? reference : SLICE_NONE;
+}

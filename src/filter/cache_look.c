@@ -1,0 +1,348 @@
+/* cache_look.c - looking up: which stored response a request gets, whether it waits for one that is
+ * being fetched, or asks the server itself.
+ *
+ * Of many who miss at once one leads and the others wait for the head of its answer; then they look
+ * up again. What a client asked for privately, by its own credentials or past the cache, neither
+ * leads nor waits. */
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/selection.h"
+#include "filter/cache_priv.h"
+#include "http/range.h"
+#include "proxy/condition.h"
+#include "proxy/headless.h"
+
+enum { FAILURES_MAX = 2 /* of others that it waited for */ };
+
+struct look {
+    struct cache_query query;
+    struct cache_result found;
+    struct exchange *x;
+    struct cache_state *s;
+    struct slice names; /* of the Vary that `selection` was computed for */
+    uint64_t selection;
+    bool computed;
+    enum usability use; /* of what was found */
+};
+
+/* --- which one? ------------------------------------------------------------------------------- */
+
+static uint64_t selection_of(struct look *l, struct slice names)
+{
+    if (!l->computed || !slice_eq(names, l->names)) {
+        l->selection = selection_hash(names, &l->x->req.headers);
+        l->names = names;
+        l->computed = true;
+    }
+    return l->selection;
+}
+
+/* The response in another language than the first that the client names (RFC 9110 12.5.4). */
+static bool speaks_language(struct look *l, const struct object_shared *o)
+{
+    uint64_t theirs = object_variant_without_language(o);
+    struct slice language = object_field(o, FIELD_CONTENT_LANGUAGE);
+    if (theirs == 0 || !language.at || !language_matches(&l->x->req.headers, language))
+        return false;
+    return selection_hash_without_language(object_vary(o), &l->x->req.headers) == theirs;
+}
+
+static bool part_has(struct look *l, const struct object_shared *o)
+{
+    uint64_t first, last, total;
+    struct ranges ranges;
+    if (!l->s->range.at || !object_range(o, &first, &last, &total) || total == UINT64_MAX)
+        return false;
+    return ranges_parse(l->s->range, total, &ranges) == RANGE_PARTS && ranges.count == 1 &&
+           ranges.at[0].first >= first && ranges.at[0].last <= last;
+}
+
+static uint64_t part_variant(const struct object_shared *o)
+{
+    uint64_t first, last, total;
+    return object_range(o, &first, &last, &total) ? first * 31 + last + 1 : 0;
+}
+
+static bool is_selected(struct look *l, const struct object_shared *o)
+{
+    if (o->kind == OBJECT_PART && !part_has(l, o))
+        return false;
+    uint64_t variant = o->variant ^ part_variant(o);
+    return selection_of(l, object_vary(o)) == variant || speaks_language(l, o);
+}
+
+static enum cache_match match(struct cache_query *q, const struct object_shared *o)
+{
+    struct look *l = CONTAINER_OF(q, struct look, query);
+    const struct cache_state *s = l->s;
+    if (!is_selected(l, o)) {
+        l->s->saw_others = true;
+        if (q->variant == 0 && o->vary_len > 0)
+            q->variant = selection_of(l, object_vary(o));
+        return MATCH_NO;
+    }
+    q->variant = o->variant;
+    l->use = o->expired
+                 ? USE_AFTER_VALIDATION
+                 : freshness_use(&s->conf->policy, &o->freshness, &s->terms, cache_unix_ms(l->x));
+    return l->use == USE_FRESH || l->use == USE_STALE_ALLOWED ? MATCH_FRESH : MATCH_STALE;
+}
+
+/* --- waiting for another's answer ------------------------------------------------------------- */
+
+static void woken(void *ctx)
+{
+    exchange_wake(ctx);
+}
+
+static void wait_end(struct cache_state *s)
+{
+    fill_unwait(s->fill, s->waiter);
+    waiter_close(s->waiter);
+    s->waiter = NULL;
+    fill_drop(s->fill);
+    s->fill = NULL;
+}
+
+/* False: it has been answered by now. */
+static bool wait_begin(struct exchange *x, struct cache_state *s)
+{
+    s->waiter = waiter_new(&x->worker->loop, woken, x);
+    if (!s->waiter) {
+        s->alone = true;
+        fill_drop(s->fill);
+        s->fill = NULL;
+        return false;
+    }
+    if (fill_wait(s->fill, s->waiter))
+        return true;
+    wait_end(s);
+    return false;
+}
+
+/* False: it goes on waiting. */
+static bool wait_over(struct exchange *x, struct cache_state *s)
+{
+    enum fill_outcome o = fill_outcome(s->fill);
+    if (o == FILL_PENDING)
+        return false;
+    if (o == FILL_PASS)
+        s->alone = s->pass = true;
+    if (o == FILL_FAILED && ++s->failures >= FAILURES_MAX)
+        s->alone = true;
+    if (o == FILL_STORED)
+        cache_count(x, CACHE_COALESCED, 1);
+    wait_end(s);
+    return true;
+}
+
+/* --- asking the server ------------------------------------------------------------------------ */
+
+static bool others_want(void *ctx)
+{
+    struct cache_state *s = ctx;
+    if (s->fill && s->leads)
+        return s->x->background || fill_waiting(s->fill) > 0;
+    return s->filling && content_state(s->filling) == CONTENT_FILLING;
+}
+
+static enum err validators_set(struct exchange *x, const struct object_shared *o)
+{
+    struct headers *h = &x->req.headers;
+    struct slice etag = object_field(o, FIELD_ETAG), date = object_field(o, FIELD_LAST_MODIFIED);
+    if (etag.at)
+        TRY(headers_add_id(h, &x->arena, FIELD_IF_NONE_MATCH, etag));
+    return date.at ? headers_add_id(h, &x->arena, FIELD_IF_MODIFIED_SINCE, date) : ERR_OK;
+}
+
+static void conditions_drop(struct exchange *x)
+{
+    static const enum field_id fields[] = {FIELD_IF_NONE_MATCH, FIELD_IF_MODIFIED_SINCE,
+                                           FIELD_IF_RANGE, FIELD_RANGE};
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        headers_del_id(&x->req.headers, fields[i]);
+}
+
+/* What Vary selects by is what came, whatever later filters make of it. */
+static enum err headers_remember(struct exchange *x, struct cache_state *s)
+{
+    const struct headers *from = &x->req.headers;
+    size_t bytes = from->count * sizeof *from->at;
+    s->asked = *from;
+    if (bytes == 0)
+        return ERR_OK;
+    s->asked.at = arena_alloc(&x->arena, bytes);
+    if (!s->asked.at)
+        return ERR_OVER_BUDGET;
+    memcpy(s->asked.at, from->at, bytes);
+    return ERR_OK;
+}
+
+static enum err ask_prepare(struct exchange *x, struct cache_state *s)
+{
+    TRY(headers_remember(x, s));
+    bool has_validator = s->found && s->found->freshness.flags & FRESH_VALIDATOR;
+    s->validating = has_validator && !s->head_only && s->found->kind == OBJECT_WHOLE;
+    if (s->validating || (s->leads && (s->found || !s->range.at)))
+        conditions_drop(x); /* everybody is to have use of the answer */
+    return s->validating ? validators_set(x, s->found) : ERR_OK;
+}
+
+enum verdict cache_ask(struct exchange *x, struct cache_state *s)
+{
+    s->role = ROLE_ASK;
+    s->born = cache_now(cache_of(x));
+    x->wanted = others_want;
+    x->wanted_ctx = s;
+    transform_response_wanted(x);
+    enum err e = ask_prepare(x, s);
+    if (e == ERR_OK)
+        return PASS;
+    x->err = e;
+    return FAILED;
+}
+
+static void release_found(struct cache_state *s)
+{
+    if (s->found)
+        object_drop(s->found);
+    if (s->content)
+        content_drop(s->content);
+    s->found = NULL;
+    s->content = NULL;
+}
+
+/* A fetch behind a stale answer takes over the leading, and what is to be validated. */
+static void background_begin(struct exchange *x, struct cache_state *s)
+{
+    void *copy;
+    if (!headless_begin(x, s, &copy)) {
+        cache_answer(s, FILL_FAILED);
+        return;
+    }
+    struct cache_state *b = copy;
+    *b = (struct cache_state){.conf = s->conf, .key = s->key, .role = ROLE_LOOK, .leads = true};
+    b->fill = s->fill;
+    b->found = object_take(s->found);
+    b->content = s->content ? content_take(s->content) : NULL;
+    b->forward = "stale";
+    s->fill = NULL;
+    s->leads = false;
+}
+
+/* --- the decision ----------------------------------------------------------------------------- */
+
+static enum verdict serve(struct exchange *x, struct cache_state *s, enum cache_served how)
+{
+    enum err e = cache_serve(x, s, how);
+    if (e == ERR_OK)
+        return ANSWERED;
+    x->err = e;
+    return FAILED;
+}
+
+static enum verdict only_if_cached(struct exchange *x, struct cache_state *s)
+{
+    cache_answer(s, FILL_FAILED);
+    s->role = ROLE_NONE;
+    x->cache_word = "miss";
+    enum err e =
+        exchange_respond(x, 504, SLICE("text/plain; charset=utf-8"), SLICE("not in the cache\n"));
+    x->err = e;
+    return e == ERR_OK ? ANSWERED : FAILED;
+}
+
+static const char *why_forward(const struct cache_state *s)
+{
+    if (s->found)
+        return s->terms.no_cache ? "request" : "stale";
+    if (s->pass)
+        return "bypass";
+    return s->saw_others ? "vary-miss" : "uri-miss";
+}
+
+/* A part is asked for as it is: nobody could use it but who wants the same. */
+static void lead_no_part(struct cache_state *s)
+{
+    if (s->leads && s->range.at && !s->found)
+        cache_answer(s, FILL_PASS);
+}
+
+static enum verdict stale_found(struct exchange *x, struct cache_state *s, enum usability use)
+{
+    bool follows = s->fill && !s->leads;
+    if (use == USE_STALE_REVALIDATE && !s->terms.no_cache) {
+        if (s->leads)
+            background_begin(x, s);
+        return serve(x, s, SERVED_STALE);
+    }
+    if (follows && s->failures > 0 &&
+        freshness_if_error(&s->conf->policy, &s->found->freshness, cache_unix_ms(x)))
+        return serve(x, s, SERVED_STALE);
+    return WAIT; /* not decided */
+}
+
+static enum verdict decide(struct exchange *x, struct look *l)
+{
+    struct cache_state *s = l->s;
+    if (l->found.match == MATCH_FRESH)
+        return serve(x, s, l->use == USE_FRESH ? SERVED_HIT : SERVED_STALE);
+    if (s->found) {
+        enum verdict v = stale_found(x, s, l->use);
+        if (v != WAIT)
+            return v;
+    }
+    if (s->terms.only_if_cached)
+        return only_if_cached(x, s);
+    if (s->fill && !s->leads)
+        return WAIT;
+    s->forward = why_forward(s);
+    lead_no_part(s);
+    return cache_ask(x, s);
+}
+
+static bool holds_any(const struct cache_conditions *c, struct exchange *x)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (condition_eval(c->at[i], x))
+            return true;
+    return false;
+}
+
+static bool is_private(const struct exchange *x, const struct cache_state *s)
+{
+    return s->alone || s->head_only || s->terms.no_store || s->terms.no_cache ||
+           headers_find(&x->req.headers, FIELD_AUTHORIZATION) || s->conditions.if_match.at ||
+           s->conditions.if_unmodified_since.at || s->conditions.if_range.at;
+}
+
+static void take_found(struct cache_state *s, struct cache_result *r)
+{
+    release_found(s);
+    s->found = r->object;
+    s->content = r->content;
+    s->fill = r->fill;
+    s->leads = r->leads;
+    s->pass |= r->pass;
+}
+
+static enum verdict look_once(struct exchange *x, struct cache_state *s)
+{
+    struct look l = {.query = {.key = s->key, .match = match}, .x = x, .s = s};
+    s->saw_others = false;
+    l.query.alone = is_private(x, s);
+    cache_lookup(cache_of(x), &l.query, &l.found);
+    take_found(s, &l.found);
+    return decide(x, &l);
+}
+
+enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct cache_state *s)
+{
+    if (s->waiter && !wait_over(x, s))
+        return WAIT;
+    s->terms.no_cache |= holds_any(&c->refresh, x);
+    for (;;) {
+        enum verdict v = look_once(x, s);
+        if (v != WAIT || wait_begin(x, s))
+            return v;
+    }
+}

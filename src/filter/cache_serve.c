@@ -1,0 +1,272 @@
+/* cache_serve.c - answering with a stored response: its head as it was stored, a new Age, the
+ * client's own conditions and its Range; and the body, read as it is there.
+ *
+ * Bytes are lent to the connection where they lie in the store; a chunk stays until the last of
+ * them is sent. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/num.h"
+#include "filter/cache_priv.h"
+#include "http/http_date.h"
+#include "http/range.h"
+
+/* What a response is sent of. */
+struct slot {
+    uint16_t status;
+    uint64_t first, length; /* of the representation; length CONTENT_LENGTH_UNKNOWN */
+    uint64_t total;
+    bool has_range, no_body;
+};
+
+/* --- the body --------------------------------------------------------------------------------- */
+
+static void chunk_back(void *owner)
+{
+    chunk_drop(owner);
+}
+
+static enum err lend(struct cache_state *s, struct body *b, struct slice bytes,
+                     struct chunk_shared *chunk)
+{
+    struct buf *buf = buf_lend(&s->x->worker->loop.bufs, chunk_back, chunk);
+    if (!buf) {
+        chunk_drop(chunk);
+        return ERR_NO_BUFFERS;
+    }
+    return body_push(b, (struct span){buf, bytes.at, bytes.len});
+}
+
+enum err cache_feed(struct cache_state *s, struct body *b)
+{
+    struct slice bytes;
+    struct chunk_shared *chunk;
+    while (!b->ended && body_room(b) > 0) {
+        switch (content_read_next(&s->reader, SIZE_MAX, &bytes, &chunk)) {
+        case CONTENT_BYTES: TRY(lend(s, b, bytes, chunk)); break;
+        case CONTENT_WAIT: return ERR_OK;
+        case CONTENT_LOST: return ERR_CACHE_LOST;
+        case CONTENT_END: body_end(b); break;
+        }
+    }
+    b->starved = !b->ended;
+    return ERR_OK;
+}
+
+static void fill(struct body *b)
+{
+    enum err e = cache_feed(b->producer, b);
+    if (e != ERR_OK)
+        body_fail(b, e);
+}
+
+static void more_came(void *ctx)
+{
+    struct cache_state *s = ctx;
+    struct body *b = &s->x->res_body;
+    if (b->producer == s && !b->ended && b->err == ERR_OK)
+        fill(b);
+}
+
+/* From the disk when it is not in memory. */
+static struct content_shared *content_find(struct exchange *x, struct cache_state *s,
+                                           const struct slot *slot)
+{
+    if (!s->content)
+        s->content = cache_load(cache_of(x), s->found, slot->first, slot->length);
+    return s->content;
+}
+
+static enum err body_begin(struct exchange *x, struct cache_state *s, const struct slot *slot)
+{
+    uint64_t end = slot->length == CONTENT_LENGTH_UNKNOWN ? UINT64_MAX : slot->first + slot->length;
+    if (slot->no_body || x->req.method == METHOD_HEAD || x->dry)
+        return ERR_OK;
+    if (slot->length == 0) {
+        body_end(&x->res_body);
+        return ERR_OK;
+    }
+    struct content_shared *k = content_find(x, s, slot);
+    if (!k || !content_reader_open(&s->reader, k, &x->worker->loop, slot->first, end, more_came, s))
+        return ERR_CACHE_LOST;
+    s->reading = true;
+    x->res_body.producer = s;
+    x->res_body.want = fill;
+    fill(&x->res_body);
+    return x->res_body.err;
+}
+
+/* --- which part of it? ------------------------------------------------------------------------ */
+
+static uint64_t length_of(const struct cache_state *s)
+{
+    if (s->content)
+        return content_state(s->content) == CONTENT_WHOLE ? content_bytes(s->content)
+                                                          : content_length(s->content);
+    return object_length(s->found);
+}
+
+static struct validators validators_of(const struct exchange *x, const struct cache_state *s)
+{
+    struct validators v;
+    object_validators(s->found, &v, cache_unix_ms(x) / 1000);
+    return v;
+}
+
+static bool is_not_modified(const struct exchange *x, const struct cache_state *s)
+{
+    struct conditions c = s->conditions;
+    struct validators v = validators_of(x, s);
+    int64_t now_s = cache_unix_ms(x) / 1000;
+    if (s->found->status != 200)
+        return false;
+    c.if_match = c.if_unmodified_since = SLICE_NONE; /* the server's to judge */
+    if (v.modified_s == MODIFIED_UNKNOWN &&
+        !http_date_parse(object_field(s->found, FIELD_DATE), now_s, &v.modified_s))
+        v.modified_s = MODIFIED_UNKNOWN;
+    return conditions_evaluate(&c, METHOD_GET, &v, now_s) == CONDITION_NOT_MODIFIED;
+}
+
+static void range_choose(const struct exchange *x, const struct cache_state *s, struct slot *slot)
+{
+    struct ranges r;
+    struct validators v = validators_of(x, s);
+    bool may = s->range.at && x->req.method == METHOD_GET && s->found->status == 200 &&
+               slot->total != CONTENT_LENGTH_UNKNOWN &&
+               if_range_holds(&s->conditions, &v, cache_unix_ms(x) / 1000);
+    if (!may)
+        return;
+    enum range_kind kind = ranges_parse(s->range, slot->total, &r);
+    if (kind == RANGE_UNSATISFIABLE) {
+        *slot = (struct slot){.status = 416, .total = slot->total, .no_body = true};
+    } else if (kind == RANGE_PARTS && r.count == 1) {
+        slot->status = 206;
+        slot->first = r.at[0].first;
+        slot->length = r.at[0].last - r.at[0].first + 1;
+        slot->has_range = true;
+    }
+}
+
+/* A stored 206 holds what was asked for (cache_look.c). */
+static void part_choose(const struct cache_state *s, struct slot *slot)
+{
+    uint64_t first, last, total;
+    struct ranges r;
+    if (!object_range(s->found, &first, &last, &total) ||
+        ranges_parse(s->range, total, &r) != RANGE_PARTS)
+        return;
+    *slot = (struct slot){.status = 206,
+                          .first = r.at[0].first,
+                          .length = r.at[0].last - r.at[0].first + 1,
+                          .total = total,
+                          .has_range = true};
+}
+
+static struct slot slot_choose(const struct exchange *x, const struct cache_state *s)
+{
+    uint64_t length = length_of(s);
+    struct slot slot = {.status = s->found->status, .length = length, .total = length};
+    if (s->found->kind == OBJECT_PART)
+        part_choose(s, &slot);
+    else if (is_not_modified(x, s))
+        slot = (struct slot){.status = 304, .no_body = true};
+    else
+        range_choose(x, s, &slot);
+    return slot;
+}
+
+/* --- the head --------------------------------------------------------------------------------- */
+
+/* RFC 9110 15.4.5. */
+static bool stays_in_304(const struct header *h)
+{
+    switch (h->id) {
+    case FIELD_ETAG:
+    case FIELD_DATE:
+    case FIELD_EXPIRES:
+    case FIELD_CACHE_CONTROL:
+    case FIELD_VARY:
+    case FIELD_AGE: return true;
+    default: return slice_eq_nocase(h->name, SLICE("Content-Location"));
+    }
+}
+
+static void head_reduce(struct headers *h)
+{
+    HEADER_EACH (it, h)
+        if (!stays_in_304(it))
+            it->dead = true;
+}
+
+/* no-cache="..." (RFC 9111 5.2.2.4). */
+static void fields_leave_out(struct exchange *x)
+{
+    struct cache_control cc;
+    struct slice name;
+    cache_control_read(&x->res.headers, &cc);
+    struct slice rest = cc.no_cache_fields;
+    while (field_list_next(&rest, &name))
+        headers_del(&x->res.headers, name);
+}
+
+static enum err number_set(struct exchange *x, enum field_id id, uint64_t n)
+{
+    char *digits = arena_alloc(&x->arena, NUM_U64_MAX_BYTES);
+    if (!digits)
+        return ERR_OVER_BUDGET;
+    headers_del_id(&x->res.headers, id);
+    return headers_add_id(&x->res.headers, &x->arena, id,
+                          (struct slice){digits, num_write_u64(digits, n)});
+}
+
+static enum err content_range_set(struct exchange *x, const struct slot *slot)
+{
+    struct slice value =
+        slot->has_range
+            ? arena_printf(&x->arena, "bytes %llu-%llu/%llu", (unsigned long long)slot->first,
+                           (unsigned long long)(slot->first + slot->length - 1),
+                           (unsigned long long)slot->total)
+            : arena_printf(&x->arena, "bytes */%llu", (unsigned long long)slot->total);
+    if (!value.at)
+        return ERR_OVER_BUDGET;
+    headers_del_id(&x->res.headers, FIELD_CONTENT_RANGE);
+    return headers_add_id(&x->res.headers, &x->arena, FIELD_CONTENT_RANGE, value);
+}
+
+static enum err head_make(struct exchange *x, struct cache_state *s, const struct slot *slot,
+                          enum cache_served how)
+{
+    enum length_kind kind = slot->length == CONTENT_LENGTH_UNKNOWN ? LENGTH_UNKNOWN : LENGTH_KNOWN;
+    TRY(exchange_respond_body(x, slot->status, kind, slot->no_body ? 0 : slot->length));
+    TRY(object_head_get(s->found, &x->arena, &x->res));
+    x->res.status = slot->status;
+    if (slot->status != s->found->status)
+        x->res.reason = SLICE_NONE; /* the usual one */
+    s->age_ms = freshness_age_ms(&s->found->freshness, cache_unix_ms(x));
+    s->left_ms = freshness_left_ms(&s->found->freshness, cache_unix_ms(x));
+    if (s->found->freshness.flags & FRESH_NO_FIELDS && how != SERVED_VALIDATED)
+        fields_leave_out(x);
+    TRY(number_set(x, FIELD_AGE, (uint64_t)(s->age_ms > 0 ? s->age_ms / 1000 : 0)));
+    if (slot->status == 304)
+        head_reduce(&x->res.headers);
+    return slot->has_range || slot->status == 416 ? content_range_set(x, slot) : ERR_OK;
+}
+
+static void count_served(const struct exchange *x, struct cache_state *s, enum cache_served how)
+{
+    static const struct {
+        const char *word;
+        enum cache_event event;
+    } rows[] = {[SERVED_HIT] = {"hit", CACHE_HIT},
+                [SERVED_STALE] = {"stale", CACHE_STALE},
+                [SERVED_VALIDATED] = {"revalidated", CACHE_REVALIDATED}};
+    s->x->cache_word = rows[how].word;
+    cache_count(x, rows[how].event, 1);
+}
+
+enum err cache_serve(struct exchange *x, struct cache_state *s, enum cache_served how)
+{
+    struct slot slot = slot_choose(x, s);
+    s->role = ROLE_SERVED;
+    TRY(head_make(x, s, &slot, how));
+    count_served(x, s, how);
+    return body_begin(x, s, &slot);
+}
