@@ -187,7 +187,7 @@ static void doomed_remove(struct disk_shared *d, struct disk_file *f)
     disk_name(f->number, name);
     if (disk_is_owner(d))
         unlinkat(d->dir, name, 0);
-    free(f);
+    disk_file_free(d, f);
 }
 
 /* What is small and comes in numbers: removing files, eviction, the journal's way to the disk. */
@@ -344,6 +344,7 @@ static const struct cache_disk_ops OPS = {.save = disk_save,
                                           .load = disk_load,
                                           .forget = disk_forget,
                                           .rehead = disk_rehead,
+                                          .length = disk_length,
                                           .purge_note = disk_purge_note,
                                           .stats = stats};
 

@@ -75,15 +75,25 @@ bool disk_fits(struct disk_shared *d, const struct disk_layout *l, uint64_t body
 static struct disk_file *file_new(struct object_shared *o, const struct disk_layout *l,
                                   uint64_t body_bytes)
 {
-    struct disk_file *f = calloc(1, sizeof *f);
-    if (!f)
+    if (!cache_charge(o->cache, sizeof(struct disk_file)))
         return NULL;
+    struct disk_file *f = calloc(1, sizeof *f);
+    if (!f) {
+        cache_uncharge(o->cache, sizeof *f);
+        return NULL;
+    }
     f->number = l->number;
     f->body_bytes = body_bytes;
     f->object = object_take(o);
     f->slot_bytes = l->slot_bytes;
     f->units = units_of(l, body_bytes);
     return f;
+}
+
+void disk_file_free(struct disk_shared *d, struct disk_file *f)
+{
+    cache_uncharge(d->cache, sizeof *f);
+    free(f);
 }
 
 static bool file_link(struct disk_shared *d, struct disk_file *f)
@@ -113,7 +123,7 @@ bool disk_file_add(struct disk_shared *d, struct object_shared *o, const struct 
     pthread_mutex_unlock(&d->lock);
     if (!done) {
         object_drop(f->object);
-        free(f);
+        disk_file_free(d, f);
     }
     return done;
 }
@@ -208,6 +218,16 @@ bool disk_loading_find(struct disk_shared *d, struct object_shared *o, struct di
     }
     pthread_mutex_unlock(&d->lock);
     return found;
+}
+
+bool disk_length(struct disk_shared *d, struct object_shared *o, uint64_t *bytes)
+{
+    pthread_mutex_lock(&d->lock);
+    struct disk_file *f = file_of(d, o);
+    if (f)
+        *bytes = f->body_bytes;
+    pthread_mutex_unlock(&d->lock);
+    return f != NULL;
 }
 
 void disk_loading_begin(struct disk_shared *d, uint64_t number, struct content_shared *k)
@@ -325,7 +345,7 @@ void disk_files_release(struct disk_shared *d)
                 if (f->loading)
                     content_drop(f->loading);
                 object_drop(o);
-                free(f);
+                disk_file_free(d, f);
             }
         free(fs->buckets);
     }

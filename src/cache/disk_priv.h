@@ -140,6 +140,7 @@ void disk_loading_end(struct disk_shared *d, uint64_t number, struct content_sha
 /* At most so many files; true: there is more to do. */
 bool disk_evict(struct disk_shared *d, unsigned most);
 struct disk_file *disk_doomed_pop(struct disk_shared *d, unsigned thread); /* NULL: none */
+void disk_file_free(struct disk_shared *d, struct disk_file *f);           /* a doomed one */
 void disk_files_release(struct disk_shared *d);
 
 /* --- the others ------------------------------------------------------------------------------- */

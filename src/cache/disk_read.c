@@ -28,7 +28,7 @@ static enum step load_open(struct disk_load *j)
     char name[DISK_NAME_BYTES];
     struct disk_shared *d = j->job.t->d;
     disk_name(j->place.layout.number, name);
-    j->fd = openat(d->dir, name, O_RDONLY | O_CLOEXEC);
+    j->fd = openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (j->fd >= 0)
         return STEP_AGAIN;
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)

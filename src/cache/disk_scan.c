@@ -13,7 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCAN_STEP = 32, HEAD_FIRST_BYTES = 4096, NAME_DIGITS = 16 };
+enum {
+    SCAN_STEP = 8 /* files; a load may wait for so many */,
+    HEAD_FIRST_BYTES = 4096,
+    NAME_DIGITS = 16
+};
 
 enum found { FOUND_GOOD, FOUND_BAD, FOUND_UNSURE };
 

@@ -60,7 +60,7 @@ enum err disk_head_rewrite(struct disk_thread *t, uint64_t number, const struct 
     struct disk_layout l;
     unsigned which;
     disk_name(number, name);
-    int fd = openat(t->d->dir, name, O_RDWR | O_CLOEXEC);
+    int fd = openat(t->d->dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return ERR_IO;
     arena_init(&a, DISK_HEAD_ARENA_BYTES);

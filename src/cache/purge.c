@@ -187,9 +187,24 @@ static bool sweep_table(struct cache_shared *c, struct shard_shared *s)
     }
 }
 
+/* Into the disk's journal, which may have to wait for the disk: not on the thread of who asks. What
+ * the disk restores meanwhile has either been asked about them, or is swept. Nobody writes to these
+ * entries before they are swept. */
+static void note(struct cache_shared *c, uint64_t seq)
+{
+    struct purges_shared *p = &c->purges;
+    for (uint64_t at = atomic_load_explicit(&p->swept, memory_order_relaxed); at++ < seq;) {
+        const struct purge_entry *e = entry_of(p, at);
+        struct purge_order order = {
+            (enum purge_kind)e->kind, (enum purge_how)e->how, {e->text, e->len}};
+        cache_note_purge(c, &order, e->number);
+    }
+}
+
 static void sweep(struct cache_shared *c)
 {
     uint64_t seq = atomic_load_explicit(&c->purges.seq, memory_order_acquire);
+    note(c, seq);
     for (int i = 0; i < CACHE_SHARDS; i++)
         while (!sweep_table(c, &c->shards[i])) {
         }
@@ -296,7 +311,6 @@ enum err purge_add(struct cache_shared *c, const struct purge_order *order, uint
     pthread_rwlock_unlock(&p->lock);
     if (full)
         return ERR_OVER_BUDGET;
-    cache_note_purge(c, order, number);
     sweeper_wake(c);
     *id = seq;
     return ERR_OK;

@@ -5,8 +5,8 @@
  * out shard by shard, and the entry goes. So a purge takes microseconds, and readers never see half
  * of one. A soft purge makes stale what a hard one removes.
  *
- * With a disk tier the entry is in its journal before purge_add() returns, so that what was purged
- * does not come back after a crash. */
+ * With a disk tier the entry is in its journal before purge_result() says that it is done: what was
+ * purged does not come back after a crash. That thread writes it, not who asks. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/err.h"

@@ -152,8 +152,7 @@ void cache_disk_set(struct cache_shared *c, const struct cache_disk_ops *ops, st
         atomic_store_explicit(&c->disk, NULL, memory_order_relaxed);
 }
 
-/* *d belongs to the operations. NULL: no disk. */
-static const struct cache_disk_ops *disk_ops(struct cache_shared *c, struct disk_shared **d)
+const struct cache_disk_ops *cache_disk_ops(struct cache_shared *c, struct disk_shared **d)
 {
     const struct cache_disk_ops *ops = atomic_load_explicit(&c->disk_ops, memory_order_acquire);
     *d = atomic_load_explicit(&c->disk, memory_order_relaxed);
@@ -163,13 +162,13 @@ static const struct cache_disk_ops *disk_ops(struct cache_shared *c, struct disk
 struct disk_shared *cache_disk_get(struct cache_shared *c)
 {
     struct disk_shared *d;
-    return disk_ops(c, &d) ? d : NULL;
+    return cache_disk_ops(c, &d) ? d : NULL;
 }
 
 void cache_save(struct cache_shared *c, struct object_shared *o)
 {
     struct disk_shared *d;
-    const struct cache_disk_ops *ops = disk_ops(c, &d);
+    const struct cache_disk_ops *ops = cache_disk_ops(c, &d);
     if (ops)
         ops->save(d, o);
 }
@@ -178,14 +177,14 @@ struct content_shared *cache_load(struct cache_shared *c, struct object_shared *
                                   uint64_t length)
 {
     struct disk_shared *d;
-    const struct cache_disk_ops *ops = disk_ops(c, &d);
+    const struct cache_disk_ops *ops = cache_disk_ops(c, &d);
     return ops ? ops->load(d, o, first, length) : NULL;
 }
 
 void cache_note_purge(struct cache_shared *c, const struct purge_order *p, uint64_t number)
 {
     struct disk_shared *d;
-    const struct cache_disk_ops *ops = disk_ops(c, &d);
+    const struct cache_disk_ops *ops = cache_disk_ops(c, &d);
     if (ops)
         ops->purge_note(d, p, number);
 }
@@ -226,7 +225,7 @@ void shard_unlink(struct shard_shared *s, struct object_shared *o, struct gone *
 void gone_release(struct cache_shared *c, struct gone *gone)
 {
     struct disk_shared *d;
-    const struct cache_disk_ops *ops = gone->first ? disk_ops(c, &d) : NULL;
+    const struct cache_disk_ops *ops = gone->first ? cache_disk_ops(c, &d) : NULL;
     while (gone->first) {
         struct object_shared *o = gone->first;
         gone->first = o->sibling;
@@ -426,7 +425,7 @@ bool cache_insert(struct cache_shared *c, struct object_shared *o, uint64_t born
     bool linked = insert(s, o, born_after, &heir, &gone);
     pthread_mutex_unlock(&s->lock);
     struct disk_shared *d;
-    const struct cache_disk_ops *ops = disk_ops(c, &d);
+    const struct cache_disk_ops *ops = cache_disk_ops(c, &d);
     if (heir && ops)
         ops->rehead(d, heir, o);
     if (heir)
@@ -504,7 +503,7 @@ void cache_stats_get(struct cache_shared *c, struct cache_stats *out)
         out->evictions += atomic_load_explicit(&c->shards[i].evictions, memory_order_relaxed);
     }
     struct disk_shared *d;
-    const struct cache_disk_ops *ops = disk_ops(c, &d);
+    const struct cache_disk_ops *ops = cache_disk_ops(c, &d);
     if (ops && ops->stats)
         ops->stats(d, out);
 }

@@ -95,6 +95,8 @@ struct cache_shared {
 
 struct shard_shared *shard_of(struct cache_shared *c, uint64_t hash);
 uint64_t cache_now_next(struct cache_shared *c);
+/* *d belongs to the operations. NULL: no disk. */
+const struct cache_disk_ops *cache_disk_ops(struct cache_shared *c, struct disk_shared **d);
 /* Tells the disk, if there is one; without locks. */
 void cache_note_purge(struct cache_shared *c, const struct purge_order *p, uint64_t number);
 /* Without evicting: under locks. */
