@@ -7,6 +7,7 @@
 # make attack    floods of HTTP/2 beside a good client, weir and its peers
 # make soak      mixed load while everything changes, SOAK_SECONDS=120
 # make bench-balancers  nanoseconds for the choice of a server, T=NAME
+# make bench-cache-store  memory, nanoseconds, hit ratios of the cache's store, T=part
 # make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
@@ -184,6 +185,12 @@ $(B)/bench_balancers: $(LIB_OBJ) $(B)/bench/balancers.o
 bench-balancers: $(B)/bench_balancers
 	@$(B)/bench_balancers $(T)
 
+# What the cache's store costs and keeps; T=memory, lookup, threads, purge or hits.
+$(B)/bench_cache_store: $(LIB_OBJ) $(B)/bench/cache_store.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+bench-cache-store: $(B)/bench_cache_store
+	@$(B)/bench_cache_store $(T)
+
 # Floods of HTTP/2 beside a good client; ARGS="--only PING --seconds 5".
 attack: build/weir
 	@tools/setup bench
@@ -211,7 +218,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers outages attack asan tsan \
+.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers bench-cache-store outages attack asan tsan \
         layers fuzz fuzz-run format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -10,6 +10,13 @@
 
 enum { CACHE_LINE_BYTES = 64 };
 
+/* What other threads may be reading, too. */
+static inline void prefetch_for_read(const void *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += CACHE_LINE_BYTES)
+        __builtin_prefetch((const void *)((uintptr_t)at + i), 0);
+}
+
 static inline void prefetch_for_write(const void *at, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += CACHE_LINE_BYTES)

@@ -107,8 +107,7 @@ static bool file_link(struct disk_shared *d, struct disk_file *f)
     list_push(&d->queue, object_disk_link(f->object));
     d->units += f->units;
     d->count++;
-    /* relaxed here and below: written under the lock, and a number alone leads to nothing. */
-    atomic_store_explicit(&f->object->file, f->number, memory_order_relaxed);
+    object_file_set(f->object, f->number);
     return true;
 }
 
@@ -119,7 +118,7 @@ bool disk_file_add(struct disk_shared *d, struct object_shared *o, const struct 
     if (!f)
         return false;
     pthread_mutex_lock(&d->lock);
-    bool done = atomic_load_explicit(&o->file, memory_order_relaxed) == 0 && file_link(d, f);
+    bool done = object_file(o) == 0 && file_link(d, f);
     pthread_mutex_unlock(&d->lock);
     if (!done) {
         object_drop(f->object);
@@ -139,7 +138,7 @@ static struct object_shared *file_unlink(struct disk_shared *d, struct disk_file
     fs->count--;
     struct object_shared *o = f->object;
     list_remove(object_disk_link(o));
-    atomic_store_explicit(&o->file, 0, memory_order_relaxed);
+    object_file_set(o, 0);
     d->units -= f->units;
     d->count--;
     f->object = NULL;
@@ -167,7 +166,7 @@ static void file_left(struct disk_shared *d, uint64_t number, struct object_shar
 void disk_forget(struct disk_shared *d, struct object_shared *o)
 {
     pthread_mutex_lock(&d->lock);
-    uint64_t number = atomic_load_explicit(&o->file, memory_order_relaxed);
+    uint64_t number = object_file(o);
     struct disk_file *f = number ? disk_file_find(d, number) : NULL;
     struct content_shared *loading = NULL;
     if (f) {
@@ -198,7 +197,7 @@ void disk_file_lost(struct disk_shared *d, uint64_t number)
 
 static struct disk_file *file_of(struct disk_shared *d, struct object_shared *o)
 {
-    uint64_t number = atomic_load_explicit(&o->file, memory_order_relaxed);
+    uint64_t number = object_file(o);
     return number ? disk_file_find(d, number) : NULL;
 }
 
@@ -259,8 +258,7 @@ static struct object_shared *victim_next(struct disk_shared *d)
     while (d->units > d->max_units && !list_empty(&d->queue)) {
         struct list *l = d->queue.next;
         struct object_shared *o = object_of_disk_link(l);
-        struct disk_file *f =
-            disk_file_find(d, atomic_load_explicit(&o->file, memory_order_relaxed));
+        struct disk_file *f = disk_file_find(d, object_file(o));
         if (!f->used)
             return object_take(o);
         f->used = false;
@@ -309,15 +307,15 @@ bool disk_file_move(struct disk_shared *d, struct object_shared *old, struct obj
     if (!object_disk_link(o))
         return false;
     pthread_mutex_lock(&d->lock);
-    *number = atomic_load_explicit(&old->file, memory_order_relaxed);
+    *number = object_file(old);
     struct disk_file *f = *number ? disk_file_find(d, *number) : NULL;
-    bool moved = f && f->object == old && atomic_load_explicit(&o->file, memory_order_relaxed) == 0;
+    bool moved = f && f->object == old && object_file(o) == 0;
     if (moved) {
         list_add_before(object_disk_link(old), object_disk_link(o));
         list_remove(object_disk_link(old));
         f->object = object_take(o);
-        atomic_store_explicit(&old->file, 0, memory_order_relaxed);
-        atomic_store_explicit(&o->file, *number, memory_order_relaxed);
+        object_file_set(old, 0);
+        object_file_set(o, *number);
     }
     pthread_mutex_unlock(&d->lock);
     if (moved)

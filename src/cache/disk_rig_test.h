@@ -147,7 +147,7 @@ static inline bool disk_rig_has(struct disk_rig *r, unsigned n)
 
 static inline uint64_t disk_rig_file(struct object_shared *o)
 {
-    return atomic_load_explicit(&o->file, memory_order_relaxed);
+    return object_file(o);
 }
 
 /* Stored, saved, and waited for. */

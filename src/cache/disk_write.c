@@ -288,8 +288,7 @@ static void save_run(struct task *task)
 
 void disk_save(struct disk_shared *d, struct object_shared *o)
 {
-    if (!disk_is_owner(d) || disk_is_closing(d) ||
-        atomic_load_explicit(&o->file, memory_order_relaxed) != 0 || !object_disk_link(o))
+    if (!disk_is_owner(d) || disk_is_closing(d) || object_file(o) != 0 || !object_disk_link(o))
         return;
     struct disk_save *s = calloc(1, sizeof *s);
     struct content_shared *k = s ? cache_content_get(d->cache, o) : NULL;
@@ -324,7 +323,7 @@ static void rehead_run(struct task *task)
     struct object_shared *o = r->job.object;
     enum err e = ERR_OK;
     /* It may have left, or got another head, since. */
-    if (disk_is_owner(d) && atomic_load_explicit(&o->file, memory_order_relaxed) == r->number &&
+    if (disk_is_owner(d) && object_file(o) == r->number &&
         disk_journal_reserve(d->journal, o->born))
         e = disk_head_rewrite(r->job.t, r->number, o);
     if (e != ERR_OK) { /* the old head would come back after a restart: better none */

@@ -92,7 +92,7 @@ static void remember(struct shard_shared *s, const struct object_shared *o)
 
 static void let_go(struct shard_shared *s, struct object_shared *o, struct evicted *out)
 {
-    bool on_disk = o->content && atomic_load_explicit(&o->file, memory_order_relaxed) != 0;
+    bool on_disk = o->content && object_file(o) != 0;
     atomic_fetch_add_explicit(&s->evictions, 1, memory_order_relaxed);
     if (!on_disk) {
         shard_unlink(s, o, &out->gone);

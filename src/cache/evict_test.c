@@ -131,7 +131,7 @@ struct disk_shared {
 
 static void disk_save_(struct disk_shared *d, struct object_shared *o)
 {
-    atomic_store(&o->file, ++d->saved);
+    object_file_set(o, ++d->saved);
 }
 
 static struct content_shared *disk_load_(struct disk_shared *d, struct object_shared *o,
@@ -146,14 +146,14 @@ static struct content_shared *disk_load_(struct disk_shared *d, struct object_sh
 
 static void disk_forget_(struct disk_shared *d, struct object_shared *o)
 {
-    atomic_store(&o->file, 0);
+    object_file_set(o, 0);
     d->forgotten++;
 }
 
 static void disk_rehead_(struct disk_shared *d, struct object_shared *old, struct object_shared *o)
 {
-    atomic_store(&o->file, atomic_load(&old->file));
-    atomic_store(&old->file, 0);
+    object_file_set(o, object_file(old));
+    object_file_set(old, 0);
     d->reheaded++;
 }
 
@@ -246,7 +246,7 @@ static void new_head_takes_the_file(void **state)
     assert_true(cache_insert(c, o, cache_now(c)));
     assert_int_equal(d.reheaded, 1);
     assert_int_equal(d.forgotten, 0);
-    assert_int_equal(atomic_load(&o->file), 1);
+    assert_int_equal(object_file(o), 1);
     disk_store(c, 1); /* another body: the file goes */
     assert_int_equal(d.forgotten, 1);
     object_drop(o);

@@ -16,6 +16,12 @@ struct object_part {
     uint64_t variant_without_language;
 };
 
+/* In front of an object of a store with a disk. */
+struct object_front {
+    struct list link;
+    _Atomic(uint64_t) file;
+};
+
 /* A header field; name and value follow. Not aligned. */
 struct record {
     uint16_t id;
@@ -141,7 +147,7 @@ static bool texts_fit(const struct object_draft *d)
 /* Room in front for the disk's link when the store has a disk. */
 static struct object_shared *object_alloc(struct cache_shared *c, size_t bytes)
 {
-    size_t front = cache_disk_get(c) ? sizeof(struct list) : 0;
+    size_t front = cache_disk_get(c) ? sizeof(struct object_front) : 0;
     if (!cache_charge(c, front + bytes))
         return NULL;
     char *at = calloc(1, front + bytes);
@@ -188,7 +194,7 @@ struct object_shared *object_take(struct object_shared *o)
 
 static size_t front_bytes(const struct object_shared *o)
 {
-    return o->extras & EXTRA_DISK_LINK ? sizeof(struct list) : 0;
+    return o->extras & EXTRA_DISK_LINK ? sizeof(struct object_front) : 0;
 }
 
 static size_t part_bytes(const struct object_shared *o)
@@ -216,14 +222,33 @@ void object_drop(struct object_shared *o)
     free((char *)o - front_bytes(o));
 }
 
+static struct object_front *front_of(const struct object_shared *o)
+{
+    return front_bytes(o) ? (struct object_front *)(uintptr_t)o - 1 : NULL;
+}
+
 struct list *object_disk_link(struct object_shared *o)
 {
-    return front_bytes(o) ? (struct list *)(void *)o - 1 : NULL;
+    struct object_front *f = front_of(o);
+    return f ? &f->link : NULL;
 }
 
 struct object_shared *object_of_disk_link(struct list *l)
 {
-    return (struct object_shared *)(void *)(l + 1);
+    return (struct object_shared *)(void *)(CONTAINER_OF(l, struct object_front, link) + 1);
+}
+
+uint64_t object_file(const struct object_shared *o)
+{
+    struct object_front *f = front_of(o);
+    return f ? atomic_load_explicit(&f->file, memory_order_relaxed) : 0;
+}
+
+void object_file_set(struct object_shared *o, uint64_t number)
+{
+    struct object_front *f = front_of(o);
+    ASSERT(f);
+    atomic_store_explicit(&f->file, number, memory_order_relaxed);
 }
 
 size_t object_head_bytes(const struct object_shared *o)

@@ -60,16 +60,17 @@ struct object_shared {
     uint32_t key_len, head_len;
     uint32_t purge_seen; /* purges up to here do not concern it; guarded by the shard */
     uint32_t weight;     /* what its queue counts, in units of 16 bytes; guarded by the shard */
-    uint64_t hash, variant;
-    struct object_shared *sibling;  /* the next older one of this key; guarded by the shard */
-    struct list link;               /* eviction queue; guarded by the shard */
-    struct cache_shared *cache;     /* charged */
+    uint64_t hash;
     struct content_shared *content; /* counted; NULL: on disk only. Guarded by the shard */
-    struct object_coded *coded;     /* forms by content coding; guarded by the shard; NULL: none */
-    uint64_t born;                  /* order of storing, for purges; 0 before cache_insert() */
-    _Atomic(uint64_t) file;         /* number of its file on disk; 0: none */
-    _Atomic(uint64_t) length;       /* of its body; CONTENT_LENGTH_UNKNOWN while it comes */
+    struct object_shared *sibling;  /* the next older one of this key; guarded by the shard */
+    /* Up to here a lookup looks at each, from here on at what it has found. */
+    uint64_t variant;
     struct freshness freshness;
+    struct cache_shared *cache; /* charged */
+    struct object_coded *coded; /* forms by content coding; guarded by the shard; NULL: none */
+    struct list link;           /* eviction queue; guarded by the shard */
+    uint64_t born;              /* order of storing, for purges; 0 before cache_insert() */
+    _Atomic(uint64_t) length;   /* of its body; CONTENT_LENGTH_UNKNOWN while it comes */
     char bytes[];
 };
 
@@ -81,6 +82,9 @@ void object_drop(struct object_shared *o);
  * than the store's disk (cache_disk_set()), and can not be saved. */
 struct list *object_disk_link(struct object_shared *o);
 struct object_shared *object_of_disk_link(struct list *l);
+/* Number of its file on disk; 0: none. Relaxed: a number, not what it names. */
+uint64_t object_file(const struct object_shared *o);
+void object_file_set(struct object_shared *o, uint64_t number); /* one with a disk link */
 
 struct slice object_key(const struct object_shared *o);
 struct slice object_vary(const struct object_shared *o);

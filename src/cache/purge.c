@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum { SLOTS_PER_PIECE = 256, SWEEP_AHEAD = 8 };
+enum { SLOTS_PER_PIECE = 256, SWEEP_AHEAD = 8, LOOKED_AT_BYTES = 256 };
 
 /* ---- does it concern an object? ---- */
 
@@ -69,6 +69,16 @@ static uint64_t unseen(const struct object_shared *o, uint64_t seq)
     return seq - (uint32_t)((uint32_t)seq - o->purge_seen) + 1;
 }
 
+/* Under the read lock. */
+static bool hits_locked(struct cache_shared *c, struct object_shared *o, uint64_t swept,
+                        uint64_t seq)
+{
+    uint64_t from = unseen(o, seq);
+    bool hit = check(c, o, from > swept ? from : swept + 1, seq);
+    o->purge_seen = (uint32_t)seq;
+    return hit;
+}
+
 bool purge_hits(struct cache_shared *c, struct object_shared *o)
 {
     struct purges_shared *p = &c->purges;
@@ -78,14 +88,13 @@ bool purge_hits(struct cache_shared *c, struct object_shared *o)
         return false;
     /* An object that is linked has been looked at by the sweeper up to here. */
     uint64_t swept = atomic_load_explicit(&p->swept, memory_order_acquire);
-    uint64_t from = unseen(o, seq);
-    bool hit = false;
-    if (swept < seq) {
-        pthread_rwlock_rdlock(&p->lock);
-        hit = check(c, o, from > swept ? from : swept + 1, seq);
-        pthread_rwlock_unlock(&p->lock);
+    if (swept == seq) {
+        o->purge_seen = (uint32_t)seq;
+        return false;
     }
-    o->purge_seen = (uint32_t)seq;
+    pthread_rwlock_rdlock(&p->lock);
+    bool hit = hits_locked(c, o, swept, seq);
+    pthread_rwlock_unlock(&p->lock);
     return hit;
 }
 
@@ -133,54 +142,85 @@ bool purge_refuses_noted(struct cache_shared *c, struct object_shared *o)
 
 /* ---- the sweeper ---- */
 
-static void sweep_slot(struct shard_shared *s, uint32_t slot, struct gone *gone)
+/* What a piece found: taken out afterwards, when what changes around it has been asked for. */
+struct sweep {
+    struct shard_shared *shard;
+    uint64_t swept, seq;
+    struct object_shared *found[SLOTS_PER_PIECE];
+    uint32_t count;
+    struct gone gone;
+};
+
+static void sweep_take_out(struct sweep *w)
 {
-    for (struct object_shared *next, *o = index_at(&s->index, slot); o; o = next) {
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (i + SWEEP_AHEAD < w->count) {
+            struct object_shared *next = w->found[i + SWEEP_AHEAD];
+            prefetch_for_write(next->content, CACHE_LINE_BYTES); /* NULL does no harm */
+            prefetch_for_write(next->link.prev, CACHE_LINE_BYTES);
+            prefetch_for_write(next->link.next, CACHE_LINE_BYTES);
+        }
+        shard_unlink(w->shard, w->found[i], &w->gone);
+    }
+    w->count = 0;
+}
+
+static void sweep_slot(struct sweep *w, uint32_t slot)
+{
+    for (struct object_shared *next, *o = index_at(&w->shard->index, slot); o; o = next) {
         next = o->sibling;
-        if (purge_hits(s->cache, o))
-            shard_unlink(s, o, gone);
+        if (o->purge_seen == (uint32_t)w->seq || !hits_locked(w->shard->cache, o, w->swept, w->seq))
+            continue;
+        w->found[w->count++] = o;
+        if (w->count == SLOTS_PER_PIECE)
+            sweep_take_out(w);
     }
 }
 
 /* Slots [from, to), downwards: removing moves what was not seen yet only downwards. */
-static void sweep_slots(struct shard_shared *s, uint32_t from, uint32_t to, struct gone *gone)
+static void sweep_slots(struct sweep *w, uint32_t from, uint32_t to)
 {
+    struct purges_shared *p = &w->shard->cache->purges;
+    pthread_rwlock_rdlock(&p->lock);
+    w->seq = atomic_load_explicit(&p->seq, memory_order_acquire);
+    w->swept = atomic_load_explicit(&p->swept, memory_order_acquire);
     for (uint32_t i = to; i-- > from;) {
-        if (i >= SWEEP_AHEAD && index_at(&s->index, i - SWEEP_AHEAD))
-            prefetch_for_write(index_at(&s->index, i - SWEEP_AHEAD), 4 * CACHE_LINE_BYTES);
-        sweep_slot(s, i, gone);
+        if (i >= SWEEP_AHEAD)
+            prefetch_for_write(index_at(&w->shard->index, i - SWEEP_AHEAD), LOOKED_AT_BYTES);
+        sweep_slot(w, i);
     }
+    pthread_rwlock_unlock(&p->lock);
+    sweep_take_out(w);
 }
 
 /* What lies around the end of the table at its start may be moved up when something is removed:
  * it comes first, and again with the rest. */
-static void sweep_wrapped(struct shard_shared *s, struct gone *gone)
+static void sweep_wrapped(struct sweep *w)
 {
     uint32_t end = 0;
-    while (end < s->index.cap && index_at(&s->index, end))
+    while (end < w->shard->index.cap && index_at(&w->shard->index, end))
         end++;
-    sweep_slots(s, 0, end, gone);
+    sweep_slots(w, 0, end);
 }
 
 /* False: the table was made anew meanwhile, begin again. */
 static bool sweep_table(struct cache_shared *c, struct shard_shared *s)
 {
+    struct sweep w = {.shard = s};
     uint32_t at = UINT32_MAX, generation = 0;
     for (;;) {
-        struct gone gone = {0};
         pthread_mutex_lock(&s->lock);
-        bool first = at == UINT32_MAX;
-        if (first) {
+        if (at == UINT32_MAX) {
             generation = s->index.generation;
             at = s->index.cap;
-            sweep_wrapped(s, &gone);
+            sweep_wrapped(&w);
         }
         bool same = s->index.generation == generation;
         uint32_t from = at > SLOTS_PER_PIECE ? at - SLOTS_PER_PIECE : 0;
         if (same)
-            sweep_slots(s, from, at, &gone);
+            sweep_slots(&w, from, at);
         pthread_mutex_unlock(&s->lock);
-        gone_release(c, &gone);
+        gone_release(c, &w.gone);
         if (!same || from == 0)
             return same;
         at = from;

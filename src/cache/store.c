@@ -6,6 +6,7 @@
 #include "cache/store.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "cache/store_priv.h"
 #include <stdlib.h>
 #include <time.h>
@@ -189,11 +190,6 @@ void cache_note_purge(struct cache_shared *c, const struct purge_order *p, uint6
         ops->purge_note(d, p, number);
 }
 
-static uint64_t object_file(struct object_shared *o)
-{
-    return atomic_load_explicit(&o->file, memory_order_relaxed); /* a number, not what it names */
-}
-
 /* ---- what leaves the index ---- */
 
 struct shard_shared *shard_of(struct cache_shared *c, uint64_t hash)
@@ -253,6 +249,7 @@ static struct object_shared *find_match(struct shard_shared *s, struct cache_que
 {
     for (struct object_shared *next, *o = shard_first(s, &q->key); o; o = next) {
         next = o->sibling;
+        prefetch_for_write(o->content, CACHE_LINE_BYTES); /* NULL does no harm */
         if (purge_hits(s->cache, o)) {
             shard_unlink(s, o, gone);
             continue;

@@ -41,7 +41,7 @@ void cache_file_gone(struct cache_shared *c, struct object_shared *o)
     struct gone gone = {0};
     pthread_mutex_lock(&s->lock);
     /* relaxed: whoever changed it has asked, or will. */
-    if (o->linked && !o->content && atomic_load_explicit(&o->file, memory_order_relaxed) == 0)
+    if (o->linked && !o->content && object_file(o) == 0)
         shard_unlink(s, o, &gone);
     pthread_mutex_unlock(&s->lock);
     gone_release(c, &gone);
