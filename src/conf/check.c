@@ -336,12 +336,13 @@ static void check_node(struct checker *c, struct conf_node *n, unsigned where)
     const struct directive *owner = n->parent->row;
     struct slice name = n->words[0].text;
     unsigned elsewhere = 0;
-    n->row = owner ? conf_option_find(owner, name) : NULL;
-    if (n->row) {
+    const struct directive *option = owner ? conf_option_find(owner, name) : NULL;
+    n->row = index_find(&c->index, where, name, &elsewhere); /* comes before an option of its name */
+    if (!n->row && option) {
+        n->row = option;
         check_block_option(c, n->parent, n);
         return;
     }
-    n->row = index_find(&c->index, where, name, &elsewhere);
     if (!n->row) {
         refuse_unknown(c, n, where, owner, elsewhere);
         return;
