@@ -160,19 +160,19 @@ format:
 format-check:
 	@clang-format --dry-run --Werror $(FORMATTED) && echo "format: every C file is in layout"
 
-# Beside Debian's nginx, haproxy, h2o and nghttpx, and a relay that looks at nothing; ARGS="--rounds 3 --only 64".
+# Beside Debian's nginx, haproxy, h2o, nghttpx, trafficserver and varnish, and a relay that looks at nothing; ARGS="--rounds 3 --only 64".
 build/relay: bench/relay.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 build/tls_relay: bench/tls_relay.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $< -lssl -lcrypto
-bench: build/relay build/tls_relay build/echo build/weir
+bench: build/relay build/tls_relay build/echo build/responder build/weir
 	@tools/setup bench
 	@python3 bench/run.py $(ARGS)
 
 # What visitors see when servers fall ill: weir, nginx, haproxy; ARGS="--only 500 --seconds 5".
-build/worker build/visitors build/echo: build/%: bench/%.c bench/listen.h
+build/worker build/visitors build/echo build/responder: build/%: bench/%.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 outages: build/worker build/visitors build/weir

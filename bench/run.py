@@ -16,6 +16,7 @@ import tempfile
 import time
 import urllib.request
 
+import caches
 from contestants import Field, ROOT
 import handshakes
 import idle
@@ -172,6 +173,48 @@ def coded_bytes(field, name):
         if answer.headers["Content-Encoding"] != "gzip":
             raise SystemExit(f"{name} does not compress")
         return len(answer.read())
+
+
+def best_cache(m, what):
+    return min((p for p in caches.PEERS if p in m), key=lambda n: m[n][what])
+
+
+def cache_hits(args, directory):
+    for title, path, bare in (("cache hits of 1 KB, 64 connections", "/1k", "bare-1k"),
+                              ("cache hits of 64 KB, 64 connections", "/64k", "bare-64k")):
+        if args.only not in title:
+            continue
+        with caches.CacheField(directory, args.weir) as field:
+            field.start_cacheable_origin()
+            names = [bare, "weir", *caches.PEERS]
+            for name in names:
+                field.start(name)
+            m = compare(field, names, path, 64, args)
+            best = best_cache(m, "cpu_us")
+            show(title, field, m, [(f"weir/{best}", m["weir"]["cpu_us"] / m[best]["cpu_us"]),
+                                   ("weir/bare", m["weir"]["cpu_us"] / m[bare]["cpu_us"])])
+
+
+def cache_mixed(args, directory):
+    """How long hits take while others wait for a server: 32 connections each."""
+    title = "cache hits of 1 KB beside misses that take 50 ms"
+    if args.only not in title:
+        return
+    with caches.CacheField(directory, args.weir) as field:
+        field.start_cacheable_origin()
+        field.start_slow_origin(50)
+        names = ["weir", *caches.PEERS]
+        results = {n: [] for n in names}
+        for name in names:
+            field.start(name)
+        for _ in range(args.rounds):
+            for n in names:
+                with caches.misses(field, n, args.seconds):
+                    results[n].append(measure(field, n, "/1k", 32, args.seconds, []))
+        m = {n: {k: statistics.median(r[k] for r in results[n]) for k in results[n][0]}
+             for n in names}
+        best = best_cache(m, "p99")
+        show(title, field, m, [(f"p99 weir/{best}", m["weir"]["p99"] / m[best]["p99"])])
 
 
 def two_workers(args, directory):
@@ -355,11 +398,13 @@ def main():
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
     args = parser.parse_args()
     started = time.monotonic()
-    for part in (keep_alive, slow_readers, static_files, gzip_through_the_proxy, variants, two_workers, idle_connections,
+    for part in (keep_alive, slow_readers, static_files, gzip_through_the_proxy,
+                 cache_hits, cache_mixed, variants, two_workers, idle_connections,
                  tls, h2, websockets, tls_idle, h2_idle):
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory:
             part(args, directory)
     print(f"\n{time.monotonic() - started:.0f} s, {args.rounds} rounds of {args.seconds} s")
 
 
-main()
+if __name__ == "__main__":
+    main()
