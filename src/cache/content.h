@@ -85,4 +85,6 @@ bool content_reader_open(struct content_reader *r, struct content_shared *k, str
  * CONTENT_WAIT: wake() will come. */
 enum content_read content_read_next(struct content_reader *r, size_t max, struct slice *out,
                                     struct chunk_shared **chunk);
+/* Is there a piece, CONTENT_BYTES? Takes none; else as above. */
+enum content_read content_read_ready(struct content_reader *r);
 void content_reader_close(struct content_reader *r);

@@ -129,8 +129,8 @@ static bool wait_for_more(struct content_reader *r)
     return wait;
 }
 
-enum content_read content_read_next(struct content_reader *r, size_t max, struct slice *out,
-                                    struct chunk_shared **chunk)
+/* With CONTENT_BYTES *len of them are there. */
+static enum content_read look(struct content_reader *r, uint64_t *len)
 {
     struct content_shared *k = r->content;
     for (;;) {
@@ -139,8 +139,7 @@ enum content_read content_read_next(struct content_reader *r, size_t max, struct
         if (r->at >= r->end || (r->at >= end && state == CONTENT_WHOLE))
             return CONTENT_END;
         if (r->at < end) {
-            uint64_t len = (end < r->end ? end : r->end) - r->at;
-            hand_out(r, len < max ? len : max, out, chunk);
+            *len = (end < r->end ? end : r->end) - r->at;
             return CONTENT_BYTES;
         }
         if (state == CONTENT_BROKEN)
@@ -148,6 +147,22 @@ enum content_read content_read_next(struct content_reader *r, size_t max, struct
         if (wait_for_more(r))
             return CONTENT_WAIT;
     }
+}
+
+enum content_read content_read_ready(struct content_reader *r)
+{
+    uint64_t len;
+    return look(r, &len);
+}
+
+enum content_read content_read_next(struct content_reader *r, size_t max, struct slice *out,
+                                    struct chunk_shared **chunk)
+{
+    uint64_t len;
+    enum content_read found = look(r, &len);
+    if (found == CONTENT_BYTES)
+        hand_out(r, len < max ? len : max, out, chunk);
+    return found;
 }
 
 static void delist(struct content_reader *r)

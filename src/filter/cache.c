@@ -27,6 +27,14 @@ void cache_answer(struct cache_state *s, enum fill_outcome o)
     s->leads = false;
 }
 
+void cache_others_drop(struct cache_state *s)
+{
+    for (uint32_t i = 0; i < s->other_count; i++)
+        object_drop(s->others[i]);
+    s->other_count = 0;
+    s->saw_others = false;
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
 static bool is_bypassed(struct exchange *x, const struct cache_conf *c)
@@ -68,6 +76,10 @@ static enum err begin(struct exchange *x, const struct cache_conf *c, struct cac
     s->range = headers_get(&x->req.headers, FIELD_RANGE);
     request_terms_read(&x->req.headers, (enum client_control)c->client_control, &s->terms);
     TRY(conditions_read(&x->req.headers, &x->arena, &s->conditions));
+    if (x->req.method == METHOD_POST) { /* its answer may be that to a GET, too */
+        transform_response_wanted(x);
+        TRY(cache_remember(x, s));
+    }
     return cache_key_make(x, c, &s->key);
 }
 
@@ -118,7 +130,13 @@ static enum err respond(struct exchange *x, struct cache_state *s)
 static enum verdict cache_response(struct exchange *x, const void *conf, void *state)
 {
     (void)conf;
-    enum err e = respond(x, state);
+    struct cache_state *s = state;
+    enum err e = s->loading ? ERR_OK : respond(x, s);
+    enum content_read r = e == ERR_OK && s->loading ? cache_loaded(x, s) : CONTENT_BYTES;
+    if (r == CONTENT_WAIT)
+        return WAIT;
+    if (r == CONTENT_LOST)
+        e = ERR_CACHE_LOST;
     if (e == ERR_OK)
         return PASS;
     x->err = e;
@@ -156,6 +174,7 @@ static void cache_finish(struct exchange *x, const void *conf, void *state)
     fill_end(s);
     cache_keep_end(s);
     found_drop(s);
+    cache_others_drop(s);
     x->wanted = NULL;
     *s = (struct cache_state){0};
 }

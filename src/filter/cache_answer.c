@@ -91,10 +91,33 @@ static enum err renew(struct exchange *x, struct cache_state *s)
         return ERR_OK;
     if (may == STORE_YES && cache_insert(cache_of(x), o, s->born))
         s->stored = true;
-    else
+    else if (s->validating)
         cache_remove(cache_of(x), s->found);
     found_replace(s, o);
     return ERR_OK;
+}
+
+/* The one that the 304 names; of one alone it speaks without a name, too. */
+static struct object_shared *named_other(const struct exchange *x, const struct cache_state *s)
+{
+    struct slice etag = headers_get(&x->res.headers, FIELD_ETAG);
+    for (uint32_t i = 0; i < s->other_count && etag.at; i++)
+        if (slice_eq(object_field(s->others[i], FIELD_ETAG), etag))
+            return s->others[i];
+    return !etag.at && s->other_count == 1 ? s->others[0] : NULL;
+}
+
+/* Another variant is what this request selects, too. False: which, is not known, or it is not at
+ * hand. */
+static bool adopt_other(struct exchange *x, struct cache_state *s)
+{
+    struct object_shared *o = named_other(x, s);
+    struct content_shared *k = o ? cache_content_get(cache_of(x), o) : NULL;
+    if (!k)
+        return false;
+    s->found = object_take(o);
+    s->content = k;
+    return true;
 }
 
 static enum err not_modified(struct exchange *x, struct cache_state *s)
@@ -225,8 +248,12 @@ enum err cache_answered(struct exchange *x, struct cache_state *s)
     }
     if (s->head_only)
         return head_answered(x, s);
-    if (x->res.status == 304 && s->validating)
+    if (x->res.status == 304 && (s->validating || (s->offering && adopt_other(x, s))))
         return not_modified(x, s);
+    if (x->res.status == 304 && s->offering) {
+        cache_answer(s, FILL_FAILED);
+        return ERR_ORIGIN_BAD_HEAD;
+    }
     return passes(x, s);
 }
 
@@ -257,6 +284,22 @@ static void others_invalidate(struct exchange *x, const struct cache_state *s)
         cache_invalidate(cache_of(x), &s->key);
 }
 
+/* The answer to POST is that to a GET of the URL, when it says so (RFC 9110 9.3.3). */
+static void post_keep(struct exchange *x, struct cache_state *s, struct slice where)
+{
+    struct freshness f;
+    struct exchange_clock t = clock_of(x);
+    struct slice url = where.at ? cache_url_resolve(x, &s->key, where) : SLICE_NONE;
+    if (x->req.method != METHOD_POST || x->res.status != 200 || s->terms.no_store || !url.at ||
+        !slice_eq(url, cache_key_url(&s->key)))
+        return;
+    enum storable may =
+        freshness_judge(&s->conf->policy, METHOD_GET, &s->asked, 200, &x->res.headers, &t, -1, &f);
+    s->born = cache_now(cache_of(x));
+    if (may == STORE_YES && f.flags & FRESH_EXPLICIT && f.lifetime_ms > 0)
+        s->stored = cache_keep(x, s, &f);
+}
+
 void cache_unsafe_answered(struct exchange *x, struct cache_state *s)
 {
     const struct headers *h = &x->res.headers;
@@ -266,6 +309,7 @@ void cache_unsafe_answered(struct exchange *x, struct cache_state *s)
     url_invalidate(x, cache_key_url(&s->key));
     others_invalidate(x, s);
     reference_invalidate(x, s, headers_get(h, FIELD_LOCATION));
-    struct header *where = headers_find_name(h, SLICE("Content-Location"));
-    reference_invalidate(x, s, where ? where->value : SLICE_NONE);
+    struct slice where = headers_get(h, FIELD_CONTENT_LOCATION);
+    reference_invalidate(x, s, where);
+    post_keep(x, s, where);
 }

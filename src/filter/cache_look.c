@@ -24,6 +24,16 @@ struct look {
     enum usability use; /* of what was found */
 };
 
+static void release_found(struct cache_state *s)
+{
+    if (s->found)
+        object_drop(s->found);
+    if (s->content)
+        content_drop(s->content);
+    s->found = NULL;
+    s->content = NULL;
+}
+
 /* --- which one? ------------------------------------------------------------------------------- */
 
 static uint64_t selection_of(struct look *l, struct slice names)
@@ -70,12 +80,21 @@ static bool is_selected(struct look *l, const struct object_shared *o)
     return selection_of(l, object_vary(o)) == variant || speaks_language(l, o);
 }
 
+/* Variants that the server may name in a 304, so that its body need not come again. */
+static void other_note(struct cache_state *s, const struct object_shared *o)
+{
+    s->saw_others = true;
+    if (s->other_count < CACHE_OTHERS_MAX && o->kind == OBJECT_WHOLE && o->status == 200 &&
+        object_field(o, FIELD_ETAG).at)
+        s->others[s->other_count++] = object_take((struct object_shared *)o);
+}
+
 static enum cache_match match(struct cache_query *q, const struct object_shared *o)
 {
     struct look *l = CONTAINER_OF(q, struct look, query);
     const struct cache_state *s = l->s;
     if (!is_selected(l, o)) {
-        l->s->saw_others = true;
+        other_note(l->s, o);
         if (q->variant == 0 && o->vary_len > 0)
             q->variant = selection_of(l, object_vary(o));
         return MATCH_NO;
@@ -154,6 +173,17 @@ static enum err validators_set(struct exchange *x, const struct object_shared *o
     return date.at ? headers_add_id(h, &x->arena, FIELD_IF_MODIFIED_SINCE, date) : ERR_OK;
 }
 
+/* RFC 9111 4.3.1: of the variants that are stored. */
+static enum err others_set(struct exchange *x, const struct cache_state *s)
+{
+    struct slice list = SLICE("");
+    for (uint32_t i = 0; i < s->other_count; i++)
+        list = ARENA_CONCAT(&x->arena, list, i > 0 ? SLICE(", ") : SLICE(""),
+                            object_field(s->others[i], FIELD_ETAG));
+    return list.at ? headers_add_id(&x->req.headers, &x->arena, FIELD_IF_NONE_MATCH, list)
+                   : ERR_OVER_BUDGET;
+}
+
 static void conditions_drop(struct exchange *x)
 {
     static const enum field_id fields[] = {FIELD_IF_NONE_MATCH, FIELD_IF_MODIFIED_SINCE,
@@ -162,8 +192,7 @@ static void conditions_drop(struct exchange *x)
         headers_del_id(&x->req.headers, fields[i]);
 }
 
-/* What Vary selects by is what came, whatever later filters make of it. */
-static enum err headers_remember(struct exchange *x, struct cache_state *s)
+enum err cache_remember(struct exchange *x, struct cache_state *s)
 {
     const struct headers *from = &x->req.headers;
     size_t bytes = from->count * sizeof *from->at;
@@ -179,12 +208,15 @@ static enum err headers_remember(struct exchange *x, struct cache_state *s)
 
 static enum err ask_prepare(struct exchange *x, struct cache_state *s)
 {
-    TRY(headers_remember(x, s));
+    TRY(cache_remember(x, s));
     bool has_validator = s->found && s->found->freshness.flags & FRESH_VALIDATOR;
     s->validating = has_validator && !s->head_only && s->found->kind == OBJECT_WHOLE;
     if (s->validating || (s->leads && (s->found || !s->range.at)))
         conditions_drop(x); /* everybody is to have use of the answer */
-    return s->validating ? validators_set(x, s->found) : ERR_OK;
+    if (s->validating)
+        return validators_set(x, s->found);
+    s->offering = s->leads && !s->found && !s->range.at && s->other_count > 0;
+    return s->offering ? others_set(x, s) : ERR_OK;
 }
 
 enum verdict cache_ask(struct exchange *x, struct cache_state *s)
@@ -199,16 +231,6 @@ enum verdict cache_ask(struct exchange *x, struct cache_state *s)
         return PASS;
     x->err = e;
     return FAILED;
-}
-
-static void release_found(struct cache_state *s)
-{
-    if (s->found)
-        object_drop(s->found);
-    if (s->content)
-        content_drop(s->content);
-    s->found = NULL;
-    s->content = NULL;
 }
 
 /* A fetch behind a stale answer takes over the leading, and what is to be validated. */
@@ -231,11 +253,36 @@ static void background_begin(struct exchange *x, struct cache_state *s)
 
 /* --- the decision ----------------------------------------------------------------------------- */
 
+/* What is stored can not be read: it is as if it were not there. */
+static void lose_found(struct exchange *x, struct cache_state *s)
+{
+    if (s->reading)
+        content_reader_close(&s->reader);
+    s->reading = s->loading = false;
+    s->role = ROLE_LOOK;
+    cache_remove(cache_of(x), s->found);
+    release_found(s);
+    s->lost = true;
+}
+
+static enum verdict loaded(struct exchange *x, struct cache_state *s)
+{
+    switch (cache_loaded(x, s)) {
+    case CONTENT_WAIT: return WAIT;
+    case CONTENT_LOST: lose_found(x, s); return WAIT;
+    default: return ANSWERED;
+    }
+}
+
 static enum verdict serve(struct exchange *x, struct cache_state *s, enum cache_served how)
 {
     enum err e = cache_serve(x, s, how);
     if (e == ERR_OK)
-        return ANSWERED;
+        return s->loading ? loaded(x, s) : ANSWERED;
+    if (e == ERR_CACHE_LOST) {
+        lose_found(x, s);
+        return WAIT;
+    }
     x->err = e;
     return FAILED;
 }
@@ -328,7 +375,7 @@ static void take_found(struct cache_state *s, struct cache_result *r)
 static enum verdict look_once(struct exchange *x, struct cache_state *s)
 {
     struct look l = {.query = {.key = s->key, .match = match}, .x = x, .s = s};
-    s->saw_others = false;
+    cache_others_drop(s);
     l.query.alone = is_private(x, s);
     cache_lookup(cache_of(x), &l.query, &l.found);
     take_found(s, &l.found);
@@ -339,10 +386,16 @@ enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct c
 {
     if (s->waiter && !wait_over(x, s))
         return WAIT;
+    if (s->loading) {
+        enum verdict v = loaded(x, s);
+        if (v != WAIT || s->loading)
+            return v;
+    }
     s->terms.no_cache |= holds_any(&c->refresh, x);
     for (;;) {
+        s->lost = false;
         enum verdict v = look_once(x, s);
-        if (v != WAIT || wait_begin(x, s))
+        if (v != WAIT || s->loading || (!s->lost && wait_begin(x, s)))
             return v;
     }
 }

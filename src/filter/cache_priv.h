@@ -13,7 +13,12 @@
 struct condition;
 struct template;
 
-enum { CACHE_STATUSES_MAX = 64, CACHE_CONDITIONS_MAX = 16, CACHE_PURGERS_MAX = 64 };
+enum {
+    CACHE_STATUSES_MAX = 64,
+    CACHE_CONDITIONS_MAX = 16,
+    CACHE_PURGERS_MAX = 64,
+    CACHE_OTHERS_MAX = 8
+};
 
 struct status_lifetime {
     uint16_t status;
@@ -64,12 +69,17 @@ struct cache_state {
     uint8_t role;         /* enum cache_role */
     uint8_t failures;     /* of those that it waited for */
     bool leads, alone, pass, validating, head_only, saw_others, stored;
+    bool lost;     /* what was found could not be read: look again */
+    bool offering; /* the server was told the tags of `others` */
+    struct object_shared *others[CACHE_OTHERS_MAX]; /* counted: variants that do not fit */
+    uint32_t other_count;
     struct fill_shared *fill;       /* counted; NULL: none */
     struct waiter *waiter;          /* of the fill; NULL: it does not wait */
     struct object_shared *found;    /* counted: what is served or validated */
     struct content_shared *content; /* counted: of it */
     struct content_reader reader;   /* what the client gets is read by it */
     bool reading;
+    bool loading; /* its first bytes are to come from the disk before anything is sent */
     struct object_shared *storing;  /* counted: the answer that passes */
     struct content_shared *filling; /* counted: of it */
     struct transform tap;
@@ -95,6 +105,8 @@ void cache_count(const struct exchange *x, enum cache_event e, uint64_t n);
 /* Ends the leading of a fetch, if it does. */
 void cache_answer(struct cache_state *s, enum fill_outcome o);
 
+void cache_others_drop(struct cache_state *s);
+
 /* cache_key.c: the URL and what else tells apart. ERR_OVER_BUDGET. */
 enum err cache_key_make(struct exchange *x, const struct cache_conf *c,
                         struct cache_key *out) MUST_CHECK;
@@ -107,9 +119,15 @@ enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct c
 /* Goes on to the server; what it needs to validate is put into the request. */
 enum verdict cache_ask(struct exchange *x, struct cache_state *s);
 
+/* What Vary selects by is what came, whatever later filters make of it: into s->asked. */
+enum err cache_remember(struct exchange *x, struct cache_state *s) MUST_CHECK;
+
 /* cache_serve.c: answers with s->found. `validated`: the server has just said that it holds. */
 enum cache_served { SERVED_HIT, SERVED_STALE, SERVED_VALIDATED };
 enum err cache_serve(struct exchange *x, struct cache_state *s, enum cache_served how) MUST_CHECK;
+/* Once s->loading is set: CONTENT_WAIT, or whether the answer can be sent. CONTENT_LOST: it can
+ * not. */
+enum content_read cache_loaded(struct exchange *x, struct cache_state *s);
 /* Moves what can be read now into `b`, and ends it at the end. */
 enum err cache_feed(struct cache_state *s, struct body *b) MUST_CHECK;
 

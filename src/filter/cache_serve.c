@@ -62,23 +62,34 @@ static void more_came(void *ctx)
 {
     struct cache_state *s = ctx;
     struct body *b = &s->x->res_body;
-    if (b->producer == s && !b->ended && b->err == ERR_OK)
+    if (s->loading)
+        exchange_wake(s->x);
+    else if (b->producer == s && !b->ended && b->err == ERR_OK)
         fill(b);
+}
+
+static enum err body_start(struct exchange *x, struct cache_state *s)
+{
+    x->res_body.producer = s;
+    x->res_body.want = fill;
+    fill(&x->res_body);
+    return x->res_body.err;
 }
 
 /* From the disk when it is not in memory. */
 static struct content_shared *content_find(struct exchange *x, struct cache_state *s,
                                            const struct slot *slot)
 {
-    if (!s->content)
-        s->content = cache_load(cache_of(x), s->found, slot->first, slot->length);
-    return s->content;
+    if (s->content)
+        return s->content;
+    s->loading = true;
+    return s->content = cache_load(cache_of(x), s->found, slot->first, slot->length);
 }
 
 static enum err body_begin(struct exchange *x, struct cache_state *s, const struct slot *slot)
 {
     uint64_t end = slot->length == CONTENT_LENGTH_UNKNOWN ? UINT64_MAX : slot->first + slot->length;
-    if (slot->no_body || x->req.method == METHOD_HEAD || x->dry)
+    if (slot->no_body || x->req.method == METHOD_HEAD)
         return ERR_OK;
     if (slot->length == 0) {
         body_end(&x->res_body);
@@ -88,10 +99,16 @@ static enum err body_begin(struct exchange *x, struct cache_state *s, const stru
     if (!k || !content_reader_open(&s->reader, k, &x->worker->loop, slot->first, end, more_came, s))
         return ERR_CACHE_LOST;
     s->reading = true;
-    x->res_body.producer = s;
-    x->res_body.want = fill;
-    fill(&x->res_body);
-    return x->res_body.err;
+    return s->loading ? ERR_OK : body_start(x, s);
+}
+
+enum content_read cache_loaded(struct exchange *x, struct cache_state *s)
+{
+    enum content_read r = content_read_ready(&s->reader);
+    if (r == CONTENT_WAIT)
+        return r;
+    s->loading = false;
+    return r == CONTENT_LOST || body_start(x, s) != ERR_OK ? CONTENT_LOST : r;
 }
 
 /* --- which part of it? ------------------------------------------------------------------------ */
@@ -184,8 +201,9 @@ static bool stays_in_304(const struct header *h)
     case FIELD_EXPIRES:
     case FIELD_CACHE_CONTROL:
     case FIELD_VARY:
-    case FIELD_AGE: return true;
-    default: return slice_eq_nocase(h->name, SLICE("Content-Location"));
+    case FIELD_AGE:
+    case FIELD_CONTENT_LOCATION: return true;
+    default: return false;
     }
 }
 
@@ -197,12 +215,9 @@ static void head_reduce(struct headers *h)
 }
 
 /* no-cache="..." (RFC 9111 5.2.2.4). */
-static void fields_leave_out(struct exchange *x)
+static void fields_leave_out(struct exchange *x, const struct cache_conf *c)
 {
-    struct cache_control cc;
-    struct slice name;
-    cache_control_read(&x->res.headers, &cc);
-    struct slice rest = cc.no_cache_fields;
+    struct slice name, rest = freshness_hidden_fields(&c->policy, &x->res.headers);
     while (field_list_next(&rest, &name))
         headers_del(&x->res.headers, name);
 }
@@ -243,7 +258,7 @@ static enum err head_make(struct exchange *x, struct cache_state *s, const struc
     s->age_ms = freshness_age_ms(&s->found->freshness, cache_unix_ms(x));
     s->left_ms = freshness_left_ms(&s->found->freshness, cache_unix_ms(x));
     if (s->found->freshness.flags & FRESH_NO_FIELDS && how != SERVED_VALIDATED)
-        fields_leave_out(x);
+        fields_leave_out(x, s->conf);
     TRY(number_set(x, FIELD_AGE, (uint64_t)(s->age_ms > 0 ? s->age_ms / 1000 : 0)));
     if (slot->status == 304)
         head_reduce(&x->res.headers);
