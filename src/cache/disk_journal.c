@@ -79,6 +79,8 @@ static void entry_put(struct disk_journal_shared *j, unsigned kind, unsigned how
                       struct slice text)
 {
     struct hash_map *m = &j->maps[kind][how];
+    if (kind == PURGE_ALL)
+        text = SLICE("");
     struct entry *e = hash_map_find(m, text);
     if (!e) {
         e = mem_new(sizeof *e + text.len);
