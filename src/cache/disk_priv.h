@@ -156,5 +156,9 @@ enum err disk_head_read(struct disk_thread *t, int fd, uint64_t number, struct a
 /* Puts the head of an object into the slot that does not count. */
 enum err disk_head_rewrite(struct disk_thread *t, uint64_t number,
                            const struct object_shared *o) MUST_CHECK;
+/* An object that is not in the store has got a file: another one of the same head, without content,
+ * is put there in its place, unless there is a reason against it; then the file goes. */
+void disk_adopt(struct disk_thread *t, const struct disk_layout *l, struct disk_head *h,
+                struct object_shared *from);
 void disk_scan_start(struct disk_thread *t);
 void disk_scan_run(struct task *task);

@@ -46,19 +46,21 @@ enum err disk_head_read(struct disk_thread *t, int fd, uint64_t number, struct a
 
 /* --- one file --------------------------------------------------------------------------------- */
 
-/* Into the table first, so that who finds the object in the store finds its file. */
+/* The file into the table first, so that who finds the object in the store finds it. */
 static enum found object_restore(struct disk_thread *t, const struct disk_layout *l,
-                                 struct disk_head *h)
+                                 struct disk_head *h, struct object_shared *from)
 {
+    uint64_t number;
     struct disk_shared *d = t->d;
     cache_key_init(&h->draft.key, h->draft.key.text);
+    h->draft.length = h->body_bytes;
     struct object_shared *o = object_new(d->cache, &h->draft);
     if (!o)
         return FOUND_UNSURE;
     o->born = h->born;
     atomic_store_explicit(&o->expired, h->expired, memory_order_relaxed); /* nobody else has it */
     enum found found = FOUND_UNSURE;
-    if (disk_file_add(d, o, l, h->body_bytes)) {
+    if (from ? disk_file_move(d, from, o, &number) : disk_file_add(d, o, l, h->body_bytes)) {
         found = FOUND_GOOD;
         if (!cache_restore(d->cache, o))
             disk_forget(d, o); /* which removes it */
@@ -75,7 +77,7 @@ static struct disk_subject subject_of(const struct disk_head *h)
 
 /* No purge comes between the question and the store, which would know nothing of the object. */
 static enum found head_judge(struct disk_thread *t, const struct disk_layout *l,
-                             struct disk_head *h, bool *expires)
+                             struct disk_head *h, struct object_shared *from, bool *expires)
 {
     struct disk_subject s = subject_of(h);
     enum disk_verdict v = disk_journal_judge_begin(t->d->journal, &s);
@@ -83,9 +85,17 @@ static enum found head_judge(struct disk_thread *t, const struct disk_layout *l,
     *expires = v == VERDICT_EXPIRE && !h->expired;
     h->expired |= v == VERDICT_EXPIRE;
     if (v != VERDICT_DROP)
-        found = object_restore(t, l, h);
+        found = object_restore(t, l, h, from);
     disk_journal_judge_end(t->d->journal);
     return found;
+}
+
+void disk_adopt(struct disk_thread *t, const struct disk_layout *l, struct disk_head *h,
+                struct object_shared *from)
+{
+    bool expires;
+    if (head_judge(t, l, h, from, &expires) != FOUND_GOOD)
+        disk_forget(t->d, from);
 }
 
 static enum found file_read(struct disk_thread *t, int fd, uint64_t number, bool *expires)
@@ -103,7 +113,7 @@ static enum found file_read(struct disk_thread *t, int fd, uint64_t number, bool
     if (e == ERR_OK && (uint64_t)st.st_size != disk_file_bytes(&l, h.body_bytes))
         found = FOUND_BAD;
     else if (e == ERR_OK)
-        found = head_judge(t, &l, &h, expires);
+        found = head_judge(t, &l, &h, NULL, expires);
     arena_release(&a);
     return found;
 }

@@ -223,6 +223,31 @@ static enum step save_block(struct disk_save *s)
     }
 }
 
+static void adopt(struct disk_save *s)
+{
+    struct object_shared *o = s->job.object;
+    struct arena a;
+    struct disk_head h;
+    arena_init(&a, DISK_HEAD_ARENA_BYTES);
+    if (disk_head_make(o, &a, &h) == ERR_OK) {
+        h.body_bytes = s->body_bytes;
+        disk_adopt(s->job.t, &s->layout, &h, o);
+    } else {
+        disk_forget(s->job.t->d, o);
+    }
+    arena_release(&a);
+}
+
+/* Who removed it did not know of the file yet. What passes was only too large for memory: it is
+ * wanted all the same. */
+static void left_meanwhile(struct disk_save *s)
+{
+    if (content_is_passing(s->reader.content))
+        adopt(s);
+    else
+        disk_forget(s->job.t->d, s->job.object);
+}
+
 /* It is whole: gets its name, and others see it. */
 static enum step save_finish(struct disk_save *s)
 {
@@ -239,8 +264,8 @@ static enum step save_finish(struct disk_save *s)
         unlinkat(d->dir, name, 0);
         return STEP_GIVEN_UP;
     }
-    if (!cache_is_linked(d->cache, o)) /* who removed it did not know of the file yet */
-        disk_forget(d, o);
+    if (!cache_is_linked(d->cache, o))
+        left_meanwhile(s);
     while (disk_evict(d, 1)) {
     }
     return STEP_DONE;

@@ -111,9 +111,18 @@ static uint64_t largest(struct exchange *x, const struct cache_state *s)
     return own >= 0 && (uint64_t)own < l.object_bytes ? (uint64_t)own : l.object_bytes;
 }
 
-/* It stays with those who read it, and nobody else will. */
+/* What is too large for memory alone. */
+static bool may_go_to_disk(struct cache_state *s)
+{
+    return s->conf->object_max_bytes < 0 && cache_disk_get(cache_of(s->x)) != NULL;
+}
+
+/* It stays with those who read it, and nobody else will, unless the disk does: then it is found
+ * again once it is there. */
 static void only_pass(struct cache_state *s)
 {
+    if (may_go_to_disk(s))
+        cache_save(cache_of(s->x), s->storing);
     cache_remove(cache_of(s->x), s->storing);
     s->stored = false;
     content_make_passing(s->filling);
@@ -199,9 +208,10 @@ static void reader_woken(void *ctx)
 
 /* --- both ------------------------------------------------------------------------------------- */
 
-static bool is_too_large(struct exchange *x, const struct cache_state *s)
+static bool is_too_large(struct exchange *x, struct cache_state *s)
 {
-    return x->res.length == LENGTH_KNOWN && x->res.content_length > largest(x, s);
+    return !may_go_to_disk(s) && x->res.length == LENGTH_KNOWN &&
+           x->res.content_length > largest(x, s);
 }
 
 static struct content_shared *content_make(struct exchange *x)
