@@ -224,10 +224,10 @@ static int64_t purge_wait(struct cache_shared *c, uint64_t id, bool look, uint64
     return look ? worst : 0;
 }
 
-static void purge_once(struct cache_shared *c, struct slice tag, bool look)
+static void purge_once(struct cache_shared *c, enum purge_kind kind, struct slice text, bool look)
 {
     uint64_t id, count;
-    struct purge_order p = {PURGE_TAG, PURGE_HARD, tag};
+    struct purge_order p = {kind, PURGE_HARD, text};
     int64_t start = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     ASSERT(purge_add(c, &p, &id) == ERR_OK);
     int64_t effective = clock_ns(CLOCK_MONOTONIC) - start;
@@ -244,12 +244,14 @@ static void bench_purge(void)
     struct cache_shared *c = store_new(UINT64_MAX / 4);
     for (unsigned i = 0; i < MILLION; i++)
         store(c, i, i % 2 ? SLICE("news sport") : SLICE("news"));
-    printf("purges by tag of a million objects\n");
-    purge_once(c, SLICE("nothing"), false);
-    purge_once(c, SLICE("sport"), true);
+    printf("purges of a million objects: by URL, by tags of none, half and all\n");
+    char text[KEY_BYTES];
+    purge_once(c, PURGE_URL, key_text(text, 77), false);
+    purge_once(c, PURGE_TAG, SLICE("nothing"), false);
+    purge_once(c, PURGE_TAG, SLICE("sport"), true);
     for (unsigned i = 1; i < MILLION; i += 2)
         store(c, i, SLICE("news"));
-    purge_once(c, SLICE("news"), false);
+    purge_once(c, PURGE_TAG, SLICE("news"), false);
     cache_free(c);
 }
 

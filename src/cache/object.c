@@ -163,6 +163,17 @@ static struct object_shared *object_alloc(struct cache_shared *c, size_t bytes)
     return o;
 }
 
+/* While there are such keys a purge of a URL has to look for them. Sequentially consistent: before
+ * `seq` is looked at when it is linked, see is_exact() in purge.c. */
+static void count_suffix(struct object_shared *o)
+{
+    struct cache_key key = {object_key(o), o->hash};
+    if (cache_key_url(&key).len == key.text.len)
+        return;
+    o->extras |= EXTRA_SUFFIX;
+    atomic_fetch_add_explicit(&o->cache->suffixed, 1, memory_order_seq_cst);
+}
+
 struct object_shared *object_new(struct cache_shared *c, const struct object_draft *d)
 {
     size_t records;
@@ -180,6 +191,7 @@ struct object_shared *object_new(struct cache_shared *c, const struct object_dra
     o->header_count = (uint16_t)count;
     texts_put(o, d);
     o->content = d->content ? content_take(d->content) : NULL;
+    count_suffix(o);
     return o;
 }
 
@@ -218,6 +230,8 @@ void object_drop(struct object_shared *o)
         content_drop(o->content);
     if (o->coded)
         coded_free(o->cache, o->coded);
+    if (o->extras & EXTRA_SUFFIX) /* relaxed: one too many does no harm */
+        atomic_fetch_sub_explicit(&o->cache->suffixed, 1, memory_order_relaxed);
     cache_uncharge(o->cache, object_bytes(o));
     free((char *)o - front_bytes(o));
 }

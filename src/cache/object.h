@@ -45,7 +45,11 @@ struct object_draft {
 };
 
 /* What lies around it. */
-enum object_extra { EXTRA_PART = 1 /* ranges, Accept-Language: behind */, EXTRA_DISK_LINK = 2 };
+enum object_extra {
+    EXTRA_PART = 1, /* ranges, Accept-Language: behind */
+    EXTRA_DISK_LINK = 2,
+    EXTRA_SUFFIX = 4, /* its key is more than its URL */
+};
 
 struct object_shared {
     _Atomic(uint32_t) refs;

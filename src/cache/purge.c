@@ -2,7 +2,8 @@
  * been through all shards.
  *
  * Orders have numbers without gaps; an object notes the last that it was compared with. So a lookup
- * costs one compare while nothing is pending, and an object is compared with an order once. Orders
+ * costs one compare while nothing is pending, and an object is compared with an order once. Where
+ * keys are URLs alone, a purge of a URL goes to its key and sweeps nothing. Orders
  * stay in the ring after that: what was being fetched when one came must not be stored. */
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/purge.h"
@@ -118,7 +119,7 @@ static bool is_forgotten(struct purges_shared *p, struct object_shared *o, uint6
 bool purge_refuses(struct cache_shared *c, struct object_shared *o, uint64_t born_after)
 {
     struct purges_shared *p = &c->purges;
-    uint64_t seq = atomic_load_explicit(&p->seq, memory_order_acquire);
+    uint64_t seq = atomic_load_explicit(&p->seq, memory_order_seq_cst); /* is_exact() */
     o->purge_seen = (uint32_t)seq;
     /* relaxed: written before the `seq` that was just read. */
     if (atomic_load_explicit(&p->number, memory_order_relaxed) <= born_after)
@@ -132,7 +133,7 @@ bool purge_refuses(struct cache_shared *c, struct object_shared *o, uint64_t bor
 bool purge_refuses_noted(struct cache_shared *c, struct object_shared *o)
 {
     struct purges_shared *p = &c->purges;
-    uint64_t seq = atomic_load_explicit(&p->seq, memory_order_acquire);
+    uint64_t seq = atomic_load_explicit(&p->seq, memory_order_seq_cst); /* is_exact() */
     o->purge_seen = (uint32_t)seq;
     pthread_rwlock_rdlock(&p->lock);
     bool refused = is_forgotten(p, o, seq, o->born);
@@ -241,13 +242,58 @@ static void note(struct cache_shared *c, uint64_t seq)
     }
 }
 
+/* Are all that are pending of URLs, and all keys URLs alone? Then the keys are known. Who links an
+ * object with another key later has counted it before it looks at `seq`: if it is not seen here, it
+ * sees these orders. */
+static bool is_exact(struct cache_shared *c, uint64_t seq)
+{
+    struct purges_shared *p = &c->purges;
+    uint64_t swept = atomic_load_explicit(&p->swept, memory_order_relaxed); /* this thread's */
+    for (uint64_t at = swept + 1; at <= seq; at++)
+        if (entry_of(p, at)->kind != PURGE_URL)
+            return false;
+    return atomic_load_explicit(&c->suffixed, memory_order_seq_cst) == 0;
+}
+
+static void sweep_key(struct cache_shared *c, struct slice text)
+{
+    struct cache_key key;
+    struct gone gone = {0};
+    cache_key_init(&key, text);
+    struct shard_shared *s = shard_of(c, key.hash);
+    pthread_mutex_lock(&s->lock);
+    for (struct object_shared *next, *o = shard_first(s, &key); o; o = next) {
+        next = o->sibling;
+        if (purge_hits(c, o))
+            shard_unlink(s, o, &gone);
+    }
+    pthread_mutex_unlock(&s->lock);
+    gone_release(c, &gone);
+}
+
+static void sweep_keys(struct cache_shared *c, uint64_t seq)
+{
+    struct purges_shared *p = &c->purges;
+    uint64_t swept = atomic_load_explicit(&p->swept, memory_order_relaxed);
+    for (uint64_t at = swept + 1; at <= seq; at++)
+        sweep_key(c, (struct slice){entry_of(p, at)->text, entry_of(p, at)->len});
+}
+
+static void sweep_tables(struct cache_shared *c)
+{
+    for (int i = 0; i < CACHE_SHARDS; i++)
+        while (!sweep_table(c, &c->shards[i])) {
+        }
+}
+
 static void sweep(struct cache_shared *c)
 {
     uint64_t seq = atomic_load_explicit(&c->purges.seq, memory_order_acquire);
     note(c, seq);
-    for (int i = 0; i < CACHE_SHARDS; i++)
-        while (!sweep_table(c, &c->shards[i])) {
-        }
+    if (is_exact(c, seq))
+        sweep_keys(c, seq);
+    else
+        sweep_tables(c);
     /* release: after the last object, and the counts. */
     atomic_store_explicit(&c->purges.swept, seq, memory_order_release);
 }
@@ -318,7 +364,7 @@ static void entry_put(struct purges_shared *p, const struct purge_order *order, 
     e->len = order->text.len;
     atomic_store_explicit(&e->count, 0, memory_order_relaxed);
     atomic_store_explicit(&p->number, number, memory_order_relaxed);
-    atomic_store_explicit(&p->seq, seq, memory_order_release); /* after its entry */
+    atomic_store_explicit(&p->seq, seq, memory_order_seq_cst); /* after its entry; is_exact() */
 }
 
 static bool is_full(struct purges_shared *p)

@@ -53,6 +53,32 @@ static void url_with_all_that_tells_apart(void **state)
     cache_free(c);
 }
 
+static void urls_that_are_whole_keys(void **state)
+{
+    (void)state;
+    struct cache_shared *c = rig_cache(1 << 20);
+    struct cache_key k;
+    cache_key_init(&k, SLICE("https://a/x"));
+    for (unsigned v = 1; v <= 3; v++)
+        rig_store(c, &k, 10, &(struct rig_object){.variant = v});
+    store_text(c, SLICE("https://a/y"), SLICE(""));
+    store_text(c, SLICE("https://a/z"), SLICE(""));
+    uint64_t x = purge(c, PURGE_URL, PURGE_HARD, SLICE("https://a/x"));
+    uint64_t y = purge(c, PURGE_URL, PURGE_SOFT, SLICE("https://a/y"));
+    uint64_t none = purge(c, PURGE_URL, PURGE_HARD, SLICE("https://a/"));
+    assert_false(rig_has_key(c, &k, 2));
+    assert_int_equal(result(c, x), 3);
+    assert_int_equal(result(c, y), 1);
+    assert_int_equal(result(c, none), 0);
+    assert_false(has_text(c, SLICE("https://a/y")));
+    assert_true(has_text(c, SLICE("https://a/z")));
+    store_text(c, SLICE("https://a/z\nphone"), SLICE(""));
+    assert_int_equal(result(c, purge(c, PURGE_URL, PURGE_HARD, SLICE("https://a/z"))), 2);
+    assert_false(has_text(c, SLICE("https://a/z\nphone")));
+    assert_int_equal(rig_stats(c).objects, 1); /* the soft one */
+    cache_free(c);
+}
+
 static void prefix_of_the_url_alone(void **state)
 {
     (void)state;
@@ -184,8 +210,8 @@ static void many_orders_over_many_objects(void **state)
 }
 
 UNIT_SUITE(cache_purge, cmocka_unit_test(url_with_all_that_tells_apart),
-           cmocka_unit_test(prefix_of_the_url_alone), cmocka_unit_test(tag_is_a_whole_word),
-           cmocka_unit_test(soft_ones_stay_stale),
+           cmocka_unit_test(urls_that_are_whole_keys), cmocka_unit_test(prefix_of_the_url_alone),
+           cmocka_unit_test(tag_is_a_whole_word), cmocka_unit_test(soft_ones_stay_stale),
            cmocka_unit_test(what_was_asked_for_before_is_not_stored),
            cmocka_unit_test(what_is_no_longer_known_is_refused),
            cmocka_unit_test(text_at_its_limit_and_past_it),
