@@ -85,7 +85,7 @@ struct cache_shared {
     _Atomic(uint32_t) variants_count;
     _Atomic(uint32_t) cursor; /* the shard to evict from */
     _Atomic(uint64_t) purged;
-    _Atomic(uint64_t) suffixed; /* objects with EXTRA_SUFFIX */
+    _Atomic(uint64_t) suffixed;                    /* objects with EXTRA_SUFFIX */
     const struct cache_disk_ops *_Atomic disk_ops; /* release after `disk` */
     struct disk_shared *_Atomic disk;
     struct purges_shared purges;
