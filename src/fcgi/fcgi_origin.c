@@ -176,7 +176,7 @@ static enum err request_over(struct fcgi_origin *o)
     case FCGI_CANT_MPX_CONN:
     case FCGI_OVERLOADED:
         o->stream.unprocessed = o->reading == READ_HEAD;
-        return o->stream.unprocessed ? ERR_ORIGIN_UNPROCESSED : ERR_ORIGIN_FASTCGI;
+        return o->stream.unprocessed ? ERR_ORIGIN_OVERLOADED : ERR_ORIGIN_FASTCGI;
     default: return ERR_ORIGIN_FASTCGI;
     }
 }

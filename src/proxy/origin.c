@@ -442,11 +442,17 @@ bool origin_status_failed(const struct exchange *x)
     }
 }
 
+/* An application behind FastCGI has no interim answers: there is nothing to wait for. */
+static int64_t continue_wait_ms(const struct exchange *x)
+{
+    return x->fastcgi ? 0 : CONTINUE_WAIT_MS;
+}
+
 static void await_deadline(struct exchange *x)
 {
     struct loop *l = &x->worker->loop;
     if (continue_due(x)) {
-        deadline_at(x, x->origin_tx_ms + CONTINUE_WAIT_MS, ERR_OK);
+        deadline_at(x, x->origin_tx_ms + continue_wait_ms(x), ERR_OK);
         return;
     }
     if (!request_sent_whole(x))

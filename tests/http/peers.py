@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real programs as origins: Debian's nginx with a configuration of our own, python's http.server, a node
 application. Each ends with close()."""
+import os
 import pathlib
 import socket
 import subprocess
 import sys
 import tempfile
+
+import pytest
 
 from kit import ROOT, free_port, wait_until
 from kit.tools import die_with_parent, need, stop
@@ -53,6 +56,72 @@ class Peer:
 
     def close(self):
         stop(self.process)
+
+
+FPM_CONF = """
+[global]
+daemonize = no
+error_log = {dir}/fpm.log
+[www]
+listen = {socket}
+listen.mode = 0666
+pm = static
+pm.max_children = {children}
+catch_workers_output = yes
+clear_env = yes
+{user}
+php_admin_value[upload_max_filesize] = 32M
+php_admin_value[post_max_size] = 32M
+php_admin_value[log_errors] = On
+php_admin_value[display_errors] = Off
+php_admin_value[output_buffering] = 0
+php_admin_value[zlib.output_compression] = Off
+"""
+
+
+class PhpFpm(Peer):
+    """PHP-FPM on a unix socket, for the scripts below `www`. As root it runs them as nobody, so they have to be
+    readable."""
+
+    def __init__(self, www, children=4):
+        found = sorted(pathlib.Path("/usr/sbin").glob("php-fpm*"))
+        if not found:
+            pytest.skip("php-fpm is not installed (tools/setup test)")
+        self.folder = tempfile.TemporaryDirectory(prefix="weir-fpm-")
+        self.dir = pathlib.Path(self.folder.name)
+        self.dir.chmod(0o755)
+        self.socket = self.dir / "fpm.sock"
+        user = "user = nobody\ngroup = nogroup" if os.geteuid() == 0 else ""
+        conf = self.dir / "fpm.conf"
+        conf.write_text(FPM_CONF.format(dir=self.dir, socket=self.socket, children=children,
+                                        user=user))
+        self.argv = [str(found[0]), "-n", "-F", "-y", str(conf)]
+        self.www = www
+        super().__init__(self.argv, None)
+        self.address = f"unix:{self.socket}"
+
+    def ready(self):
+        assert self.process.poll() is None, self.log()
+        try:
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(self.socket))
+            return True
+        except OSError:
+            return False
+
+    def restart(self):
+        """Ends it and starts it anew on the same socket, as a service manager does."""
+        stop(self.process)
+        super().__init__(self.argv, None)
+        self.address = f"unix:{self.socket}"
+
+    def log(self):
+        log = self.dir / "fpm.log"
+        return log.read_text() if log.exists() else self.process.stderr.read().decode()
+
+    def close(self):
+        super().close()
+        self.folder.cleanup()
 
 
 class Nginx(Peer):
