@@ -134,6 +134,7 @@ static void fields_set(struct object_shared *o, const struct object_draft *d)
     o->hash = d->key.hash;
     o->variant = d->variant;
     o->freshness = d->freshness;
+    atomic_init(&o->length, d->content ? content_length(d->content) : d->length);
     list_init(&o->link);
 }
 

@@ -40,7 +40,8 @@ struct object_draft {
     uint64_t variant_without_language; /* 0: not for Accept-Language */
     uint64_t first, last, total;       /* OBJECT_PART; total UINT64_MAX: unknown */
     struct freshness freshness;
-    struct content_shared *content;
+    struct content_shared *content; /* NULL: on disk only, */
+    uint64_t length;                /* and so long then */
 };
 
 /* What lies around it. */
@@ -73,6 +74,7 @@ struct object_shared {
     struct object_coded *coded; /* forms by content coding; guarded by the shard; NULL: none */
     struct list link;           /* eviction queue; guarded by the shard */
     uint64_t born;              /* order of storing, for purges; 0 before cache_insert() */
+    _Atomic(uint64_t) length;   /* of its body; CONTENT_LENGTH_UNKNOWN while it comes */
     char bytes[];
 };
 
@@ -100,5 +102,10 @@ enum err object_head_get(const struct object_shared *o, struct arena *a,
                          struct message *m) MUST_CHECK;
 /* One field, without the rest (not for FIELD_OTHER): the first line, .at NULL: absent. */
 struct slice object_field(const struct object_shared *o, enum field_id id);
+/* Bytes of its body, wherever that is; CONTENT_LENGTH_UNKNOWN. */
+static inline uint64_t object_length(const struct object_shared *o)
+{
+    return atomic_load_explicit(&o->length, memory_order_relaxed); /* a number, not the bytes */
+}
 void object_validators(const struct object_shared *o, struct validators *v, int64_t now_s);
 bool object_range(const struct object_shared *o, uint64_t *first, uint64_t *last, uint64_t *total);

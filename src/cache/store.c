@@ -385,6 +385,12 @@ static bool is_refused(struct shard_shared *s, struct object_shared *o, uint64_t
            purge_refuses(s->cache, o, born_after) || !shard_reserve(s);
 }
 
+static void settle(struct shard_shared *s, struct object_shared *o)
+{
+    atomic_store_explicit(&o->length, content_bytes(o->content), memory_order_relaxed);
+    queue_enter(s, o);
+}
+
 /* With the lock held. *heir: what `o` takes the file of. */
 static bool insert(struct shard_shared *s, struct object_shared *o, uint64_t born_after,
                    struct object_shared **heir, struct gone *gone)
@@ -403,7 +409,7 @@ static bool insert(struct shard_shared *s, struct object_shared *o, uint64_t bor
     if (!o->content)
         queue_park(s, o);
     else if (content_state(o->content) == CONTENT_WHOLE)
-        queue_enter(s, o);
+        settle(s, o);
     return true;
 }
 
@@ -435,7 +441,7 @@ void cache_settle(struct cache_shared *c, struct object_shared *o)
     if (new && (content_state(o->content) != CONTENT_WHOLE || is_too_large(c, o)))
         shard_unlink(s, o, &gone);
     else if (new)
-        queue_enter(s, o);
+        settle(s, o);
     pthread_mutex_unlock(&s->lock);
     gone_release(c, &gone);
     cache_make_room(c);

@@ -137,9 +137,8 @@ static bool same_or_absent(struct slice theirs, struct slice ours)
 }
 
 /* Does the answer to HEAD tell of the same representation? (RFC 9111 4.3.5) */
-static bool head_agrees(struct exchange *x, const struct cache_state *s)
+static bool head_agrees(struct exchange *x, const struct object_shared *o)
 {
-    const struct object_shared *o = s->found;
     const struct headers *h = &x->res.headers;
     uint64_t length = 0;
     bool told = num_parse_u64(headers_get(h, FIELD_CONTENT_LENGTH), &length) == ERR_OK;
@@ -150,14 +149,14 @@ static bool head_agrees(struct exchange *x, const struct cache_state *s)
     return same_or_absent(headers_get(h, FIELD_ETAG), object_field(o, FIELD_ETAG)) &&
            same_or_absent(headers_get(h, FIELD_LAST_MODIFIED),
                           object_field(o, FIELD_LAST_MODIFIED)) &&
-           (!told || length == cache_body_length(x, s));
+           (!told || length == object_length(o));
 }
 
 static enum err head_answered(struct exchange *x, struct cache_state *s)
 {
     if (!s->found || x->res.status != 200)
         return ERR_OK;
-    if (!head_agrees(x, s)) {
+    if (!head_agrees(x, s->found)) {
         atomic_store_explicit(&s->found->expired, true, memory_order_relaxed);
         return ERR_OK;
     }

@@ -125,8 +125,6 @@ enum err cache_remember(struct exchange *x, struct cache_state *s) MUST_CHECK;
 /* cache_serve.c: answers with s->found. `validated`: the server has just said that it holds. */
 enum cache_served { SERVED_HIT, SERVED_STALE, SERVED_VALIDATED };
 enum err cache_serve(struct exchange *x, struct cache_state *s, enum cache_served how) MUST_CHECK;
-/* Of what was found, wherever it is; CONTENT_LENGTH_UNKNOWN. */
-uint64_t cache_body_length(const struct exchange *x, const struct cache_state *s);
 /* Once s->loading is set: CONTENT_WAIT, or whether the answer can be sent. CONTENT_LOST: it can
  * not. */
 enum content_read cache_loaded(struct exchange *x, struct cache_state *s);

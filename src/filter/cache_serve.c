@@ -113,13 +113,12 @@ enum content_read cache_loaded(struct exchange *x, struct cache_state *s)
 
 /* --- which part of it? ------------------------------------------------------------------------ */
 
-uint64_t cache_body_length(const struct exchange *x, const struct cache_state *s)
+static uint64_t length_of(const struct cache_state *s)
 {
     if (s->content)
         return content_state(s->content) == CONTENT_WHOLE ? content_bytes(s->content)
                                                           : content_length(s->content);
-    uint64_t bytes;
-    return cache_length(cache_of(x), s->found, &bytes) ? bytes : CONTENT_LENGTH_UNKNOWN;
+    return object_length(s->found);
 }
 
 static struct validators validators_of(const struct exchange *x, const struct cache_state *s)
@@ -180,7 +179,7 @@ static void part_choose(const struct cache_state *s, struct slot *slot)
 
 static struct slot slot_choose(const struct exchange *x, const struct cache_state *s)
 {
-    uint64_t length = cache_body_length(x, s);
+    uint64_t length = length_of(s);
     struct slot slot = {.status = s->found->status, .length = length, .total = length};
     if (s->found->kind == OBJECT_PART)
         part_choose(s, &slot);
