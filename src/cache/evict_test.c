@@ -56,23 +56,25 @@ static void scan_leaves_what_is_in_use(void **state)
     cache_free(c);
 }
 
+/* Hashes differ in each run, so does who is still remembered: of many most are. */
 static void who_comes_back_soon_stays(void **state)
 {
     (void)state;
     struct cache_shared *c = rig_cache(BUDGET);
     for (unsigned i = 0; i < 2000; i++)
         rig_put(c, i, BODY);
-    unsigned gone = 0;
-    while (rig_has(c, gone))
-        gone++;
-    unsigned last = gone;
-    for (unsigned i = 0; i < 2000; i++)
+    unsigned back[100], count = 0;
+    for (unsigned i = 2000; i-- > 0 && count < COUNT_OF(back);)
         if (!rig_has(c, i))
-            last = i;
-    rig_put(c, last, BODY); /* is remembered: to the main queue */
-    for (unsigned i = 10000; i < 10300; i++)
+            back[count++] = i;
+    for (unsigned i = 0; i < count; i++)
+        rig_put(c, back[i], BODY); /* is remembered: to the main queue */
+    for (unsigned i = 10000; i < 13000; i++)
         rig_put(c, i, BODY);
-    assert_true(rig_has(c, last));
+    unsigned there = 0;
+    for (unsigned i = 0; i < count; i++)
+        there += rig_has(c, back[i]);
+    assert_in_range(there, 50, 100);
     cache_free(c);
 }
 
