@@ -344,7 +344,6 @@ static const struct cache_disk_ops OPS = {.save = disk_save,
                                           .load = disk_load,
                                           .forget = disk_forget,
                                           .rehead = disk_rehead,
-                                          .length = disk_length,
                                           .purge_note = disk_purge_note,
                                           .stats = stats};
 

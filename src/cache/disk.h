@@ -44,7 +44,6 @@ struct content_shared *disk_load(struct disk_shared *d, struct object_shared *o,
 /* The object `o` has the content of `old` and takes over its file with a new head. */
 void disk_rehead(struct disk_shared *d, struct object_shared *old, struct object_shared *o);
 void disk_forget(struct disk_shared *d, struct object_shared *o); /* removes the file */
-bool disk_length(struct disk_shared *d, struct object_shared *o, uint64_t *bytes); /* of its body */
 /* A purge, into the journal before this returns: may wait for the disk. */
 struct purge_order;
 void disk_purge_note(struct disk_shared *d, const struct purge_order *p, uint64_t born_before);

@@ -219,16 +219,6 @@ bool disk_loading_find(struct disk_shared *d, struct object_shared *o, struct di
     return found;
 }
 
-bool disk_length(struct disk_shared *d, struct object_shared *o, uint64_t *bytes)
-{
-    pthread_mutex_lock(&d->lock);
-    struct disk_file *f = file_of(d, o);
-    if (f)
-        *bytes = f->body_bytes;
-    pthread_mutex_unlock(&d->lock);
-    return f != NULL;
-}
-
 void disk_loading_begin(struct disk_shared *d, uint64_t number, struct content_shared *k)
 {
     pthread_mutex_lock(&d->lock);

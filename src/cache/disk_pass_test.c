@@ -112,9 +112,7 @@ static struct object_shared *found(struct pass_rig *g, unsigned n)
 {
     DISK_RIG_UNTIL(disk_rig_has(&g->r, n));
     struct object_shared *o = disk_rig_find(&g->r, n);
-    uint64_t bytes;
-    assert_true(cache_length(g->r.c, o, &bytes));
-    assert_int_equal(bytes, LARGE_BYTES);
+    assert_int_equal(object_length(o), LARGE_BYTES);
     assert_null(o->content);
     return o;
 }

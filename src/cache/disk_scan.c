@@ -53,6 +53,7 @@ static enum found object_restore(struct disk_thread *t, const struct disk_layout
     uint64_t number;
     struct disk_shared *d = t->d;
     cache_key_init(&h->draft.key, h->draft.key.text);
+    h->draft.length = h->body_bytes;
     struct object_shared *o = object_new(d->cache, &h->draft);
     if (!o)
         return FOUND_UNSURE;

@@ -330,6 +330,7 @@ static struct object_shared *validated(struct disk_rig *r, unsigned n, struct sl
     struct content_shared *k = cache_content_get(r->c, old);
     struct object_draft d = {
         .key = rig_key(text, n), .status = 200, .headers = &headers, .content = k};
+    d.length = object_length(old);
     struct object_shared *o = object_new(r->c, &d);
     assert_non_null(o);
     assert_true(cache_insert(r->c, o, cache_now(r->c)));

@@ -38,7 +38,6 @@ struct cache_disk_ops {
     void (*forget)(struct disk_shared *d, struct object_shared *o);
     /* From cache_insert(): `o` took the place of `old`, whose content it has. */
     void (*rehead)(struct disk_shared *d, struct object_shared *old, struct object_shared *o);
-    bool (*length)(struct disk_shared *d, struct object_shared *o, uint64_t *bytes);
     void (*purge_note)(struct disk_shared *d, const struct purge_order *p, uint64_t born_before);
     void (*stats)(struct disk_shared *d, struct cache_stats *out); /* the fields disk_* */
 };
@@ -47,9 +46,6 @@ struct cache_disk_ops {
 void cache_disk_set(struct cache_shared *c, const struct cache_disk_ops *ops,
                     struct disk_shared *d);
 struct disk_shared *cache_disk_get(struct cache_shared *c); /* NULL: none */
-/* How long is its body? From its content, if that states it, or from disk. False: not known. */
-bool cache_length(struct cache_shared *c, struct object_shared *o, uint64_t *bytes);
-
 /* What only the disk asks for (store_disk.c).
  *
  * Puts what was found on disk into the index, by its age, without content. False: something newer

@@ -65,21 +65,6 @@ struct content_shared *cache_content_get(struct cache_shared *c, struct object_s
     return k;
 }
 
-bool cache_length(struct cache_shared *c, struct object_shared *o, uint64_t *bytes)
-{
-    struct disk_shared *d;
-    const struct cache_disk_ops *ops = cache_disk_ops(c, &d);
-    struct content_shared *k = cache_content_get(c, o);
-    if (!k)
-        return ops && ops->length && ops->length(d, o, bytes);
-    uint64_t length = content_length(k);
-    content_drop(k);
-    if (length == CONTENT_LENGTH_UNKNOWN)
-        return false;
-    *bytes = length;
-    return true;
-}
-
 void cache_now_raise(struct cache_shared *c, uint64_t least)
 {
     uint64_t now = atomic_load_explicit(&c->now, memory_order_relaxed);

@@ -86,6 +86,7 @@ static enum err renew(struct exchange *x, struct cache_state *s)
     if (!cache_draft(x, s, &merged, s->found->status, &f, &d))
         return ERR_OVER_BUDGET;
     d.content = s->content;
+    d.length = object_length(s->found);
     struct object_shared *o = object_new(cache_of(x), &d);
     if (!o)
         return ERR_OK;
