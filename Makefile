@@ -35,7 +35,7 @@ LD_fuzz       := -fsanitize=address,undefined
 
 # gzip is ISA-L's where it is packaged (amd64), else zlib's.
 ISAL := $(shell pkg-config --exists libisal 2>/dev/null && echo libisal)
-PKGS := openssl zlib libzstd libbrotlienc $(ISAL) libpcre2-8 libcares jansson libxxhash libcrypt
+PKGS := openssl zlib libzstd libbrotlienc libbrotlidec $(ISAL) libpcre2-8 libcares jansson libxxhash libcrypt
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # Another coder of header fields, which ours is compared with in tests: left out where it is not.
@@ -69,7 +69,7 @@ $(B)/weir: $(OBJ)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/unit: $(LIB_OBJ) $(TEST_C:%.c=$(B)/%.o) $(B)/tests/unit_main.o $(B)/suites.gen.o
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka -lbrotlidec $(NGHTTP2)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka $(NGHTTP2)
 $(B)/sim: $(LIB_OBJ) $(SIM_C:%.c=$(B)/%.o)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/fuzz_%: $(LIB_OBJ) $(B)/src/%_fuzz.o

@@ -13,6 +13,7 @@
 #include "codec/encoder.h"
 #include "http/coding.h"
 #include "http/grpc.h"
+#include "http/recode.h"
 #include "proxy/build.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
@@ -109,30 +110,6 @@ static const struct transform_ops ENCODE_BR = {
 
 /* --- may it be coded? ------------------------------------------------------------------------- */
 
-/* RFC 9111 5.2.1.6, 5.2.2.6. */
-static bool transform_forbidden(const struct headers *h)
-{
-    struct header *it = headers_find(h, FIELD_CACHE_CONTROL);
-    for (; it; it = headers_next(h, it))
-        if (field_list_has(it->value, SLICE("no-transform")))
-            return true;
-    return false;
-}
-
-/* Content-Digest, Repr-Digest, Digest, Content-MD5: they would be wrong. */
-static bool has_digest(const struct headers *h)
-{
-    HEADER_EACH (it, h) {
-        if (it->id != FIELD_OTHER || it->name.len < 6 || it->name.len > 14)
-            continue;
-        struct slice end = slice_from(it->name, it->name.len - 6);
-        if (slice_eq_nocase(end, SLICE("digest")) ||
-            slice_eq_nocase(it->name, SLICE("Content-MD5")))
-            return true;
-    }
-    return false;
-}
-
 static bool type_is_due(const struct compress_conf *c, struct slice type)
 {
     if (media_type_matches(SLICE("multipart/*"), type) || grpc_is_type(type))
@@ -170,69 +147,15 @@ static bool may_be_coded(const struct compress_conf *c, const struct exchange *x
            x->req.method != METHOD_CONNECT && !headers_find(h, FIELD_CONTENT_ENCODING) &&
            !headers_find(h, FIELD_CONTENT_RANGE) &&
            type_is_due(c, headers_get(h, FIELD_CONTENT_TYPE)) && size_is_due(c, x) &&
-           !transform_forbidden(h) && !transform_forbidden(&x->req.headers) && !has_digest(h);
+           recode_is_allowed(&x->req.headers, h);
 }
 
 /* --- the head --------------------------------------------------------------------------------- */
 
-static enum err vary_add(struct exchange *x)
-{
-    struct headers *h = &x->res.headers;
-    struct slice have = headers_join(h, &x->arena, FIELD_VARY);
-    if (!have.at)
-        return headers_add_id(h, &x->arena, FIELD_VARY, SLICE("Accept-Encoding"));
-    if (field_list_has(have, SLICE("*")) || field_list_has(have, SLICE("Accept-Encoding")))
-        return ERR_OK;
-    struct slice all = have.len ? ARENA_CONCAT(&x->arena, have, SLICE(", Accept-Encoding"))
-                                : SLICE("Accept-Encoding");
-    if (!all.at)
-        return ERR_OVER_BUDGET;
-    headers_del_id(h, FIELD_VARY);
-    return headers_add_id(h, &x->arena, FIELD_VARY, all);
-}
-
-/* The bytes are others than the server's: only the meaning is the same (RFC 9110 8.8.1). */
-static enum err etag_weaken(struct exchange *x)
-{
-    struct headers *h = &x->res.headers;
-    struct slice etag = headers_get(h, FIELD_ETAG);
-    if (!etag.at || slice_starts(etag, SLICE("W/")))
-        return ERR_OK;
-    struct slice weak = ARENA_CONCAT(&x->arena, SLICE("W/"), etag);
-    if (!weak.at)
-        return ERR_OVER_BUDGET;
-    headers_del_id(h, FIELD_ETAG);
-    return headers_add_id(h, &x->arena, FIELD_ETAG, weak);
-}
-
-static bool asked_by_weak(const struct headers *h, struct slice etag)
-{
-    struct header *it = headers_find_name(h, SLICE("If-None-Match"));
-    for (; it; it = headers_next(h, it)) {
-        struct slice rest = it->value, tag;
-        while (field_list_next(&rest, &tag))
-            if (slice_starts(tag, SLICE("W/")) && slice_eq(slice_from(tag, 2), etag))
-                return true;
-    }
-    return false;
-}
-
-/* A client that asked by the weak tag got its copy from here: it is told the tag that it knows. */
-static enum err not_modified(struct exchange *x)
-{
-    struct slice etag = headers_get(&x->res.headers, FIELD_ETAG);
-    if (!etag.at || !asked_by_weak(&x->req.headers, etag))
-        return ERR_OK;
-    TRY(etag_weaken(x));
-    return vary_add(x);
-}
-
 static enum err head_edit(struct exchange *x, enum coding coding)
 {
     struct headers *h = &x->res.headers;
-    TRY(etag_weaken(x));
-    headers_del_id(h, FIELD_CONTENT_LENGTH);
-    headers_del(h, SLICE("Accept-Ranges"));
+    TRY(recode_fields(h, &x->arena));
     if (x->res.length == LENGTH_KNOWN)
         x->res.length = LENGTH_UNKNOWN;
     return headers_add_id(h, &x->arena, FIELD_CONTENT_ENCODING, coding_name(coding));
@@ -276,10 +199,10 @@ static enum err respond(struct exchange *x, const struct compress_conf *c, struc
 {
     let_go(s); /* of an answer that another one has taken the place of */
     if (x->res.status == 304)
-        return not_modified(x);
+        return recode_not_modified(&x->req.headers, &x->res.headers, &x->arena);
     if (!may_be_coded(c, x))
         return ERR_OK;
-    TRY(vary_add(x));
+    TRY(recode_vary(&x->res.headers, &x->arena));
     return s->coding == CODING_IDENTITY ? ERR_OK : become_coded(x, c, s);
 }
 
