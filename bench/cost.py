@@ -37,6 +37,7 @@ listen {address}:{port}{tls}
 admin off
 log access {log}
 site * {{
+    {cache}
     proxy 127.0.0.1:{origin} {proto}
     {certificate}
 }}
@@ -74,6 +75,7 @@ RESPONSE = (b"HTTP/1.1 200 OK\r\n"
             b"Connection: keep-alive\r\n"
             b"ETag: \"6a4e1b80-400\"\r\n"
             b"Accept-Ranges: bytes\r\n\r\n")
+STORED = RESPONSE.replace(b"Server:", b"Cache-Control: max-age=1000000000\r\nServer:")
 # `kind`: of players; `streams`: requests of one turn.
 Workload = collections.namedtuple("Workload", "name body_bytes new_connections log tls kind streams",
                                   defaults=[False, "h1", 1])
@@ -86,6 +88,7 @@ WORKLOADS = [  # a section of ceilings.ini each
     Workload("h2c 1 KB", 1024, False, "off", kind="h2c"),
     Workload("h2c 32 streams", 1024, False, "off", kind="h2c", streams=32),
     Workload("h2c to h2c", 1024, False, "off", kind="h2c to h2c"),
+    Workload("cache hit", 1024, False, "off", kind="cache"),
     Workload("WebSocket echo", 0, False, "off", kind="websocket"),
 ]
 # An address of this process alone: nobody else can take the port between our look and weir's bind.
@@ -109,6 +112,9 @@ class Origin:
         self.answer = RESPONSE % body_bytes + b"x" * body_bytes
         self.conn = None
 
+    def turn(self):
+        self.serve_one()
+
     def serve_one(self):
         if self.conn is None:
             self.conn, _ = self.listener.accept()
@@ -121,6 +127,18 @@ class Origin:
                 raise SystemExit("cost: weir closed its connection to the origin")
             head += part
         self.conn.sendall(self.answer)
+
+
+class StoredOrigin(Origin):
+    """Is asked once."""
+
+    def __init__(self, body_bytes):
+        super().__init__(body_bytes)
+        self.answer = STORED % body_bytes + b"x" * body_bytes
+
+    def turn(self):
+        if self.conn is None:
+            self.serve_one()
 
 
 def receive_answer(client, origin):
@@ -154,7 +172,7 @@ def exchange_requests(port, origin, count, workload):
         if client is None or workload.new_connections:
             client = connect(port, workload.tls)
         client.sendall(REQUEST)
-        origin.serve_one()
+        origin.turn()
         receive_answer(client, origin)
         if workload.new_connections:
             client.close()
@@ -177,6 +195,8 @@ def origin_of(workload):
         return players.H1Origin(RESPONSE % workload.body_bytes + b"x" * workload.body_bytes)
     if workload.kind == "h2c to h2c":
         return players.H2Origin(workload.body_bytes)
+    if workload.kind == "cache":
+        return StoredOrigin(workload.body_bytes)
     return players.EchoOrigin() if workload.kind == "websocket" else Origin(workload.body_bytes)
 
 
@@ -234,6 +254,7 @@ def run_weir(directory, workload, count):
                                 tls=" tls" if workload.tls else "",
                                 proto="{\n        proto h2c\n    }" if "to h2c" in workload.kind
                                 else "",
+                                cache="cache" if workload.kind == "cache" else "",
                                 certificate=certificate if workload.tls else ""))
     weir = os.environ.get("WEIR", str(ROOT / "build/release/weir"))
     with output.open("wb") as out:
@@ -244,7 +265,7 @@ def run_weir(directory, workload, count):
             stdout=out, stderr=out, env={**os.environ, "LD_PRELOAD": str(shim)})
     try:
         wait_for_start(process, output)
-        (exchange_requests if workload.kind == "h1" else play)(port, origin, count, workload)
+        (exchange_requests if workload.kind in ("h1", "cache") else play)(port, origin, count, workload)
     except OSError as e:
         raise SystemExit(f"cost: {e}; weir said:\n" + output.read_text()) from e
     else:

@@ -61,6 +61,9 @@ bool content_is_passing(const struct content_shared *k);
  * posted when there is room. */
 size_t content_room(struct content_shared *k, struct waiter *writer);
 
+/* All of it, when it is whole and in one piece: to be read as long as it is held. */
+bool content_view(const struct content_shared *k, struct slice *out);
+
 /* --- a reader --------------------------------------------------------------------------------- */
 
 /* Embedded in who reads; one thread. */

@@ -6,6 +6,20 @@
 #include "base/assert.h"
 #include "cache/content_priv.h"
 
+bool content_view(const struct content_shared *k, struct slice *out)
+{
+    if (content_state(k) != CONTENT_WHOLE || content_is_passing(k) || content_first(k) != 0)
+        return false;
+    /* relaxed: it is whole, and nothing of it changes. */
+    struct chunk_shared *c =
+        k->small ? &content_as_small(k)->chunk
+                 : atomic_load_explicit(&content_as_long(k)->head, memory_order_relaxed);
+    if (!c || content_bytes(k) > chunk_cap(c))
+        return false;
+    *out = (struct slice){c->bytes, content_bytes(k)};
+    return true;
+}
+
 /* Puts it into the list, if it still needs to be there. False: its first byte has passed. */
 static bool enlist(struct content_reader *r)
 {

@@ -380,6 +380,31 @@ static void budget_refuses_at_twice_the_limit(void **state)
     cache_free(c);
 }
 
+/* ---- views ---- */
+
+static void whole_in_one_piece_is_viewed(void **state)
+{
+    (void)state;
+    static const uint64_t lengths[] = {1, CONTENT_CHUNK_BYTES, CONTENT_CHUNK_BYTES + 1,
+                                       CONTENT_LENGTH_UNKNOWN};
+    struct cache_shared *c = rig_cache(10 << 20);
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        struct content_shared *k = content_new(c, 0, lengths[i]);
+        struct slice view;
+        uint64_t bytes = lengths[i] == CONTENT_LENGTH_UNKNOWN ? 1000 : lengths[i];
+        assert_false(content_view(k, &view));
+        rig_fill(k, 7, bytes);
+        content_end(k);
+        assert_int_equal(content_view(k, &view), bytes <= CONTENT_CHUNK_BYTES);
+        if (bytes <= CONTENT_CHUNK_BYTES) {
+            assert_int_equal(view.len, bytes);
+            rig_check(view, 7, 0);
+        }
+        content_drop(k);
+    }
+    rig_cache_free(c);
+}
+
 /* ---- waiters ---- */
 
 static void waiter_without_a_loop_is_called_at_once(void **state)
@@ -416,5 +441,5 @@ UNIT_SUITE(cache_content, WITH_LOOP(bodies_of_all_sizes),
            WITH_LOOP(part_begins_at_its_position), WITH_LOOP(passing_holds_its_writer_back),
            WITH_LOOP(passing_ends_whole_for_its_readers),
            WITH_LOOP(writer_is_told_when_nobody_wants_it), WITH_LOOP(small_contents_do_not_pass),
-           WITH_LOOP(budget_refuses_at_twice_the_limit),
+           WITH_LOOP(budget_refuses_at_twice_the_limit), WITH_LOOP(whole_in_one_piece_is_viewed),
            WITH_LOOP(waiter_without_a_loop_is_called_at_once), WITH_LOOP(waiter_is_posted_once));

@@ -321,7 +321,8 @@ static struct slice object_reason(const struct object_shared *o)
 }
 
 /* Reads the record at *at and moves on. */
-static void record_next(const char **at, enum field_id *id, struct slice *name, struct slice *value)
+static inline void record_next(const char **at, enum field_id *id, struct slice *name,
+                               struct slice *value)
 {
     struct record r;
     memcpy(&r, *at, sizeof r);
@@ -347,14 +348,17 @@ static const char *records(const struct object_shared *o)
 enum err object_head_get(const struct object_shared *o, struct arena *a, struct message *m)
 {
     struct headers h = {0};
-    TRY(headers_reserve(&h, a, o->header_count));
+    TRY(headers_reserve(&h, a, o->header_count + OBJECT_HEADERS_SPARE));
     const char *at = records(o);
     for (uint32_t i = 0; i < o->header_count; i++) {
+        struct header *to = &h.at[i];
         enum field_id id;
-        struct slice name, value;
-        record_next(&at, &id, &name, &value);
-        headers_push(&h, id, name, value);
+        record_next(&at, &id, &to->name, &to->value);
+        to->id = (uint16_t)id;
+        to->hop = to->dead = false; /* hop-by-hop ones are not kept */
+        h.known |= (uint64_t)1 << id;
     }
+    h.count = o->header_count;
     m->headers = h;
     m->status = o->status;
     m->reason = object_reason(o);

@@ -96,8 +96,10 @@ struct slice object_tags(const struct object_shared *o);
 uint64_t object_variant_without_language(const struct object_shared *o);
 size_t object_head_bytes(const struct object_shared *o); /* charged for it */
 
-/* Status, reason and headers of *m from the object; slices point into it: it must be held as long
- * as they are used. ERR_OVER_BUDGET. */
+enum { OBJECT_HEADERS_SPARE = 4 };
+
+/* Status, reason and headers of *m from the object, with room for OBJECT_HEADERS_SPARE more;
+ * slices point into it: it must be held as long as they are used. ERR_OVER_BUDGET. */
 enum err object_head_get(const struct object_shared *o, struct arena *a,
                          struct message *m) MUST_CHECK;
 /* One field, without the rest (not for FIELD_OTHER): the first line, .at NULL: absent. */

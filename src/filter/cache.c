@@ -176,7 +176,6 @@ static void cache_finish(struct exchange *x, const void *conf, void *state)
     found_drop(s);
     cache_others_drop(s);
     x->wanted = NULL;
-    *s = (struct cache_state){0};
 }
 
 const struct filter_type filter_cache = {

@@ -5,24 +5,20 @@
  * apart never share a response. `when` blocks that hold may send the request elsewhere: they tell
  * apart, too. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/num.h"
 #include "filter/cache_priv.h"
 #include "proxy/template.h"
 
 enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
-static bool is_usual_port(const struct exchange *x)
+/* ":8443", or nothing. */
+static struct slice port_make(const struct exchange *x, char room[NUM_U64_MAX_BYTES + 1])
 {
     uint16_t usual = slice_eq(x->client_scheme, SLICE("https")) ? HTTPS_PORT : HTTP_PORT;
-    return x->host_port == 0 || x->host_port == usual;
-}
-
-/* "https://host" or "https://host:8443". */
-static struct slice origin_make(struct exchange *x)
-{
-    if (is_usual_port(x))
-        return ARENA_CONCAT(&x->arena, x->client_scheme, SLICE("://"), x->host);
-    return arena_printf(&x->arena, "%.*s://%.*s:%u", SLICE_ARG(x->client_scheme),
-                        SLICE_ARG(x->host), x->host_port);
+    if (x->host_port == 0 || x->host_port == usual)
+        return SLICE("");
+    room[0] = ':';
+    return (struct slice){room, 1 + num_write_u64(room + 1, x->host_port)};
 }
 
 static struct slice param_name(struct slice param)
@@ -53,15 +49,18 @@ static struct slice query_select(struct exchange *x, const struct cache_conf *c)
     return (struct slice){to, len};
 }
 
-/* With its question mark; empty: none. .at NULL: out of budget. */
+/* Empty: none. .at NULL: out of budget. */
 static struct slice query_make(struct exchange *x, const struct cache_conf *c)
 {
     if (!x->uri.has_query || c->ignore_query)
         return SLICE("");
-    struct slice query = c->has_query_names ? query_select(x, c) : x->uri.query;
-    if (!query.at || (c->has_query_names && query.len == 0))
-        return query.at ? SLICE("") : SLICE_NONE;
-    return ARENA_CONCAT(&x->arena, SLICE("?"), query);
+    return c->has_query_names ? query_select(x, c) : x->uri.query;
+}
+
+/* "/a?" is another URL than "/a", but not where parameters are chosen, and none is left. */
+static bool has_mark(const struct exchange *x, const struct cache_conf *c, struct slice query)
+{
+    return x->uri.has_query && !c->ignore_query && (query.len > 0 || !c->has_query_names);
 }
 
 /* After the URL, a line each. */
@@ -78,10 +77,13 @@ static struct slice rest_make(struct exchange *x, const struct cache_conf *c)
 
 enum err cache_key_make(struct exchange *x, const struct cache_conf *c, struct cache_key *out)
 {
-    struct slice origin = origin_make(x), query = query_make(x, c), rest = rest_make(x, c);
-    if (!origin.at || !query.at || !rest.at)
+    char room[NUM_U64_MAX_BYTES + 1];
+    struct slice port = port_make(x, room), query = query_make(x, c), rest = rest_make(x, c);
+    if (!query.at || !rest.at)
         return ERR_OVER_BUDGET;
-    struct slice text = ARENA_CONCAT(&x->arena, origin, x->spelled_path, query, rest);
+    struct slice mark = has_mark(x, c, query) ? SLICE("?") : SLICE("");
+    struct slice text = ARENA_CONCAT(&x->arena, x->client_scheme, SLICE("://"), x->host, port,
+                                     x->spelled_path, mark, query, rest);
     if (!text.at)
         return ERR_OVER_BUDGET;
     cache_key_init(out, text);

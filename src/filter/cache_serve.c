@@ -2,12 +2,15 @@
  * client's own conditions and its Range; and the body, read as it is there.
  *
  * Bytes are lent to the connection where they lie in the store; a chunk stays until the last of
- * them is sent. */
+ * them is sent. Those of a small body are copied right behind the head: one piece is sent by a
+ * cheaper system call, and a lent one costs more than the copy. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
 #include "filter/cache_priv.h"
 #include "http/http_date.h"
 #include "http/range.h"
+
+enum { COPY_MAX_BYTES = 4096 };
 
 /* What a response is sent of. */
 struct slot {
@@ -86,6 +89,19 @@ static struct content_shared *content_find(struct exchange *x, struct cache_stat
     return s->content = cache_load(cache_of(x), s->found, slot->first, slot->length);
 }
 
+/* All of it at once; false: it is no small one, or not there yet. */
+static bool body_give(struct exchange *x, const struct content_shared *k, const struct slot *slot)
+{
+    struct slice bytes;
+    if (slot->length > COPY_MAX_BYTES || !content_view(k, &bytes))
+        return false;
+    /* Nobody counts it: the engine copies it. The content is held until the exchange ends. */
+    struct span s = {NULL, bytes.at + slot->first, (size_t)slot->length};
+    if (body_push(&x->res_body, s) == ERR_OK)
+        body_end(&x->res_body);
+    return true;
+}
+
 static enum err body_begin(struct exchange *x, struct cache_state *s, const struct slot *slot)
 {
     uint64_t end = slot->length == CONTENT_LENGTH_UNKNOWN ? UINT64_MAX : slot->first + slot->length;
@@ -96,6 +112,8 @@ static enum err body_begin(struct exchange *x, struct cache_state *s, const stru
         return ERR_OK;
     }
     struct content_shared *k = content_find(x, s, slot);
+    if (k && !s->loading && body_give(x, k, slot))
+        return x->res_body.err;
     if (!k || !content_reader_open(&s->reader, k, &x->worker->loop, slot->first, end, more_came, s))
         return ERR_CACHE_LOST;
     s->reading = true;
@@ -131,10 +149,11 @@ static struct validators validators_of(const struct exchange *x, const struct ca
 static bool is_not_modified(const struct exchange *x, const struct cache_state *s)
 {
     struct conditions c = s->conditions;
+    bool asked = c.if_none_match.at || c.if_modified_since.at;
+    if (!asked || s->found->status != 200)
+        return false;
     struct validators v = validators_of(x, s);
     int64_t now_s = cache_unix_ms(x) / 1000;
-    if (s->found->status != 200)
-        return false;
     c.if_match = c.if_unmodified_since = SLICE_NONE; /* the server's to judge */
     if (v.modified_s == MODIFIED_UNKNOWN &&
         !http_date_parse(object_field(s->found, FIELD_DATE), now_s, &v.modified_s))
@@ -145,11 +164,12 @@ static bool is_not_modified(const struct exchange *x, const struct cache_state *
 static void range_choose(const struct exchange *x, const struct cache_state *s, struct slot *slot)
 {
     struct ranges r;
-    struct validators v = validators_of(x, s);
     bool may = s->range.at && x->req.method == METHOD_GET && s->found->status == 200 &&
-               slot->total != CONTENT_LENGTH_UNKNOWN &&
-               if_range_holds(&s->conditions, &v, cache_unix_ms(x) / 1000);
+               slot->total != CONTENT_LENGTH_UNKNOWN;
     if (!may)
+        return;
+    struct validators v = validators_of(x, s);
+    if (!if_range_holds(&s->conditions, &v, cache_unix_ms(x) / 1000))
         return;
     enum range_kind kind = ranges_parse(s->range, slot->total, &r);
     if (kind == RANGE_UNSATISFIABLE) {
@@ -222,14 +242,16 @@ static void fields_leave_out(struct exchange *x, const struct cache_conf *c)
         headers_del(&x->res.headers, name);
 }
 
-static enum err number_set(struct exchange *x, enum field_id id, uint64_t n)
+static enum err age_set(struct exchange *x, int64_t age_ms)
 {
+    struct headers *h = &x->res.headers;
     char *digits = arena_alloc(&x->arena, NUM_U64_MAX_BYTES);
     if (!digits)
         return ERR_OVER_BUDGET;
-    headers_del_id(&x->res.headers, id);
-    return headers_add_id(&x->res.headers, &x->arena, id,
-                          (struct slice){digits, num_write_u64(digits, n)});
+    size_t len = num_write_u64(digits, age_ms > 0 ? (uint64_t)age_ms / 1000 : 0);
+    headers_del_id(h, FIELD_AGE);
+    headers_push(h, FIELD_AGE, field_row(FIELD_AGE)->usual, (struct slice){digits, len});
+    return ERR_OK;
 }
 
 static enum err content_range_set(struct exchange *x, const struct slot *slot)
@@ -259,7 +281,7 @@ static enum err head_make(struct exchange *x, struct cache_state *s, const struc
     s->left_ms = freshness_left_ms(&s->found->freshness, cache_unix_ms(x));
     if (s->found->freshness.flags & FRESH_NO_FIELDS && how != SERVED_VALIDATED)
         fields_leave_out(x, s->conf);
-    TRY(number_set(x, FIELD_AGE, (uint64_t)(s->age_ms > 0 ? s->age_ms / 1000 : 0)));
+    TRY(age_set(x, s->age_ms)); /* the head has room for it */
     if (slot->status == 304)
         head_reduce(&x->res.headers);
     return slot->has_range || slot->status == 416 ? content_range_set(x, slot) : ERR_OK;

@@ -373,6 +373,19 @@ static struct conn_out *take_out(struct conn *c)
     return c->out;
 }
 
+/* Lengthens the last span when `s` goes on where it ends: a head and a small body are one piece. */
+static bool join_last(struct conn_out *o, struct span s)
+{
+    if (o->count == 0 || !s.buf || s.buf->size > BUF_LARGE)
+        return false;
+    struct span *last = &o->spans[(o->first + o->count - 1) % CONN_OUT_SPANS];
+    if (last->buf != s.buf || last->at + last->len != s.at)
+        return false;
+    last->len += s.len;
+    span_drop(s);
+    return true;
+}
+
 enum err conn_write(struct conn *c, struct span s)
 {
     ASSERT(c->state <= CONN_OPEN);
@@ -381,10 +394,13 @@ enum err conn_write(struct conn *c, struct span s)
     struct conn_out *o = c->out ? c->out : take_out(c);
     if (!o)
         return ERR_NO_MEMORY;
-    if (o->count == CONN_OUT_SPANS)
-        return ERR_OVER_LIMIT;
-    o->spans[(o->first + o->count++) % CONN_OUT_SPANS] = s;
-    o->bytes += s.len;
+    size_t len = s.len;
+    if (!join_last(o, s)) {
+        if (o->count == CONN_OUT_SPANS)
+            return ERR_OVER_LIMIT;
+        o->spans[(o->first + o->count++) % CONN_OUT_SPANS] = s;
+    }
+    o->bytes += len;
     flush_later(c->loop, &c->flush);
     return ERR_OK;
 }

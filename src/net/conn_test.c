@@ -32,7 +32,7 @@ static void gather(void)
     write_text(world.a.conn, "");
     write_text(world.a.conn, "three");
     assert_int_equal(conn_out_bytes(world.a.conn), 13);
-    assert_int_equal(conn_out_room(world.a.conn), CONN_OUT_SPANS - 4);
+    assert_int_equal(conn_out_room(world.a.conn), CONN_OUT_SPANS - 3); /* "one two " is one */
     assert_int_equal(send_count, 0); /* not before the end of the tick */
     TURN_UNTIL(world.b.seen_bytes == 13);
     expect_seen(&world.b, "one two three");
@@ -44,8 +44,37 @@ static void gathers_into_one_send(void **state)
     (void)state;
     on_both(gather, &plain);
     assert_int_equal(send_count, 1);
-    assert_int_equal(last_iov_count, 4);
+    assert_int_equal(last_iov_count, 3);
     on_both(gather, &odd);
+}
+
+/* Pieces of one buffer that follow each other are one; others are not, nor what no buffer counts.
+ */
+static void join(void)
+{
+    struct buf *b = buf_take(&world.loop.bufs, BUF_SMALL);
+    memcpy(b->bytes, "abcdef", 6);
+    conn_recv(world.b.conn);
+    for (int i = 0; i < 2 * CONN_OUT_SPANS; i++)
+        assert_int_equal(conn_write(world.a.conn, (struct span){buf_ref(b), b->bytes + i % 3, 1}),
+                         ERR_OK);
+    assert_int_equal(b->refs, 1 + (2 * CONN_OUT_SPANS + 2) / 3);
+    TURN_UNTIL(!world.a.conn->out);
+    assert_int_equal(conn_write(world.a.conn, (struct span){buf_ref(b), b->bytes + 1, 1}), ERR_OK);
+    assert_int_equal(conn_write(world.a.conn, (struct span){buf_ref(b), b->bytes + 3, 1}), ERR_OK);
+    assert_int_equal(conn_write(world.a.conn, (struct span){NULL, b->bytes + 4, 1}), ERR_OK);
+    assert_int_equal(conn_out_room(world.a.conn), CONN_OUT_SPANS - 3);
+    TURN_UNTIL(world.b.seen_bytes == 2 * CONN_OUT_SPANS + 3);
+    TURN_UNTIL(!world.a.conn->out);
+    assert_int_equal(b->refs, 1);
+    assert_memory_equal(world.b.seen, "abcabc", 6);
+    buf_drop(b);
+}
+
+static void joins_what_follows_in_one_buffer(void **state)
+{
+    (void)state;
+    on_both(join, &odd);
 }
 
 static void idle(void)
@@ -202,6 +231,7 @@ static void changes_hands(void **state)
 }
 
 UNIT_SUITE(net_conn, cmocka_unit_test(talks_both_ways), cmocka_unit_test(gathers_into_one_send),
+           cmocka_unit_test(joins_what_follows_in_one_buffer),
            cmocka_unit_test(idle_holds_no_memory),
            cmocka_unit_test(full_ring_refuses_and_tells_room),
            cmocka_unit_test(back_pressure_reaches_the_writer),
