@@ -7,6 +7,17 @@
 #include "base/num.h"
 #include "http/field.h"
 
+/* Digits; what no representation is as long as counts as the largest number. */
+static bool place_read(struct slice s, uint64_t *out)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] < '0' || s.at[i] > '9')
+            return false;
+    if (num_parse_u64(s, out) != ERR_OK)
+        *out = UINT64_MAX;
+    return true;
+}
+
 /* One member: "0-499", "500-", "-500". False: malformed. *some is false when it asks for nothing
  * that is there. */
 static bool range_read(struct slice member, uint64_t length, struct range *r, bool *some)
@@ -16,9 +27,7 @@ static bool range_read(struct slice member, uint64_t length, struct range *r, bo
     uint64_t first = 0, last = UINT64_MAX;
     if (dash == member.len || (from.len == 0 && to.len == 0))
         return false;
-    if (from.len > 0 && num_parse_u64(from, &first) != ERR_OK)
-        return false;
-    if (to.len > 0 && num_parse_u64(to, &last) != ERR_OK)
+    if ((from.len > 0 && !place_read(from, &first)) || (to.len > 0 && !place_read(to, &last)))
         return false;
     if (from.len == 0) {
         *some = last > 0 && length > 0;
