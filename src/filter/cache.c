@@ -73,7 +73,7 @@ static enum err begin(struct exchange *x, const struct cache_conf *c, struct cac
     if (s->role == ROLE_NONE)
         return ERR_OK;
     s->head_only = x->req.method == METHOD_HEAD;
-    s->range = headers_get(&x->req.headers, FIELD_RANGE);
+    s->range = s->head_only ? SLICE_NONE : headers_get(&x->req.headers, FIELD_RANGE);
     request_terms_read(&x->req.headers, (enum client_control)c->client_control, &s->terms);
     TRY(conditions_read(&x->req.headers, &x->arena, &s->conditions));
     if (x->req.method == METHOD_POST) { /* its answer may be that to a GET, too */
@@ -123,8 +123,7 @@ static enum err respond(struct exchange *x, struct cache_state *s)
         cache_unsafe_answered(x, s);
     if (s->role == ROLE_ASK)
         TRY(cache_answered(x, s));
-    bool tells = s->conf && s->conf->status && s->role != ROLE_UNSAFE;
-    return tells ? cache_status_add(x, s) : ERR_OK;
+    return s->conf && s->conf->status ? cache_status_add(x, s) : ERR_OK;
 }
 
 static enum verdict cache_response(struct exchange *x, const void *conf, void *state)

@@ -29,13 +29,14 @@ static int64_t status_lifetime_ms(const struct cache_conf *c, uint16_t status)
     return -1;
 }
 
+/* As of the answer to a GET: who calls has looked at the method. */
 static enum storable judge(struct exchange *x, const struct cache_state *s,
                            const struct headers *res, uint16_t status, struct freshness *out)
 {
     struct exchange_clock t = clock_of(x);
     if (s->terms.no_store)
         return STORE_REQUEST;
-    return freshness_judge(&s->conf->policy, (enum method)x->req.method, &s->asked, status, res, &t,
+    return freshness_judge(&s->conf->policy, METHOD_GET, &s->asked, status, res, &t,
                            status_lifetime_ms(s->conf, status), out);
 }
 
@@ -52,6 +53,13 @@ static bool has_name(const struct headers *h, struct slice name)
     return headers_find_name(h, name) != NULL;
 }
 
+/* What tells of the exchange that brought the response, and not of the response: it is true of the
+ * last one only. */
+static bool is_of_exchange(const struct header *h)
+{
+    return h->id == FIELD_AGE || h->id == FIELD_DATE;
+}
+
 /* Stored fields that `update` does not carry, then its own (RFC 9111 3.2). */
 static enum err fields_update(struct exchange *x, const struct object_shared *o,
                               const struct headers *update, struct headers *out)
@@ -60,7 +68,7 @@ static enum err fields_update(struct exchange *x, const struct object_shared *o,
     message_init(&stored);
     TRY(object_head_get(o, &x->arena, &stored));
     HEADER_EACH (it, &stored.headers)
-        if (!has_name(update, it->name) || is_kept_in_update(it))
+        if (is_kept_in_update(it) || (!has_name(update, it->name) && !is_of_exchange(it)))
             TRY(headers_append(out, &x->arena, it->id, it->name, it->value));
     HEADER_EACH (it, update)
         if (!is_kept_in_update(it))
@@ -198,12 +206,25 @@ static void surrogate_drop(struct exchange *x, const struct cache_policy *p)
             headers_del(&x->res.headers, p->targeted[i]);
 }
 
+/* Is the stored response out of date by this one, which may not be stored itself? Errors of the
+ * server, and what answers a Range or a condition, say nothing about it. */
+static bool takes_its_place(const struct exchange *x)
+{
+    switch (x->res.status) {
+    case 206:
+    case 304:
+    case 412:
+    case 416: return false;
+    default: return !is_server_error(x->res.status);
+    }
+}
+
 static void pass_by(struct exchange *x, struct cache_state *s)
 {
-    if (s->leads)
+    if (s->leads && !is_server_error(x->res.status)) /* which say nothing about the next answer */
         cache_mark_pass(cache_of(x), &s->key, cache_unix_ms(x) + PASS_MS);
     cache_answer(s, FILL_PASS);
-    if (s->found && s->validating)
+    if (s->found && takes_its_place(x))
         cache_remove(cache_of(x), s->found);
 }
 
@@ -289,13 +310,11 @@ static void others_invalidate(struct exchange *x, const struct cache_state *s)
 static void post_keep(struct exchange *x, struct cache_state *s, struct slice where)
 {
     struct freshness f;
-    struct exchange_clock t = clock_of(x);
     struct slice url = where.at ? cache_url_resolve(x, &s->key, where) : SLICE_NONE;
-    if (x->req.method != METHOD_POST || x->res.status != 200 || s->terms.no_store || !url.at ||
+    if (x->req.method != METHOD_POST || x->res.status != 200 || !url.at ||
         !slice_eq(url, cache_key_url(&s->key)))
         return;
-    enum storable may =
-        freshness_judge(&s->conf->policy, METHOD_GET, &s->asked, 200, &x->res.headers, &t, -1, &f);
+    enum storable may = judge(x, s, &x->res.headers, 200, &f);
     s->born = cache_now(cache_of(x));
     if (may == STORE_YES && f.flags & FRESH_EXPLICIT && f.lifetime_ms > 0)
         s->stored = cache_keep(x, s, &f);
@@ -304,6 +323,7 @@ static void post_keep(struct exchange *x, struct cache_state *s, struct slice wh
 void cache_unsafe_answered(struct exchange *x, struct cache_state *s)
 {
     const struct headers *h = &x->res.headers;
+    s->forward = "method";
     if (x->local || x->res.status < 200 || x->res.status >= 400)
         return;
     cache_invalidate(cache_of(x), &s->key);

@@ -91,7 +91,8 @@ bool cache_draft(struct exchange *x, struct cache_state *s, const struct headers
                                .freshness = *f};
     if (status == 206) {
         d->kind = OBJECT_PART;
-        if (!part_read(h, d))
+        if (!part_read(h, d) ||
+            (x->res.length == LENGTH_KNOWN && x->res.content_length != d->last - d->first + 1))
             return false;
     }
     if (!d->vary.at || !d->tags.at)
@@ -160,6 +161,14 @@ static enum err take_all(struct cache_state *s, struct body *from)
     return ERR_OK;
 }
 
+/* Has a part as many bytes as it says? What it has too few or too many of can not be found in it.
+ */
+static bool part_fits(const struct object_shared *o, uint64_t bytes)
+{
+    uint64_t first, last, total;
+    return !object_range(o, &first, &last, &total) || bytes == last - first + 1;
+}
+
 static void whole(struct cache_state *s)
 {
     struct cache_shared *c = cache_of(s->x);
@@ -167,6 +176,10 @@ static void whole(struct cache_state *s)
     content_end(s->filling);
     if (!stays)
         return;
+    if (!part_fits(s->storing, content_bytes(s->filling))) {
+        cache_remove(c, s->storing);
+        return;
+    }
     cache_settle(c, s->storing);
     cache_save(c, s->storing);
     cache_count(s->x, CACHE_STORED, 1);

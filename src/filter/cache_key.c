@@ -11,11 +11,15 @@
 
 enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
+static uint16_t usual_port(const struct exchange *x)
+{
+    return slice_eq(x->client_scheme, SLICE("https")) ? HTTPS_PORT : HTTP_PORT;
+}
+
 /* ":8443", or nothing. */
 static struct slice port_make(const struct exchange *x, char room[NUM_U64_MAX_BYTES + 1])
 {
-    uint16_t usual = slice_eq(x->client_scheme, SLICE("https")) ? HTTPS_PORT : HTTP_PORT;
-    if (x->host_port == 0 || x->host_port == usual)
+    if (x->host_port == 0 || x->host_port == usual_port(x))
         return SLICE("");
     room[0] = ':';
     return (struct slice){room, 1 + num_write_u64(room + 1, x->host_port)};
@@ -90,6 +94,8 @@ enum err cache_key_make(struct exchange *x, const struct cache_conf *c, struct c
     return ERR_OK;
 }
 
+/* --- references ------------------------------------------------------------------------------- */
+
 /* Without the path: as far as the first slash after "://". */
 static struct slice origin_of(struct slice url)
 {
@@ -98,30 +104,67 @@ static struct slice origin_of(struct slice url)
     return slash ? slice_head(url, (size_t)(slash - url.at)) : url;
 }
 
-static struct slice folder_of(struct slice url)
+/* Of a path with its query: up to the last slash of the path. */
+static struct slice folder_of(struct slice target)
 {
-    const char *mark = memchr(url.at, '?', url.len);
-    struct slice path = mark ? slice_head(url, (size_t)(mark - url.at)) : url;
-    const char *slash = memrchr(path.at, '/', path.len);
-    return slash ? slice_head(path, (size_t)(slash - path.at) + 1) : path;
+    struct slice path = slice_head(target, slice_find(target, '?'));
+    const char *slash = path.len ? memrchr(path.at, '/', path.len) : NULL;
+    return slice_head(path, slash ? (size_t)(slash - path.at) + 1 : 0);
+}
+
+static bool has_scheme(struct slice reference)
+{
+    size_t colon = slice_find(reference, ':');
+    return colon < reference.len && slice_find(reference, '/') > colon &&
+           slice_find(reference, '?') > colon;
+}
+
+/* *target: what follows scheme and authority. False: of another origin. */
+static bool same_origin(struct exchange *x, struct slice reference, struct slice *target)
+{
+    struct uri u;
+    struct slice host;
+    uint16_t port;
+    if (uri_parse(reference, &u) != ERR_OK || u.form != URI_ABSOLUTE ||
+        !slice_eq_nocase(u.scheme, x->client_scheme) ||
+        uri_host_parse(&x->arena, u.authority, &host, &port) != ERR_OK)
+        return false;
+    uint16_t usual = usual_port(x), ours = x->host_port ? x->host_port : usual;
+    *target = u.has_query ? ARENA_CONCAT(&x->arena, u.raw_path, SLICE("?"), u.query) : u.raw_path;
+    return target->at && slice_eq(host, x->host) && (port ? port : usual) == ours;
+}
+
+/* RFC 3986 5.2.2 for what is within an origin, whose target is `base`. */
+static struct slice target_resolve(struct exchange *x, struct slice base, struct slice reference)
+{
+    if (reference.at[0] == '/')
+        return reference;
+    if (reference.at[0] == '?')
+        return ARENA_CONCAT(&x->arena, slice_head(base, slice_find(base, '?')), reference);
+    return ARENA_CONCAT(&x->arena, folder_of(base), reference);
+}
+
+/* As requests for it are: normalised as the exchange does it. */
+static struct slice target_normalize(struct exchange *x, struct slice target)
+{
+    size_t mark = slice_find(target, '?');
+    struct slice path;
+    if (uri_normalize_path(&x->arena, slice_head(target, mark), 0, &path) != ERR_OK)
+        return SLICE_NONE;
+    return ARENA_CONCAT(&x->arena, path, slice_from(target, mark));
 }
 
 struct slice cache_url_resolve(struct exchange *x, const struct cache_key *base,
                                struct slice reference)
 {
     struct slice url = cache_key_url(base), origin = origin_of(url);
-    const char *mark = reference.len ? memchr(reference.at, '#', reference.len) : NULL;
-    if (mark)
-        reference = slice_head(reference, (size_t)(mark - reference.at));
-    if (slice_starts(reference, SLICE("//")))
-        reference = ARENA_CONCAT(&x->arena, x->client_scheme, SLICE(":"), reference);
-    if (reference.len == 0)
+    struct slice target = slice_head(reference, slice_find(reference, '#'));
+    if (slice_starts(target, SLICE("//")))
+        target = ARENA_CONCAT(&x->arena, x->client_scheme, SLICE(":"), target);
+    if (target.len == 0 || (has_scheme(target) && !same_origin(x, target, &target)))
         return SLICE_NONE;
-    if (reference.at[0] == '/')
-        return ARENA_CONCAT(&x->arena, origin, reference);
-    if (!memmem(reference.at, reference.len, "://", 3))
-        return ARENA_CONCAT(&x->arena, folder_of(url), reference);
-    bool same = slice_starts(reference, origin) &&
-                (reference.len == origin.len || reference.at[origin.len] == '/');
-    return same ? reference : SLICE_NONE;
+    target = target_resolve(x, slice_from(url, origin.len), target);
+    if (target.at)
+        target = target_normalize(x, target);
+    return target.at ? ARENA_CONCAT(&x->arena, origin, target) : SLICE_NONE;
 }

@@ -58,12 +58,8 @@ static bool speaks_language(struct look *l, const struct object_shared *o)
 
 static bool part_has(struct look *l, const struct object_shared *o)
 {
-    uint64_t first, last, total;
-    struct ranges ranges;
-    if (!l->s->range.at || !object_range(o, &first, &last, &total) || total == UINT64_MAX)
-        return false;
-    return ranges_parse(l->s->range, total, &ranges) == RANGE_PARTS && ranges.count == 1 &&
-           ranges.at[0].first >= first && ranges.at[0].last <= last;
+    struct range wanted;
+    return l->s->range.at && cache_part_find(o, l->s->range, &wanted);
 }
 
 static uint64_t part_variant(const struct object_shared *o)
@@ -80,12 +76,13 @@ static bool is_selected(struct look *l, const struct object_shared *o)
     return selection_of(l, object_vary(o)) == variant || speaks_language(l, o);
 }
 
-/* Variants that the server may name in a 304, so that its body need not come again. */
+/* Variants that the server may name in a 304, so that its body need not come again. What is on disk
+ * alone is not at hand then. */
 static void other_note(struct cache_state *s, const struct object_shared *o)
 {
     s->saw_others = true;
     if (s->other_count < CACHE_OTHERS_MAX && o->kind == OBJECT_WHOLE && o->status == 200 &&
-        object_field(o, FIELD_ETAG).at)
+        o->content && object_field(o, FIELD_ETAG).at)
         s->others[s->other_count++] = object_take((struct object_shared *)o);
 }
 

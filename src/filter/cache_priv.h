@@ -4,6 +4,7 @@
 #pragma once
 #include "cache/store.h"
 #include "http/conditional.h"
+#include "http/range.h"
 #include "proxy/build.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
@@ -128,6 +129,8 @@ enum err cache_serve(struct exchange *x, struct cache_state *s, enum cache_serve
 /* Once s->loading is set: CONTENT_WAIT, or whether the answer can be sent. CONTENT_LOST: it can
  * not. */
 enum content_read cache_loaded(struct exchange *x, struct cache_state *s);
+/* The bytes that `range` asks for, if the stored 206 has them. */
+bool cache_part_find(const struct object_shared *o, struct slice range, struct range *out);
 /* Moves what can be read now into `b`, and ends it at the end. */
 enum err cache_feed(struct cache_state *s, struct body *b) MUST_CHECK;
 

@@ -16,7 +16,8 @@ enum { COPY_MAX_BYTES = 4096 };
 struct slot {
     uint16_t status;
     uint64_t first, length; /* of the representation; length CONTENT_LENGTH_UNKNOWN */
-    uint64_t total;
+    uint64_t total;         /* UINT64_MAX: unknown */
+    uint64_t before;        /* bytes of the representation before those that are stored */
     bool has_range, no_body;
 };
 
@@ -86,7 +87,7 @@ static struct content_shared *content_find(struct exchange *x, struct cache_stat
     if (s->content)
         return s->content;
     s->loading = true;
-    return s->content = cache_load(cache_of(x), s->found, slot->first, slot->length);
+    return s->content = cache_load(cache_of(x), s->found, slot->first - slot->before, slot->length);
 }
 
 /* All of it at once; false: it is no small one, or not there yet. */
@@ -96,7 +97,7 @@ static bool body_give(struct exchange *x, const struct content_shared *k, const 
     if (slot->length > COPY_MAX_BYTES || !content_view(k, &bytes))
         return false;
     /* Nobody counts it: the engine copies it. The content is held until the exchange ends. */
-    struct span s = {NULL, bytes.at + slot->first, (size_t)slot->length};
+    struct span s = {NULL, bytes.at + slot->first - slot->before, (size_t)slot->length};
     if (body_push(&x->res_body, s) == ERR_OK)
         body_end(&x->res_body);
     return true;
@@ -104,7 +105,8 @@ static bool body_give(struct exchange *x, const struct content_shared *k, const 
 
 static enum err body_begin(struct exchange *x, struct cache_state *s, const struct slot *slot)
 {
-    uint64_t end = slot->length == CONTENT_LENGTH_UNKNOWN ? UINT64_MAX : slot->first + slot->length;
+    uint64_t first = slot->first - slot->before;
+    uint64_t end = slot->length == CONTENT_LENGTH_UNKNOWN ? UINT64_MAX : first + slot->length;
     if (slot->no_body || x->req.method == METHOD_HEAD)
         return ERR_OK;
     if (slot->length == 0) {
@@ -114,7 +116,7 @@ static enum err body_begin(struct exchange *x, struct cache_state *s, const stru
     struct content_shared *k = content_find(x, s, slot);
     if (k && !s->loading && body_give(x, k, slot))
         return x->res_body.err;
-    if (!k || !content_reader_open(&s->reader, k, &x->worker->loop, slot->first, end, more_came, s))
+    if (!k || !content_reader_open(&s->reader, k, &x->worker->loop, first, end, more_came, s))
         return ERR_CACHE_LOST;
     s->reading = true;
     return s->loading ? ERR_OK : body_start(x, s);
@@ -182,17 +184,36 @@ static void range_choose(const struct exchange *x, const struct cache_state *s, 
     }
 }
 
+/* Of a part whose total nobody told only what is asked for from here to there can be found. */
+static bool is_closed(struct slice range)
+{
+    size_t dash = slice_find(range, '-');
+    return dash + 1 < range.len && dash > 0 && range.at[dash - 1] != '=';
+}
+
+bool cache_part_find(const struct object_shared *o, struct slice range, struct range *out)
+{
+    uint64_t first, last, total;
+    struct ranges r;
+    if (!object_range(o, &first, &last, &total) || (total == UINT64_MAX && !is_closed(range)))
+        return false;
+    if (ranges_parse(range, total == UINT64_MAX ? last + 1 : total, &r) != RANGE_PARTS)
+        return false;
+    *out = r.at[0];
+    return r.count == 1 && r.at[0].first >= first && r.at[0].last <= last;
+}
+
 /* A stored 206 holds what was asked for (cache_look.c). */
 static void part_choose(const struct cache_state *s, struct slot *slot)
 {
     uint64_t first, last, total;
-    struct ranges r;
-    if (!object_range(s->found, &first, &last, &total) ||
-        ranges_parse(s->range, total, &r) != RANGE_PARTS)
+    struct range r;
+    if (!object_range(s->found, &first, &last, &total) || !cache_part_find(s->found, s->range, &r))
         return;
     *slot = (struct slot){.status = 206,
-                          .first = r.at[0].first,
-                          .length = r.at[0].last - r.at[0].first + 1,
+                          .first = r.first,
+                          .length = r.last - r.first + 1,
+                          .before = first,
                           .total = total,
                           .has_range = true};
 }
@@ -254,14 +275,20 @@ static enum err age_set(struct exchange *x, int64_t age_ms)
     return ERR_OK;
 }
 
+static struct slice content_range_make(struct exchange *x, const struct slot *slot)
+{
+    unsigned long long first = slot->first, last = slot->first + slot->length - 1;
+    unsigned long long total = slot->total;
+    if (!slot->has_range)
+        return arena_printf(&x->arena, "bytes */%llu", total);
+    if (slot->total == UINT64_MAX)
+        return arena_printf(&x->arena, "bytes %llu-%llu/*", first, last);
+    return arena_printf(&x->arena, "bytes %llu-%llu/%llu", first, last, total);
+}
+
 static enum err content_range_set(struct exchange *x, const struct slot *slot)
 {
-    struct slice value =
-        slot->has_range
-            ? arena_printf(&x->arena, "bytes %llu-%llu/%llu", (unsigned long long)slot->first,
-                           (unsigned long long)(slot->first + slot->length - 1),
-                           (unsigned long long)slot->total)
-            : arena_printf(&x->arena, "bytes */%llu", (unsigned long long)slot->total);
+    struct slice value = content_range_make(x, slot);
     if (!value.at)
         return ERR_OVER_BUDGET;
     headers_del_id(&x->res.headers, FIELD_CONTENT_RANGE);
