@@ -223,8 +223,11 @@ static void *thread_main(void *arg)
 {
     struct disk_thread *t = arg;
     sigset_t all;
+    char name[16];
     sigfillset(&all); /* signals are main's */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    snprintf(name, sizeof name, "weir-disk-%u", t->index);
+    pthread_setname_np(pthread_self(), name);
     poll_arm(t);
     disk_scan_start(t);
     loop_run(&t->loop);

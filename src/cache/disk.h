@@ -15,7 +15,11 @@
 
 struct disk_shared;
 
-enum { DISK_THREADS = 2, DISK_ORDERS_MAX = 4096 };
+enum {
+    DISK_THREADS = 2,
+    DISK_ORDERS_MAX = 4096,
+    DISK_LARGEST_SHARE = 4 /* of the budget is the most that one file may take */
+};
 
 struct disk_options {
     struct slice path;

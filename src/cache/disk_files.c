@@ -69,7 +69,7 @@ bool disk_fits(struct disk_shared *d, const struct disk_layout *l, uint64_t body
     uint64_t max = d->max_units;
     pthread_mutex_unlock(&d->lock);
     return body_bytes <= DISK_BODY_MAX_BYTES &&
-           disk_file_bytes(l, body_bytes) / DISK_UNIT_BYTES < max && units_of(l, body_bytes) <= max;
+           disk_file_bytes(l, body_bytes) <= max / DISK_LARGEST_SHARE * DISK_UNIT_BYTES;
 }
 
 static struct disk_file *file_new(struct object_shared *o, const struct disk_layout *l,

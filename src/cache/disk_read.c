@@ -11,14 +11,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { REFUSED_MAX = 10000 / DISK_POLL_MS /* ten seconds: others give memory back meanwhile */ };
+
 struct disk_load {
     struct disk_job job; /* first */
     struct content_shared *content;
     struct waiter *waiter; /* NULL: it does not pass */
     struct disk_load_place place;
-    uint64_t at, end; /* in the body */
-    bool whole;       /* to be kept in memory */
-    int fd;           /* -1: not opened */
+    uint64_t first, at, end; /* in the body */
+    unsigned refused;        /* how often there was no memory, in a row */
+    bool whole;              /* to be kept in memory */
+    int fd;                  /* -1: not opened */
 };
 
 enum step { STEP_AGAIN, STEP_WAIT, STEP_DONE, STEP_LOST, STEP_GIVEN_UP };
@@ -48,9 +51,11 @@ static enum step block_hand_on(struct disk_load *j, struct slice body, uint64_t 
     struct slice part = slice_from(body, skip);
     if (part.len > left)
         part.len = (size_t)left;
-    if (content_append(j->content, part) != ERR_OK)
-        return STEP_GIVEN_UP;
-    j->at += part.len;
+    enum err e = content_append(j->content, part);
+    j->at = j->first + content_bytes(j->content); /* without memory a part of it */
+    if (e != ERR_OK)
+        return ++j->refused < REFUSED_MAX ? STEP_WAIT : STEP_GIVEN_UP;
+    j->refused = 0;
     return j->at == j->end ? STEP_DONE : STEP_AGAIN;
 }
 
@@ -146,7 +151,7 @@ static uint64_t keep_bytes(struct disk_shared *d)
 struct content_shared *disk_load(struct disk_shared *d, struct object_shared *o, uint64_t first,
                                  uint64_t length)
 {
-    struct disk_load j = {.fd = -1, .at = first};
+    struct disk_load j = {.fd = -1, .first = first, .at = first};
     struct content_shared *there;
     if (!disk_loading_find(d, o, &j.place, first, &there))
         return NULL;

@@ -12,7 +12,9 @@
 #include "proxy/route.h"
 #include <stdlib.h>
 
-enum { LARGEST_SHARE = 16 /* of the store is the most that one response may take */ };
+enum {
+    LARGEST_SHARE = 16 /* of memory is the most that one response may take; disk.h has its own */
+};
 
 static void warn(const char *text)
 {
@@ -22,8 +24,7 @@ static void warn(const char *text)
 static struct cache_limits limits_of(const struct cache_store_conf *c)
 {
     uint64_t memory = (uint64_t)(c->memory_bytes ? c->memory_bytes : CACHE_MEMORY_DEFAULT_BYTES);
-    uint64_t largest = memory > (uint64_t)c->disk_bytes ? memory : (uint64_t)c->disk_bytes;
-    return (struct cache_limits){.memory_bytes = memory, .object_bytes = largest / LARGEST_SHARE};
+    return (struct cache_limits){.memory_bytes = memory, .object_bytes = memory / LARGEST_SHARE};
 }
 
 bool process_cache_begin(struct process *p)
