@@ -259,7 +259,7 @@ uint32_t disk_slot_room(const struct disk_head *h)
 
 static bool time_valid(int64_t ms)
 {
-    return ms >= 0 && ms <= TIME_MAX_MS;
+    return ms >= -TIME_MAX_MS && ms <= TIME_MAX_MS;
 }
 
 static void get_freshness(struct reader *r, struct freshness *f)
@@ -270,8 +270,7 @@ static void get_freshness(struct reader *r, struct freshness *f)
     f->swr_s = (int32_t)get32(r);
     f->sie_s = (int32_t)get32(r);
     f->flags = get32(r);
-    if (!time_valid(f->received_ms) || !time_valid(f->age_ms) || !time_valid(f->lifetime_ms) ||
-        f->swr_s < 0 || f->sie_s < 0)
+    if (!time_valid(f->received_ms) || !time_valid(f->age_ms) || !time_valid(f->lifetime_ms))
         r->bad = true;
 }
 

@@ -52,7 +52,7 @@ static void fixture_init(struct fixture *f)
                                       .age_ms = 1,
                                       .lifetime_ms = 2,
                                       .swr_s = 3,
-                                      .sie_s = 4,
+                                      .sie_s = -1,
                                       .flags = FRESH_EXPLICIT | FRESH_VALIDATOR};
     d->key.text = SLICE("https://a.test/path?query");
     f->layout =
@@ -204,9 +204,9 @@ static void impossible_values_are_refused(void **state)
     bad[5].draft.first = 10;
     bad[6].draft.total = 9;
     bad[7].draft.key.text = SLICE("");
-    bad[8].draft.freshness.age_ms = -1;
+    bad[8].draft.freshness.age_ms = -((int64_t)1 << 53) - 1;
     bad[9].draft.freshness.received_ms = ((int64_t)1 << 53) + 1;
-    bad[10].draft.freshness.swr_s = -1;
+    bad[10].draft.freshness.lifetime_ms = INT64_MAX;
     bad[11].draft.freshness.lifetime_ms = INT64_MIN;
     for (unsigned i = 0; i < COUNT_OF(bad); i++) {
         assert_true(disk_slot_encode(&f.layout, &bad[i], f.slots[0]));

@@ -130,7 +130,7 @@ static void heads_come_back(void **state)
                                      .variant = i};
     d[1].reason = SLICE("Own Words");
     d[1].variant_without_language = 55;
-    d[1].freshness = (struct freshness){1767323045678, 1000, 60000, 5, 6, FRESH_EXPLICIT};
+    d[1].freshness = (struct freshness){1767323045678, 1000, 60000, -1, -1, FRESH_EXPLICIT};
     d[2].kind = OBJECT_PART;
     d[2].first = 10;
     d[2].last = 19;
