@@ -4,6 +4,7 @@
  * anywhere; the body goes on by reference. Bytes are read from the connection only when all in hand
  * are used, and those in hand only while the body has room: that is the back-pressure. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/assert.h"
 #include "fcgi/cgi_head.h"
 #include "fcgi/fcgi.h"
 #include "fcgi/fcgi_out_priv.h"
@@ -255,12 +256,13 @@ static void on_data(struct conn *c, struct span s)
 {
     struct fcgi_origin *o = c->user;
     o->stream.first_byte = true;
-    if (o->reading == READ_DONE || o->in.len > 0) {
+    if (o->reading == READ_DONE) {
         o->excess = true;
         span_drop(s);
         judge_reusable(o);
         return;
     }
+    ASSERT(o->in.len == 0); /* more was asked for only when all was used */
     o->in = s;
     read_on(o);
 }
