@@ -25,37 +25,48 @@ static bool climbs(const char *path)
     return path[0] == '/';
 }
 
-static int step_into(int dir, struct slice part)
+/* One name, without slashes: behind one the last link of a path is followed whatever the flags say,
+ * and in front of it the path is that of another root. */
+static int step(int dir, struct slice part, int flags)
 {
     char name[NAME_MAX + 1];
     if (part.len > NAME_MAX)
         return -ENAMETOOLONG;
     memcpy(name, part.at, part.len);
     name[part.len] = '\0';
-    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
     return fd >= 0 ? fd : -errno;
+}
+
+static bool part_next(struct slice *rest, struct slice *part)
+{
+    while (slice_cut(rest, '/', part))
+        if (part->len > 0)
+            return true;
+    return false;
 }
 
 int open_beneath_walk(int dir, const char *path, int flags)
 {
-    struct slice rest = slice_of(path);
+    struct slice rest = slice_of(path), part, after;
+    bool ends_in_slash = slice_ends(rest, SLICE("/"));
     int at = dir;
     if (climbs(path))
         return -EXDEV;
-    for (size_t slash; (slash = slice_find(rest, '/')) + 1 < rest.len;) {
-        int next = slash == 0 ? at : step_into(at, slice_head(rest, slash));
-        if (next != at && at != dir)
+    if (!part_next(&rest, &part))
+        part = SLICE(".");
+    for (; part_next(&rest, &after); part = after) {
+        int next = step(at, part, O_PATH | O_DIRECTORY);
+        if (at != dir)
             close(at);
         if (next < 0)
             return next;
         at = next;
-        rest = slice_from(rest, slash + 1);
     }
-    int fd = openat(at, rest.at, flags | O_NOFOLLOW | O_CLOEXEC);
-    int err = errno;
+    int fd = step(at, part, ends_in_slash ? flags | O_DIRECTORY : flags);
     if (at != dir)
         close(at);
-    return fd >= 0 ? fd : -err;
+    return fd;
 }
 
 static int open_any(int dir, const char *path, int flags)

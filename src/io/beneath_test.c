@@ -38,7 +38,7 @@ static int make_tree(void **state)
     snprintf(absolute, sizeof absolute, "%s/root/file", base);
     int bad = symlink("sub/file", "root/in") | symlink("../secret", "root/out") |
               symlink(absolute, "root/abs") | symlink("sub/../file", "root/up") |
-              symlink("sub", "root/d") | symlink("loop", "root/loop");
+              symlink("sub", "root/d") | symlink("loop", "root/loop") | symlink("..", "root/outd");
     root = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return bad || root < 0 ? -1 : 0;
 }
@@ -46,9 +46,9 @@ static int make_tree(void **state)
 static int remove_tree(void **state)
 {
     (void)state;
-    static const char *const all[] = {"root/in",  "root/out",  "root/abs",      "root/up",
-                                      "root/d",   "root/loop", "root/sub/file", "root/file",
-                                      "root/sub", "root",      "secret"};
+    static const char *const all[] = {"root/in",   "root/out",  "root/abs",  "root/up",
+                                      "root/d",    "root/outd", "root/loop", "root/sub/file",
+                                      "root/file", "root/sub",  "root",      "secret"};
     close(root);
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         remove(all[i]);
@@ -68,6 +68,11 @@ static const struct {
     {"./file", 0, 0, 0, 0},
     {".", 0, 0, 0, 0},
     {"sub/", 0, 0, 0, 0},
+    {"sub//", 0, 0, 0, 0},
+    {"d/", 0, ELOOP, 0, ENOTDIR},
+    {"outd/", EXDEV, ELOOP, 0, ENOTDIR},
+    {"outd//", EXDEV, ELOOP, 0, ENOTDIR},
+    {"outd/secret", EXDEV, ELOOP, 0, ENOTDIR},
     {"none", ENOENT, ENOENT, ENOENT, ENOENT},
     {"none/file", ENOENT, ENOENT, ENOENT, ENOENT},
     {"file/", ENOTDIR, ENOTDIR, ENOTDIR, ENOTDIR},
@@ -104,6 +109,21 @@ static void paths_follow_the_table(void **state)
     }
 }
 
+/* Not the root of the system, which "/" alone would be. */
+static void slashes_at_the_end_name_the_folder(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"sub", "sub/", "sub//", "sub///"};
+    struct stat sub, got;
+    assert_int_equal(stat("root/sub", &sub), 0);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        int fd = open_beneath_walk(root, paths[i], O_RDONLY);
+        assert_true(fd >= 0 && fstat(fd, &got) == 0);
+        close(fd);
+        assert_true(got.st_ino == sub.st_ino && got.st_dev == sub.st_dev);
+    }
+}
+
 static void a_name_that_is_too_long_is_none(void **state)
 {
     (void)state;
@@ -114,7 +134,7 @@ static void a_name_that_is_too_long_is_none(void **state)
     expect_open(path, open_beneath_walk(root, path, O_RDONLY), ENAMETOOLONG);
 }
 
-UNIT_SUITE(io_beneath,
-           cmocka_unit_test_setup_teardown(paths_follow_the_table, make_tree, remove_tree),
-           cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_none, make_tree,
-                                           remove_tree));
+UNIT_SUITE(
+    io_beneath, cmocka_unit_test_setup_teardown(paths_follow_the_table, make_tree, remove_tree),
+    cmocka_unit_test_setup_teardown(slashes_at_the_end_name_the_folder, make_tree, remove_tree),
+    cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_none, make_tree, remove_tree));

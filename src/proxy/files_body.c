@@ -130,7 +130,7 @@ static enum err piece_push(struct file_body *f)
     bool uncopied = goes_uncopied(f, p);
     if (uncopied && p->head.len == 0)
         return span_push(f, p);
-    struct buf *b = piece_buf(f, p->head.len + p->left);
+    struct buf *b = piece_buf(f, p->head.len + (uncopied ? 0 : p->left));
     if (!b)
         return ERR_NO_BUFFERS;
     b->len = 0;

@@ -5,6 +5,7 @@
  * from its descriptor. Opening and looking up names are ordinary system calls: on a slow disk they
  * block the worker. */
 // SPDX-License-Identifier: Apache-2.0
+#include "http/coding.h"
 #include "proxy/files_priv.h"
 #include <errno.h>
 #include <unistd.h>
@@ -146,21 +147,18 @@ enum err files_find(struct exchange *x, const struct files_conf *c, struct found
 
 /* --- precompressed siblings ------------------------------------------------------------------- */
 
-static const struct coding {
-    struct slice name, ending;
-} CODINGS[] = {
-    /* in order of our preference among equal weights: size */
-    {SLICE_INIT("br"), SLICE_INIT(".br")},
-    {SLICE_INIT("zstd"), SLICE_INIT(".zst")},
-    {SLICE_INIT("gzip"), SLICE_INIT(".gz")},
-};
+/* In order of our preference among equal weights: size. */
+static const uint8_t OFFERED[] = {CODING_BR, CODING_ZSTD, CODING_GZIP};
+static const struct slice ENDINGS[CODING_COUNT] = {[CODING_BR] = SLICE_INIT(".br"),
+                                                   [CODING_ZSTD] = SLICE_INIT(".zst"),
+                                                   [CODING_GZIP] = SLICE_INIT(".gz")};
 
 /* One that is older than the file itself was forgotten when that changed. */
 static bool sibling_open(struct exchange *x, const struct files_conf *c, struct found *f,
-                         const struct coding *coding, enum err *e)
+                         enum coding coding, enum err *e)
 {
     struct open_file *s = NULL;
-    struct slice name = ARENA_CONCAT(&x->arena, f->name, coding->ending);
+    struct slice name = ARENA_CONCAT(&x->arena, f->name, ENDINGS[coding]);
     *e = name.at ? open_file_take(x->worker, c, &f->root, name, MISSING_IS_KEPT, &s)
                  : ERR_OVER_BUDGET;
     if (*e != ERR_OK || !is_file(s) || s->st.st_mtime < f->file->st.st_mtime) {
@@ -169,33 +167,27 @@ static bool sibling_open(struct exchange *x, const struct files_conf *c, struct 
     }
     open_file_drop(f->file);
     f->file = s;
-    f->coding = coding->name;
+    f->coding = coding_name(coding);
     return true;
 }
 
 enum err files_precompressed(struct exchange *x, const struct files_conf *c, struct found *f)
 {
-    bool tried[COUNT_OF(CODINGS)] = {false};
+    struct coding_weights w;
+    enum coding coding;
     if (!headers_find(&x->req.headers, FIELD_ACCEPT_ENCODING))
         return ERR_OK;
     struct slice accept = headers_join(&x->req.headers, &x->arena, FIELD_ACCEPT_ENCODING);
     if (!accept.at)
         return ERR_OVER_BUDGET;
-    for (size_t round = 0; round < COUNT_OF(CODINGS); round++) {
-        int best = -1, best_weight = 0;
-        for (size_t i = 0; i < COUNT_OF(CODINGS); i++) {
-            int weight = tried[i] ? 0 : field_accept_weight(accept, CODINGS[i].name);
-            if (weight > best_weight) {
-                best = (int)i;
-                best_weight = weight;
-            }
-        }
+    coding_weights_parse(accept, &w);
+    while ((coding = coding_choose(&w, OFFERED, COUNT_OF(OFFERED))) != CODING_IDENTITY) {
         enum err e = ERR_OK;
-        if (best < 0 || sibling_open(x, c, f, &CODINGS[best], &e))
+        if (sibling_open(x, c, f, coding, &e))
             return ERR_OK;
         if (e == ERR_OVER_BUDGET || e == ERR_NO_DESCRIPTORS)
             return e;
-        tried[best] = true;
+        w.of[coding] = 0; /* there is none: the next best */
     }
     return ERR_OK;
 }

@@ -48,13 +48,15 @@ static bool entry_read(const struct files_conf *c, int dir, const char *name, st
 static void entries_read(const struct files_conf *c, DIR *d, struct entries *es)
 {
     const struct dirent *de;
-    while ((de = readdir(d)) != NULL) {
-        if (es->count == LISTING_MAX) {
-            es->cut = true;
-            return;
-        }
-        if (entry_read(c, dirfd(d), de->d_name, &es->at[es->count]))
-            es->count++;
+    struct entry e;
+    while (!es->cut && (de = readdir(d)) != NULL) {
+        if (!entry_read(c, dirfd(d), de->d_name, &e))
+            continue;
+        es->cut = es->count == LISTING_MAX;
+        if (es->cut)
+            free(e.name);
+        else
+            es->at[es->count++] = e;
     }
 }
 

@@ -72,6 +72,19 @@ def test_head_has_the_fields_without_the_bytes(weir, www):
                 assert head.get(name) == got.get(name), (path, name)
 
 
+def test_304_has_the_fields_of_200(weir, www):
+    (www / "data.bin.gz").write_bytes(gzip.compress(DATA))
+    w = start(weir, www, "precompressed max_age=1m")
+    for headers in ([], ["Accept-Encoding: gzip"]):
+        for method in ("GET", "HEAD"):
+            got = w.get("/data.bin", headers=headers, method=method)
+            r = w.get("/data.bin", headers=[*headers, f"If-None-Match: {got.get('ETag')}"], method=method)
+            assert r.status == 304 and r.body == b""
+            for name in ("ETag", "Last-Modified", "Vary", "Cache-Control"):
+                assert r.all(name) == got.all(name) and r.get(name), name
+            assert r.get("Content-Encoding") is None and r.get("Content-Type") is None
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 def test_other_methods(weir, www, method):
     r = start(weir, www).get("/", method=method, headers=["Content-Length: 0"])
@@ -256,7 +269,9 @@ def test_precompressed(weir, www):
     w = start(weir, www, "precompressed")
     tags = set()
     for accept, coding in [("gzip", "gzip"), ("gzip, br", "br"), ("br;q=0.1, gzip", "gzip"), ("zstd", None),
-                           ("zstd, gzip;q=0.5", "gzip"), ("br;q=0", None), ("*", "br"), ("identity", None)]:
+                           ("zstd, gzip;q=0.5", "gzip"), ("x-gzip", "gzip"),
+                           ("gzip;q=0.5, identity", None), ("br;q=0.5, identity;q=0.7, gzip;q=0.9", "gzip"),
+                           ("identity;q=0, gzip;q=0.1", "gzip"), ("br;q=0", None), ("*", "br"), ("identity", None)]:
         r = w.get("/t.txt", headers=[f"Accept-Encoding: {accept}"])
         assert r.get("Content-Encoding") == coding, accept
         assert (r.get("Vary"), r.get("Content-Type")) == ("Accept-Encoding", "text/plain; charset=utf-8")
@@ -278,6 +293,40 @@ def test_listing(weir, www):
     assert links == [("../", "../"), ("./%3Cx%3E/", "&lt;x&gt;/"), ("./a%20b%26c.txt", "a b&amp;c.txt"),
                      ("./page.html", "page.html")]
     assert "8 B" in r.text
+
+
+@pytest.mark.parametrize("count,cut", [(4096, False), (4097, True)])
+def test_a_long_listing_says_that_it_is_cut(weir, www, count, cut):
+    """What is not listed does not count."""
+    for i in range(count):
+        (www / "empty" / f"{i}").touch()
+    (www / "empty" / ".hidden").touch()
+    (www / "empty" / "link").symlink_to("0")
+    r = start(weir, www, "browse").get("/empty/")
+    assert r.text.count("<a href") == 4097 and ("more than 4096" in r.text) == cut
+
+
+NAMES = ["<script>alert(1)</script>", "a\"onmouseover=x.txt", "'&quot;.txt", "javascript:alert(1)", "a\\b", "%2e%2e",
+         "\x01\x7f", "a?b#c", "\u202egpj.exe", " "]
+
+
+def test_names_in_a_listing_are_only_names(weir, www):
+    """Each link leads to its file, and no name gets out of its place."""
+    folder = www / "empty"
+    for i, name in enumerate(NAMES):
+        (folder / name.replace("/", "\u2215")).write_text(str(i))
+    (folder / os.fsdecode(b"\xff\xfe")).write_text("bytes")
+    w = start(weir, www, "browse")
+    r = w.get("/empty/")
+    page = r.body.decode("latin-1")
+    rows = page[page.index("<table>"):].splitlines()[2:-2]
+    assert len(rows) == len(NAMES) + 1
+    for row in rows:
+        found = re.fullmatch(r'<tr><td><a href="\./([A-Za-z0-9%._~-]+)">([^<>"]*)</a><td>[^<>"]*<td>[^<>"]*', row)
+        assert found, row
+        got = w.get("/empty/" + found[1])
+        assert got.status in (200, 400, 404), row  # paths that could be read in two ways are refused
+        assert got.status != 200 or got.text in [*map(str, range(len(NAMES))), "bytes"]
 
 
 def test_error_pages(weir, www):
