@@ -182,11 +182,19 @@ static uint8_t padding_of(const struct compress_conf *c)
     return (uint8_t)(random % (c->padding_bytes + 1));
 }
 
+/* One step less when the worker can not keep up: a reply a little larger serves its client better
+ * than one that waits. */
+static uint8_t effort_of(const struct compress_conf *c, const struct exchange *x)
+{
+    bool less = c->effort > ENCODER_FAST && loop_is_crowded(&x->worker->loop);
+    return (uint8_t)(less ? c->effort - 1 : c->effort);
+}
+
 static enum err become_coded(struct exchange *x, const struct compress_conf *c,
                              struct compress_state *s)
 {
     bool sent = !x->dry && x->req.method != METHOD_HEAD;
-    struct encoder_plan plan = {(uint8_t)c->effort, padding_of(c), size_of(x)};
+    struct encoder_plan plan = {effort_of(c, x), padding_of(c), size_of(x)};
     if (sent && !(s->encoder = encoder_take(encoders[s->coding], &plan)))
         return ERR_OK;
     TRY(head_edit(x, s->coding));
@@ -264,7 +272,9 @@ static const struct directive compress_options[] = {
      .offset = FIELD(effort),
      .def = "normal",
      .usage = "fast|normal|small",
-     .text = "How hard to try, for every coding alike."},
+     .text =
+         "How hard to try, for every coding alike; one step less while the worker has more to do "
+         "than it can."},
     {.name = "min",
      .where = IN_OPTIONS,
      .type = CONF_SIZE,

@@ -187,6 +187,7 @@ void io_finish(struct loop *l, struct io_op *op, int res)
         op->sock->wr = NULL;
     op->res = res;
     op->queued = true;
+    l->found++;
     queue_result(l, op);
 }
 
@@ -269,8 +270,10 @@ void io_tick(struct loop *l, int timeout_ms)
     if (io_can_feed_starved(l))
         feed_starved(l);
     if (timeout_ms >= 0) {
+        l->found = 0;
         l->backend->wait(l, timeout_ms);
         l->backend->clock(l);
+        l->crowded_looks = l->found >= LOOP_CROWD ? l->crowded_looks + 1 : 0;
     }
     for (int round = 0; l->done_head && round < IO_ROUNDS; round++)
         run_results(l);

@@ -16,6 +16,8 @@
 
 struct io_backend;
 
+enum { LOOP_CROWD = 4, LOOP_CROWDED_LOOKS = 8 }; /* results in a look, such looks in a row */
+
 /* Something with output to send at the end of the tick (a conn). */
 struct flush {
     struct list link;
@@ -56,6 +58,7 @@ struct loop {
     size_t trimmed_bytes;              /* of buffers, not yet given back to the kernel */
     void (*on_unused)(struct loop *l); /* free what is spare; may be NULL */
     int busy_ticks;                    /* ticks in a row that did not look for new events */
+    uint32_t found, crowded_looks;     /* see loop_is_crowded() */
     bool stopping;
 };
 
@@ -69,6 +72,12 @@ bool loop_init(struct loop *l, const struct io_backend *backend, void *backend_a
 void loop_release(struct loop *l);
 
 bool loop_busy(struct loop *l); /* something can be done without waiting, due timers included */
+/* Work comes faster than it is done: each of the last looks at the kernel found several results
+ * that had waited for it. */
+static inline bool loop_is_crowded(const struct loop *l)
+{
+    return l->crowded_looks >= LOOP_CROWDED_LOOKS;
+}
 void loop_tick(struct loop *l); /* waits for something to do, then does it */
 void loop_look(struct loop *l); /* the next tick looks for events, busy as it may be */
 void loop_run(struct loop *l);  /* ticks until loop_stop() */

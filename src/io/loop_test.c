@@ -347,7 +347,60 @@ static void counts_its_ticks(void **state)
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-UNIT_SUITE(io_loop, CASE(does_things_in_order), CASE(runs_at_most_n_tasks_a_tick),
-           CASE(polls_now_and_then_while_busy), CASE(result_at_hand_costs_no_wait),
-           CASE(sleeps_until_the_next_timer), CASE(reaps_only_what_is_ready), CASE(recycles_blocks),
-           CASE(keeps_nothing_when_unused), CASE(counts_its_ticks));
+/* --- more to do than can be done -------------------------------------------------------------- */
+
+static struct {
+    struct io_sock sock;
+    struct io_op op;
+    int far;
+} crowd[LOOP_CROWD];
+
+static void on_crowd(struct io_op *op, int res)
+{
+    assert_int_equal(res, 1);
+    buf_drop(op->buf);
+}
+
+/* One look at the kernel that finds so many results. */
+static void look_at(int results)
+{
+    for (int i = 0; i < results; i++) {
+        io_recv(&loop, &crowd[i].sock, &crowd[i].op);
+        assert_int_equal(write(crowd[i].far, "x", 1), 1);
+    }
+    loop_look(&loop);
+    loop_tick(&loop);
+    for (int i = 0; i < results; i++)
+        assert_false(crowd[i].op.armed);
+}
+
+static void tells_when_it_is_crowded(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LOOP_CROWD; i++) {
+        int fds[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+        assert_true(io_sock_open(&loop, &crowd[i].sock, fds[0]));
+        crowd[i].far = fds[1];
+        crowd[i].op = (struct io_op){.done = on_crowd};
+    }
+    for (int i = 0; i < 2 * LOOP_CROWDED_LOOKS; i++)
+        look_at(LOOP_CROWD - 1);
+    assert_false(loop_is_crowded(&loop));
+    for (int i = 1; i <= LOOP_CROWDED_LOOKS; i++) {
+        look_at(LOOP_CROWD);
+        assert_true(loop_is_crowded(&loop) == (i == LOOP_CROWDED_LOOKS));
+    }
+    look_at(LOOP_CROWD - 1);
+    assert_false(loop_is_crowded(&loop));
+    for (int i = 0; i < LOOP_CROWD; i++) {
+        io_sock_close(&loop, &crowd[i].sock);
+        close(crowd[i].far);
+    }
+}
+
+UNIT_SUITE(io_loop, CASE(tells_when_it_is_crowded), CASE(does_things_in_order),
+           CASE(runs_at_most_n_tasks_a_tick), CASE(polls_now_and_then_while_busy),
+           CASE(result_at_hand_costs_no_wait), CASE(sleeps_until_the_next_timer),
+           CASE(reaps_only_what_is_ready), CASE(recycles_blocks), CASE(keeps_nothing_when_unused),
+           CASE(counts_its_ticks));
