@@ -65,6 +65,18 @@ static enum cache_role role_of(struct exchange *x, const struct cache_conf *c)
     }
 }
 
+/* A piece is stored under a key of its own. */
+static enum err slice_begin(struct exchange *x, struct cache_state *s)
+{
+    struct slice text = cache_slice_key(x, &s->key, s->slice_bytes, s->slice_index);
+    if (!text.at)
+        return ERR_OVER_BUDGET;
+    s->url_key = s->key;
+    s->range = SLICE_NONE;
+    cache_key_init(&s->key, text);
+    return ERR_OK;
+}
+
 static enum err begin(struct exchange *x, const struct cache_conf *c, struct cache_state *s)
 {
     s->conf = c;
@@ -80,7 +92,8 @@ static enum err begin(struct exchange *x, const struct cache_conf *c, struct cac
         transform_response_wanted(x);
         TRY(cache_remember(x, s));
     }
-    return cache_key_make(x, c, &s->key);
+    TRY(cache_key_make(x, c, &s->key));
+    return s->slice_bytes ? slice_begin(x, s) : ERR_OK;
 }
 
 /* A fetch behind a stale answer: it was looked up, and leads. */
@@ -95,6 +108,12 @@ static enum verdict background_run(struct exchange *x, const struct cache_conf *
         return cache_ask(x, s);
     x->err = e;
     return FAILED;
+}
+
+static bool is_sliced(const struct exchange *x, const struct cache_state *s)
+{
+    return s->conf->slice_bytes > 0 && x->req.method == METHOD_GET && !s->waiter && !s->loading &&
+           !s->alone;
 }
 
 static enum verdict cache_request(struct exchange *x, const void *conf, void *state)
@@ -112,7 +131,9 @@ static enum verdict cache_request(struct exchange *x, const void *conf, void *st
         x->err = e;
         return FAILED;
     }
-    return s->role == ROLE_LOOK ? cache_look(x, c, s) : PASS;
+    if (s->role != ROLE_LOOK)
+        return PASS;
+    return is_sliced(x, s) ? cache_slices_look(x, c, s) : cache_look(x, c, s);
 }
 
 /* --- responses -------------------------------------------------------------------------------- */
@@ -171,6 +192,7 @@ static void cache_finish(struct exchange *x, const void *conf, void *state)
     else if (s->role == ROLE_ASK)
         cache_count(x, CACHE_MISS_BYTES, x->response_bytes);
     fill_end(s);
+    cache_slices_end(s);
     cache_keep_end(s);
     found_drop(s);
     cache_others_drop(s);

@@ -234,10 +234,11 @@ static bool is_rare(struct exchange *x, const struct cache_state *s)
 }
 
 /* A 206 with a lifetime of its own is kept for others who want the same part. */
-static bool is_part(const struct exchange *x, enum storable may, const struct freshness *f)
+static bool is_part(const struct exchange *x, const struct cache_state *s, enum storable may,
+                    const struct freshness *f)
 {
-    return x->res.status == 206 && may == STORE_STATUS && f->flags & FRESH_EXPLICIT &&
-           f->lifetime_ms > 0;
+    bool lasts = f->flags & FRESH_EXPLICIT && f->lifetime_ms > 0;
+    return x->res.status == 206 && may == STORE_STATUS && (lasts || s->slice_bytes);
 }
 
 static enum err passes(struct exchange *x, struct cache_state *s)
@@ -248,7 +249,7 @@ static enum err passes(struct exchange *x, struct cache_state *s)
     x->cache_word = may == STORE_YES ? "miss" : "pass";
     cache_count(x, may == STORE_YES ? CACHE_MISS : CACHE_PASS, 1);
     s->forward_status = x->res.status;
-    if (is_part(x, may, &f))
+    if (is_part(x, s, may, &f))
         may = STORE_YES;
     if (may == STORE_YES && is_rare(x, s))
         cache_answer(s, FILL_PASS);
@@ -257,6 +258,14 @@ static enum err passes(struct exchange *x, struct cache_state *s)
     else
         pass_by(x, s);
     return ERR_OK;
+}
+
+/* The server does not do parts, or not this one: its answer is to the URL. */
+static void slice_refused(struct cache_state *s)
+{
+    s->slice_bytes = 0;
+    s->key = s->url_key;
+    s->validating = false;
 }
 
 enum err cache_answered(struct exchange *x, struct cache_state *s)
@@ -270,6 +279,8 @@ enum err cache_answered(struct exchange *x, struct cache_state *s)
     }
     if (s->head_only)
         return head_answered(x, s);
+    if (s->slice_bytes && x->res.status != 304 && !cache_slice_came(x, s))
+        slice_refused(s);
     if (x->res.status == 304 && (s->validating || (s->offering && adopt_other(x, s))))
         return not_modified(x, s);
     if (x->res.status == 304 && s->offering) {
@@ -302,7 +313,8 @@ static void others_invalidate(struct exchange *x, const struct cache_state *s)
 {
     uint64_t id;
     struct purge_order order = {PURGE_URL, PURGE_HARD, cache_key_url(&s->key)};
-    if (order.text.len < s->key.text.len && purge_add(cache_of(x), &order, &id) != ERR_OK)
+    bool others = order.text.len < s->key.text.len || s->conf->slice_bytes > 0;
+    if (others && purge_add(cache_of(x), &order, &id) != ERR_OK)
         cache_invalidate(cache_of(x), &s->key);
 }
 

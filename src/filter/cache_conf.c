@@ -132,6 +132,18 @@ static const struct directive cache_options[] = {
      .text =
          "Fields that stand in for Cache-Control when a response has them (RFC 9213), the first "
          "one that is there. Surrogate-Control is not passed on."},
+    {.name = "slice",
+     .where = IN_OPTIONS,
+     .type = CONF_SIZE,
+     .off_ok = true,
+     .offset = FIELD(slice_bytes),
+     .min = 64 << 10,
+     .max = 1 << 30,
+     .def = "off",
+     .usage = "SIZE|off",
+     .text = "Fetches and stores what is large in pieces of this size, so that a part of it costs "
+             "no more than that. For downloads and films, from servers that know ranges and give "
+             "their files an ETag or Last-Modified; others are stored as a whole."},
     {.name = "object_max",
      .where = IN_OPTIONS,
      .type = CONF_SIZE,

@@ -89,7 +89,7 @@ bool cache_draft(struct exchange *x, struct cache_state *s, const struct headers
                                .tags = tags_of(x, h),
                                .site = x->site->names[0].text,
                                .freshness = *f};
-    if (status == 206) {
+    if (status == 206 && !s->slice_bytes) {
         d->kind = OBJECT_PART;
         if (!part_read(h, d) ||
             (x->res.length == LENGTH_KNOWN && x->res.content_length != d->last - d->first + 1))

@@ -210,6 +210,8 @@ static enum err ask_prepare(struct exchange *x, struct cache_state *s)
     s->validating = has_validator && !s->head_only && s->found->kind == OBJECT_WHOLE;
     if (s->validating || (s->leads && (s->found || !s->range.at)))
         conditions_drop(x); /* everybody is to have use of the answer */
+    if (s->slice_bytes)
+        TRY(cache_slice_ask(x, s));
     if (s->validating)
         return validators_set(x, s->found);
     s->offering = s->leads && !s->found && !s->range.at && s->other_count > 0;
@@ -230,20 +232,28 @@ enum verdict cache_ask(struct exchange *x, struct cache_state *s)
     return FAILED;
 }
 
-/* A fetch behind a stale answer takes over the leading, and what is to be validated. */
-static void background_begin(struct exchange *x, struct cache_state *s)
+bool cache_background_begin(struct exchange *x, const struct cache_state *s,
+                            const struct cache_background *what)
 {
     void *copy;
     if (!headless_begin(x, s, &copy)) {
-        cache_answer(s, FILL_FAILED);
-        return;
+        fill_leave(what->fill);
+        return false;
     }
     struct cache_state *b = copy;
-    *b = (struct cache_state){.conf = s->conf, .key = s->key, .role = ROLE_LOOK, .leads = true};
-    b->fill = s->fill;
-    b->found = object_take(s->found);
-    b->content = s->content ? content_take(s->content) : NULL;
-    b->forward = "stale";
+    *b = (struct cache_state){.leads = true, .fill = what->fill, .forward = "stale"};
+    b->found = what->found ? object_take(what->found) : NULL;
+    b->content = what->content ? content_take(what->content) : NULL;
+    b->slice_bytes = what->slice_bytes;
+    b->slice_index = what->slice_index;
+    return true;
+}
+
+/* The fetch behind a stale answer takes over the leading. */
+static void background_begin(struct exchange *x, struct cache_state *s)
+{
+    struct cache_background what = {.found = s->found, .content = s->content, .fill = s->fill};
+    (void)cache_background_begin(x, s, &what);
     s->fill = NULL;
     s->leads = false;
 }
@@ -367,6 +377,16 @@ static void take_found(struct cache_state *s, struct cache_result *r)
     s->fill = r->fill;
     s->leads = r->leads;
     s->pass |= r->pass;
+}
+
+enum usability cache_find(struct exchange *x, struct cache_state *s, const struct cache_key *k,
+                          struct cache_result *out)
+{
+    struct look l = {.query = {.key = *k, .match = match}, .x = x, .s = s};
+    cache_others_drop(s);
+    l.query.alone = is_private(x, s);
+    cache_lookup(cache_of(x), &l.query, out);
+    return out->object ? l.use : USE_AFTER_VALIDATION;
 }
 
 static enum verdict look_once(struct exchange *x, struct cache_state *s)

@@ -63,6 +63,7 @@ struct cache_state {
     const struct cache_conf *conf;
     struct exchange *x;
     struct cache_key key;
+    struct cache_key url_key; /* with slice_bytes: of what the piece is of */
     struct request_terms terms;
     struct conditions conditions;
     struct slice range;   /* .at NULL: none */
@@ -74,6 +75,10 @@ struct cache_state {
     bool offering; /* the server was told the tags of `others` */
     struct object_shared *others[CACHE_OTHERS_MAX]; /* counted: variants that do not fit */
     uint32_t other_count;
+    struct slicer *slicer; /* the client's request, in pieces; NULL: none */
+    uint64_t sliced_total; /* bytes of what the pieces are of; 0: not known */
+    uint64_t slice_bytes;  /* it fetches a piece; 0: no */
+    uint64_t slice_index;
     struct fill_shared *fill;       /* counted; NULL: none */
     struct waiter *waiter;          /* of the fill; NULL: it does not wait */
     struct object_shared *found;    /* counted: what is served or validated */
@@ -120,6 +125,31 @@ enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct c
 /* Goes on to the server; what it needs to validate is put into the request. */
 enum verdict cache_ask(struct exchange *x, struct cache_state *s);
 
+/* Looks up for s's request, by another key; `out` is the caller's. */
+enum usability cache_find(struct exchange *x, struct cache_state *s, const struct cache_key *k,
+                          struct cache_result *out);
+
+/* A fetch that runs behind a request. Takes over `fill`, which leads, also when it fails. */
+struct cache_background {
+    struct object_shared *found; /* to be validated; NULL: none */
+    struct content_shared *content;
+    struct fill_shared *fill;
+    uint64_t slice_bytes, slice_index;
+};
+bool cache_background_begin(struct exchange *x, const struct cache_state *s,
+                            const struct cache_background *what);
+
+/* cache_slice.c. Of the client's request: as cache_look(), and its body from there on. */
+enum verdict cache_slices_look(struct exchange *x, const struct cache_conf *c,
+                               struct cache_state *s);
+enum err cache_slices_start(struct cache_state *s, uint64_t first, uint64_t length) MUST_CHECK;
+void cache_slices_end(struct cache_state *s);
+/* Of the fetch of a piece. .at NULL: out of budget. */
+struct slice cache_slice_key(struct exchange *x, const struct cache_key *url, uint64_t size,
+                             uint64_t index);
+enum err cache_slice_ask(struct exchange *x, const struct cache_state *s) MUST_CHECK;
+bool cache_slice_came(const struct exchange *x, const struct cache_state *s); /* as it was asked */
+
 /* What Vary selects by is what came, whatever later filters make of it: into s->asked. */
 enum err cache_remember(struct exchange *x, struct cache_state *s) MUST_CHECK;
 
@@ -131,6 +161,9 @@ enum err cache_serve(struct exchange *x, struct cache_state *s, enum cache_serve
 enum content_read cache_loaded(struct exchange *x, struct cache_state *s);
 /* The bytes that `range` asks for, if the stored 206 has them. */
 bool cache_part_find(const struct object_shared *o, struct slice range, struct range *out);
+/* Pushes bytes where they lie in the store; takes over the count on `chunk`. */
+enum err cache_lend(struct exchange *x, struct body *b, struct slice bytes,
+                    struct chunk_shared *chunk) MUST_CHECK;
 /* Moves what can be read now into `b`, and ends it at the end. */
 enum err cache_feed(struct cache_state *s, struct body *b) MUST_CHECK;
 

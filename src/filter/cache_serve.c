@@ -28,10 +28,10 @@ static void chunk_back(void *owner)
     chunk_drop(owner);
 }
 
-static enum err lend(struct cache_state *s, struct body *b, struct slice bytes,
-                     struct chunk_shared *chunk)
+enum err cache_lend(struct exchange *x, struct body *b, struct slice bytes,
+                    struct chunk_shared *chunk)
 {
-    struct buf *buf = buf_lend(&s->x->worker->loop.bufs, chunk_back, chunk);
+    struct buf *buf = buf_lend(&x->worker->loop.bufs, chunk_back, chunk);
     if (!buf) {
         chunk_drop(chunk);
         return ERR_NO_BUFFERS;
@@ -45,7 +45,7 @@ enum err cache_feed(struct cache_state *s, struct body *b)
     struct chunk_shared *chunk;
     while (!b->ended && body_room(b) > 0) {
         switch (content_read_next(&s->reader, SIZE_MAX, &bytes, &chunk)) {
-        case CONTENT_BYTES: TRY(lend(s, b, bytes, chunk)); break;
+        case CONTENT_BYTES: TRY(cache_lend(s->x, b, bytes, chunk)); break;
         case CONTENT_WAIT: return ERR_OK;
         case CONTENT_LOST: return ERR_CACHE_LOST;
         case CONTENT_END: body_end(b); break;
@@ -109,6 +109,8 @@ static enum err body_begin(struct exchange *x, struct cache_state *s, const stru
     uint64_t end = slot->length == CONTENT_LENGTH_UNKNOWN ? UINT64_MAX : first + slot->length;
     if (slot->no_body || x->req.method == METHOD_HEAD)
         return ERR_OK;
+    if (s->slicer)
+        return cache_slices_start(s, slot->first, slot->length);
     if (slot->length == 0) {
         body_end(&x->res_body);
         return ERR_OK;
@@ -148,11 +150,12 @@ static struct validators validators_of(const struct exchange *x, const struct ca
     return v;
 }
 
-static bool is_not_modified(const struct exchange *x, const struct cache_state *s)
+static bool is_not_modified(const struct exchange *x, const struct cache_state *s,
+                            const struct slot *slot)
 {
     struct conditions c = s->conditions;
     bool asked = c.if_none_match.at || c.if_modified_since.at;
-    if (!asked || s->found->status != 200)
+    if (!asked || slot->status != 200)
         return false;
     struct validators v = validators_of(x, s);
     int64_t now_s = cache_unix_ms(x) / 1000;
@@ -166,7 +169,7 @@ static bool is_not_modified(const struct exchange *x, const struct cache_state *
 static void range_choose(const struct exchange *x, const struct cache_state *s, struct slot *slot)
 {
     struct ranges r;
-    bool may = s->range.at && x->req.method == METHOD_GET && s->found->status == 200 &&
+    bool may = s->range.at && x->req.method == METHOD_GET && slot->status == 200 &&
                slot->total != CONTENT_LENGTH_UNKNOWN;
     if (!may)
         return;
@@ -220,11 +223,12 @@ static void part_choose(const struct cache_state *s, struct slot *slot)
 
 static struct slot slot_choose(const struct exchange *x, const struct cache_state *s)
 {
-    uint64_t length = length_of(s);
-    struct slot slot = {.status = s->found->status, .length = length, .total = length};
+    uint64_t length = s->slicer ? s->sliced_total : length_of(s);
+    uint16_t status = s->slicer ? 200 : s->found->status;
+    struct slot slot = {.status = status, .length = length, .total = length};
     if (s->found->kind == OBJECT_PART)
         part_choose(s, &slot);
-    else if (is_not_modified(x, s))
+    else if (is_not_modified(x, s, &slot))
         slot = (struct slot){.status = 304, .no_body = true};
     else
         range_choose(x, s, &slot);
@@ -309,6 +313,8 @@ static enum err head_make(struct exchange *x, struct cache_state *s, const struc
     if (s->found->freshness.flags & FRESH_NO_FIELDS && how != SERVED_VALIDATED)
         fields_leave_out(x, s->conf);
     TRY(age_set(x, s->age_ms)); /* the head has room for it */
+    if (s->slicer)              /* of its first piece */
+        headers_del_id(&x->res.headers, FIELD_CONTENT_RANGE);
     if (slot->status == 304)
         head_reduce(&x->res.headers);
     return slot->has_range || slot->status == 416 ? content_range_set(x, slot) : ERR_OK;

@@ -148,14 +148,25 @@ static enum err request_copy(struct exchange *y, const struct exchange *x)
     return ERR_OK;
 }
 
-static enum err stand_where(struct exchange *y, const struct exchange *x)
+/* Where in the chain of request filters is the one with this state? */
+static uint32_t place_of(const struct route *r, size_t state_offset)
+{
+    const struct filter_chain *chain = &r->chains[HOOK_REQUEST];
+    uint32_t at = 0;
+    while (at < chain->count && chain->uses[at].state_offset != state_offset)
+        at++;
+    ASSERT(at < chain->count);
+    return at;
+}
+
+static enum err stand_where(struct exchange *y, const struct exchange *x, size_t state_offset)
 {
     y->site = x->site;
     y->route = x->route;
     y->whens = x->whens;
     y->site_match = x->site_match;
-    y->step = x->step;
-    y->at = x->at;
+    y->step = STEP_REQUEST_FILTERS;
+    y->at = place_of(x->route, state_offset);
     TRY(settings_own(y, x));
     y->filter_states = arena_zalloc(&y->arena, x->route->state_bytes);
     y->client = sink_new(y);
@@ -168,15 +179,16 @@ struct exchange *headless_begin(struct exchange *x, const void *state, void **co
     struct exchange *y = w->headless_count < HEADLESS_MAX ? exchange_alloc(w) : NULL;
     if (!y)
         return NULL;
+    size_t offset = (size_t)((const char *)state - x->filter_states);
     exchange_init(y, w, x->listen, x->view);
-    if (request_copy(y, x) != ERR_OK || stand_where(y, x) != ERR_OK) {
+    if (request_copy(y, x) != ERR_OK || stand_where(y, x, offset) != ERR_OK) {
         exchange_release(y);
         free(y);
         return NULL;
     }
     y->background = true;
     w->headless_count++;
-    *copy = y->filter_states + ((const char *)state - x->filter_states);
+    *copy = y->filter_states + offset;
     total_begin(y);
     exchange_wake(y);
     return y;

@@ -9,8 +9,8 @@
 
 enum { HEADLESS_MAX = 1024 /* per worker */ };
 
-/* A copy of x's request, which stands where x stands: its filters go on with the one whose state is
- * `state`. *copy is that filter's state in the new one, zeroed: to be filled in before the next
+/* A copy of x's request, as it is now, whose request filters go on with the one that `state` is the
+ * state of. *copy is that filter's state in the new one, zeroed: to be filled in before the next
  * turn. NULL: no memory, or too many. */
 struct exchange *headless_begin(struct exchange *x, const void *state, void **copy);
 bool headless_is(const struct exchange *x);
