@@ -8,6 +8,7 @@
  * meanwhile the answer breaks off. What is no part of anything (a server that knows no ranges, a
  * 404) is stored under the URL itself, as if there were no slices. */
 // SPDX-License-Identifier: Apache-2.0
+#include "cache/purge.h"
 #include "filter/cache_priv.h"
 #include "http/range.h"
 
@@ -193,13 +194,22 @@ static bool fits(const struct slicer *z, const struct object_shared *o)
            slice_eq(object_field(o, FIELD_LAST_MODIFIED), object_field(head, FIELD_LAST_MODIFIED));
 }
 
+/* Which of them are old, only the server knows. */
+static void all_forget(struct slicer *z)
+{
+    uint64_t id;
+    struct purge_order order = {PURGE_URL, PURGE_HARD, cache_key_url(&z->key)};
+    if (purge_add(cache_of(z->s->x), &order, &id) != ERR_OK)
+        cache_remove(cache_of(z->s->x), z->object);
+}
+
 static enum err piece_open(struct slicer *z, uint64_t index)
 {
     struct exchange *x = z->s->x;
     uint64_t from = z->at - index * z->size, left = z->end - z->at;
     uint64_t to = from + left < z->size ? from + left : z->size;
     if (!fits(z, z->object)) {
-        cache_remove(cache_of(x), z->object);
+        all_forget(z);
         return ERR_CACHE_CHANGED;
     }
     if (!z->content)
