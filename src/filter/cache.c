@@ -8,6 +8,7 @@
  * What the responses of local origins are (files, respond) is never stored: they are here already.
  */
 // SPDX-License-Identifier: Apache-2.0
+#include "cache/suspicion.h"
 #include "filter/cache_priv.h"
 #include "proxy/condition.h"
 
@@ -40,7 +41,7 @@ void cache_others_drop(struct cache_state *s)
 static bool is_bypassed(struct exchange *x, const struct cache_conf *c)
 {
     /* A body may change the answer, and is no part of the key. */
-    if (x->req.length != LENGTH_NONE || x->req.upgrade)
+    if (x->req.length != LENGTH_NONE || x->req.upgrade || suspicion_overrides(&x->req.headers))
         return true;
     for (uint32_t i = 0; i < c->bypass.count; i++)
         if (condition_eval(c->bypass.at[i], x))
@@ -131,6 +132,8 @@ static enum verdict cache_request(struct exchange *x, const void *conf, void *st
         x->err = e;
         return FAILED;
     }
+    if (s->loading)
+        return cache_look(x, c, s);
     if (s->role != ROLE_LOOK)
         return PASS;
     return is_sliced(x, s) ? cache_slices_look(x, c, s) : cache_look(x, c, s);

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
 #include "cache/purge.h"
+#include "cache/suspicion.h"
 #include "filter/cache_priv.h"
 
 enum { PASS_MS = 10 * 1000 /* nobody queues for what could not be stored */ };
@@ -29,6 +30,13 @@ static int64_t status_lifetime_ms(const struct cache_conf *c, uint16_t status)
     return -1;
 }
 
+/* Somebody's own page under a name that makes it look like everybody's file? */
+static bool is_suspect(const struct exchange *x, const struct cache_state *s,
+                       const struct headers *res)
+{
+    return headers_find(&s->asked, FIELD_COOKIE) && suspicion_of_path(x->spelled_path, res);
+}
+
 /* As of the answer to a GET: who calls has looked at the method. */
 static enum storable judge(struct exchange *x, const struct cache_state *s,
                            const struct headers *res, uint16_t status, struct freshness *out)
@@ -36,8 +44,12 @@ static enum storable judge(struct exchange *x, const struct cache_state *s,
     struct exchange_clock t = clock_of(x);
     if (s->terms.no_store)
         return STORE_REQUEST;
-    return freshness_judge(&s->conf->policy, METHOD_GET, &s->asked, status, res, &t,
-                           status_lifetime_ms(s->conf, status), out);
+    enum storable may = freshness_judge(&s->conf->policy, METHOD_GET, &s->asked, status, res, &t,
+                                        status_lifetime_ms(s->conf, status), out);
+    if (may != STORE_YES || out->flags & FRESH_EXPLICIT || !is_suspect(x, s, res))
+        return may;
+    out->lifetime_ms = 0;
+    return out->flags & FRESH_VALIDATOR ? may : STORE_NO_LIFETIME;
 }
 
 /* --- a 304 ------------------------------------------------------------------------------------ */

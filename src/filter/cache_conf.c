@@ -310,7 +310,12 @@ const struct directive cache_rows[] = {
          "with Authorization (unless they allow it), and cookies.\n\n"
          "Many who ask for the same at once cause one request to the server, and get the answer as "
          "it comes. A stored response that is out of date is validated, and still sent when no "
-         "server answers. Methods that change something drop what is stored of their URL.",
+         "server answers. Methods that change something drop what is stored of their URL.\n\n"
+         "A response that states no lifetime gets none either when its request had cookies and its "
+         "URL may be a trick: a page under the name of a file of another kind "
+         "(`/account/x.css`), or a path with parameters or encoded delimiters. Requests with a "
+         "body, or with fields that name another method or URL (`X-HTTP-Method-Override`, "
+         "`X-Original-URL` and their like), are not the cache's.",
      .example = "cache 10m swr=1h"},
     {.name = "status",
      .where = IN_CACHE,
