@@ -21,7 +21,8 @@ def zstd(data):
 
 
 def br(data):
-    script = "process.stdout.write(require('zlib').brotliCompressSync(require('fs').readFileSync(0)))"
+    script = "process.stdout.write(require('zlib').brotliCompressSync(require('fs').readFileSync(0)," \
+             "{params: {[require('zlib').constants.BROTLI_PARAM_QUALITY]: 5}}))"
     return subprocess.run([need("node"), "-e", script], input=data, capture_output=True, check=True,
                           timeout=20).stdout
 
