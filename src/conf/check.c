@@ -337,7 +337,8 @@ static void check_node(struct checker *c, struct conf_node *n, unsigned where)
     struct slice name = n->words[0].text;
     unsigned elsewhere = 0;
     const struct directive *option = owner ? conf_option_find(owner, name) : NULL;
-    n->row = index_find(&c->index, where, name, &elsewhere); /* comes before an option of its name */
+    n->row =
+        index_find(&c->index, where, name, &elsewhere); /* comes before an option of its name */
     if (!n->row && option) {
         n->row = option;
         check_block_option(c, n->parent, n);

@@ -267,6 +267,7 @@ static void lose_found(struct exchange *x, struct cache_state *s)
         content_reader_close(&s->reader);
     s->reading = s->loading = false;
     s->role = ROLE_LOOK;
+    s->x->local = false; /* what was to be sent is not */
     cache_remove(cache_of(x), s->found);
     release_found(s);
     s->lost = true;
