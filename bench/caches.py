@@ -15,7 +15,7 @@ NGINX_ORIGIN = """open_file_cache max=10;
         location /small/ {{ default_type text/plain; return 200 {body}; }} }}"""
 NGINX_CACHE = """
     open_file_cache max=100000 inactive=1h;
-    proxy_cache_path {dir}/nginx-cache levels=1:2 keys_zone=z:64m inactive=1h max_size={size}
+    proxy_cache_path {dir}/nginx-cache levels=1:2 keys_zone=z:{zone_kb}k inactive=1h max_size=1g
         use_temp_path=off;
     upstream o {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
     server {{ listen 127.0.0.1:{port} backlog=4096;
@@ -73,9 +73,10 @@ CONFIG proxy.config.admin.user_id STRING #-1
 class CacheField(Field):
     """In front of an origin whose answers may be stored; `slow`, behind /slow/, takes its time."""
 
-    def __init__(self, directory, weir, size="64m"):
+    def __init__(self, directory, weir, size="64m", keys=512 << 10):
         super().__init__(directory, weir)
         self.size = size
+        self.keys = keys  # of nginx's zone, which holds 8,192 in a megabyte
         self.slow = self.origin = 0
 
     def start_cacheable_origin(self):
@@ -102,7 +103,7 @@ class CacheField(Field):
 
     def argv_nginx(self, port):
         http = NGINX_CACHE.format(port=port, origin=self.origin, slow=self.slow, dir=self.dir,
-                                  size=self.size, more="proxy_buffers 16 64k;")
+                                  zone_kb=self.keys // 8, more="proxy_buffers 16 64k;")
         return ["nginx", "-c", self._nginx("nginx", http, self.workers)]
 
     def argv_haproxy(self, port):

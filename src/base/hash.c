@@ -58,7 +58,8 @@ static uint64_t rotate_left(uint64_t v, int bits)
     return v << bits | v >> (64 - bits);
 }
 
-static void sip_round(uint64_t v[4])
+/* Inlined, or the state goes through memory: a third of its cost. */
+static inline __attribute__((always_inline)) void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = rotate_left(v[1], 13) ^ v[0];
@@ -72,7 +73,7 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate_left(v[2], 32);
 }
 
-static void sip_word(uint64_t v[4], uint64_t word)
+static inline void sip_word(uint64_t v[4], uint64_t word)
 {
     v[3] ^= word;
     sip_round(v);

@@ -45,13 +45,25 @@ enum err num_parse_hex(struct slice s, uint64_t *out)
     return ERR_OK;
 }
 
+static size_t digits_count(uint64_t v)
+{
+    size_t count = 1;
+    for (; v >= 10000; v /= 10000)
+        count += 4;
+    return count + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
+/* Two digits for each division. */
 size_t num_write_u64(char *to, uint64_t v)
 {
-    size_t len = 1;
-    for (uint64_t rest = v; rest >= 10; rest /= 10)
-        len++;
-    for (size_t i = len; i-- > 0; v /= 10)
-        to[i] = (char)('0' + v % 10);
+    size_t len = digits_count(v), at = len;
+    for (; at > 1; at -= 2, v /= 100) {
+        unsigned pair = (unsigned)(v % 100);
+        to[at - 1] = (char)('0' + pair % 10);
+        to[at - 2] = (char)('0' + pair / 10);
+    }
+    if (at == 1)
+        to[0] = (char)('0' + v);
     return len;
 }
 
