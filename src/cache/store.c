@@ -323,6 +323,8 @@ static bool inherit(struct shard_shared *s, struct object_shared *o, struct obje
                           memory_order_relaxed);
     o->coded = old->coded;
     old->coded = NULL;
+    if (o->coded)
+        o->coded->claimed = 0; /* who makes one leaves its claim where it made it */
     return object_file(old) != 0;
 }
 

@@ -118,9 +118,15 @@ unsigned cache_uses(struct cache_shared *c, const struct cache_key *k);
  * false: none. */
 bool cache_coded_get(struct cache_shared *c, struct object_shared *o, unsigned coding,
                      struct content_shared **out);
-/* Takes a count on `k`, which is whole. */
+/* Takes a count on `k`, which is whole. It is kept with the one that has the content of `o` now: a
+ * 304 may have put another in its place. */
 void cache_coded_put(struct cache_shared *c, struct object_shared *o, unsigned coding,
                      struct content_shared *k);
+/* Who is the first to ask makes the form, so that it is made once: cache_coded_put(), or
+ * cache_coded_leave() when it came to nothing. False: it is there, or being made, or would not be
+ * kept. */
+bool cache_coded_claim(struct cache_shared *c, struct object_shared *o, unsigned coding);
+void cache_coded_leave(struct cache_shared *c, struct object_shared *o, unsigned coding);
 
 /* The content of an object came from disk whole: it is in memory, too, from now on. */
 void cache_content_loaded(struct cache_shared *c, struct object_shared *o,

@@ -161,6 +161,7 @@ bool purge_refuses_noted(struct cache_shared *c, struct object_shared *o);
 
 struct object_coded {
     struct content_shared *forms[CODING_COUNT]; /* counted */
+    uint8_t claimed;                            /* a bit for each that is being made */
 };
 void coded_free(struct cache_shared *c, struct object_coded *f);
 uint64_t coded_bytes(const struct object_coded *f); /* NULL: 0 */

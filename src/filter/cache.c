@@ -196,6 +196,7 @@ static void cache_finish(struct exchange *x, const void *conf, void *state)
         cache_count(x, CACHE_MISS_BYTES, x->response_bytes);
     fill_end(s);
     cache_slices_end(s);
+    cache_coded_end(s);
     cache_keep_end(s);
     found_drop(s);
     cache_others_drop(s);

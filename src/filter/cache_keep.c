@@ -208,7 +208,7 @@ static enum err tap_move(struct transform *t, struct body *from)
     struct cache_state *s = CONTAINER_OF(t, struct cache_state, tap);
     tap_fill(s, from);
     t->out.trailers = from->trailers; /* to who asked; they are not stored */
-    enum err e = cache_feed(s, &t->out);
+    enum err e = cache_feed(s->x, &s->reader, &t->out);
     return e == ERR_CACHE_LOST && from->err != ERR_OK ? from->err : e;
 }
 
@@ -261,6 +261,13 @@ static void give_up(struct cache_state *s)
     s->filling = NULL;
 }
 
+static void passes_on(struct exchange *x, struct cache_state *s)
+{
+    transform_response(x, &s->tap, &TAP);
+    if (s->storing->kind == OBJECT_WHOLE)
+        cache_coded_offer(x, s);
+}
+
 bool cache_keep(struct exchange *x, struct cache_state *s, const struct freshness *f)
 {
     if (is_too_large(x, s))
@@ -280,7 +287,7 @@ bool cache_keep(struct exchange *x, struct cache_state *s, const struct freshnes
     if (x->res.length == LENGTH_NONE)
         whole(s);
     else
-        transform_response(x, &s->tap, &TAP);
+        passes_on(x, s);
     return true;
 }
 

@@ -221,6 +221,7 @@ static enum err ask_prepare(struct exchange *x, struct cache_state *s)
 enum verdict cache_ask(struct exchange *x, struct cache_state *s)
 {
     s->role = ROLE_ASK;
+    x->coded = NULL;
     s->born = cache_now(cache_of(x));
     x->wanted = others_want;
     x->wanted_ctx = s;

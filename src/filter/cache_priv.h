@@ -6,6 +6,7 @@
 #include "http/conditional.h"
 #include "http/range.h"
 #include "proxy/build.h"
+#include "proxy/coded.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
 #include "proxy/route.h"
@@ -90,6 +91,11 @@ struct cache_state {
     struct content_shared *filling; /* counted: of it */
     struct transform tap;
     struct waiter *tap_waiter;
+    struct coded_shelf shelf;    /* forms of what is sent, for who codes */
+    struct content_shared *form; /* counted: the one that is being made; NULL: none */
+    struct content_reader form_reader;
+    struct transform form_tap;
+    uint8_t form_coding; /* enum coding */
     uint64_t born;       /* when the server was asked, in the store's order */
     const char *forward; /* why, as Cache-Status tells it; NULL: it was not forwarded */
     uint16_t forward_status;
@@ -164,8 +170,11 @@ bool cache_part_find(const struct object_shared *o, struct slice range, struct r
 /* Pushes bytes where they lie in the store; takes over the count on `chunk`. */
 enum err cache_lend(struct exchange *x, struct body *b, struct slice bytes,
                     struct chunk_shared *chunk) MUST_CHECK;
+/* Sends s->content from `first` to `end`, as it comes. */
+enum err cache_send(struct exchange *x, struct cache_state *s, uint64_t first,
+                    uint64_t end) MUST_CHECK;
 /* Moves what can be read now into `b`, and ends it at the end. */
-enum err cache_feed(struct cache_state *s, struct body *b) MUST_CHECK;
+enum err cache_feed(struct exchange *x, struct content_reader *r, struct body *b) MUST_CHECK;
 
 /* cache_answer.c: the server's answer, or the page of its failure. */
 enum err cache_answered(struct exchange *x, struct cache_state *s) MUST_CHECK;
@@ -178,6 +187,10 @@ bool cache_keep(struct exchange *x, struct cache_state *s, const struct freshnes
 bool cache_draft(struct exchange *x, struct cache_state *s, const struct headers *h,
                  uint16_t status, const struct freshness *f, struct object_draft *out);
 void cache_keep_end(struct cache_state *s); /* the exchange ends */
+
+/* cache_coded.c: leaves a shelf for the forms by coding of what is sent now, whole. */
+void cache_coded_offer(struct exchange *x, struct cache_state *s);
+void cache_coded_end(struct cache_state *s); /* the exchange ends */
 
 /* cache_status.c: Cache-Status (RFC 9211). */
 enum err cache_status_add(struct exchange *x, const struct cache_state *s) MUST_CHECK;

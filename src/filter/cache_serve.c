@@ -39,13 +39,13 @@ enum err cache_lend(struct exchange *x, struct body *b, struct slice bytes,
     return body_push(b, (struct span){buf, bytes.at, bytes.len});
 }
 
-enum err cache_feed(struct cache_state *s, struct body *b)
+enum err cache_feed(struct exchange *x, struct content_reader *r, struct body *b)
 {
     struct slice bytes;
     struct chunk_shared *chunk;
     while (!b->ended && body_room(b) > 0) {
-        switch (content_read_next(&s->reader, SIZE_MAX, &bytes, &chunk)) {
-        case CONTENT_BYTES: TRY(cache_lend(s->x, b, bytes, chunk)); break;
+        switch (content_read_next(r, SIZE_MAX, &bytes, &chunk)) {
+        case CONTENT_BYTES: TRY(cache_lend(x, b, bytes, chunk)); break;
         case CONTENT_WAIT: return ERR_OK;
         case CONTENT_LOST: return ERR_CACHE_LOST;
         case CONTENT_END: body_end(b); break;
@@ -57,7 +57,8 @@ enum err cache_feed(struct cache_state *s, struct body *b)
 
 static void fill(struct body *b)
 {
-    enum err e = cache_feed(b->producer, b);
+    struct cache_state *s = b->producer;
+    enum err e = cache_feed(s->x, &s->reader, b);
     if (e != ERR_OK)
         body_fail(b, e);
 }
@@ -80,6 +81,31 @@ static enum err body_start(struct exchange *x, struct cache_state *s)
     return x->res_body.err;
 }
 
+/* All of it at once; false: it is no small one, or not there yet. */
+static bool body_give(struct exchange *x, const struct content_shared *k, uint64_t first,
+                      uint64_t end)
+{
+    struct slice bytes;
+    if (end - first > COPY_MAX_BYTES || !content_view(k, &bytes))
+        return false;
+    /* Nobody counts it: the engine copies it. The content is held until the exchange ends. */
+    struct span s = {NULL, bytes.at + first, (size_t)(end - first)};
+    if (body_push(&x->res_body, s) == ERR_OK)
+        body_end(&x->res_body);
+    return true;
+}
+
+enum err cache_send(struct exchange *x, struct cache_state *s, uint64_t first, uint64_t end)
+{
+    struct loop *l = &x->worker->loop;
+    if (!s->loading && body_give(x, s->content, first, end))
+        return x->res_body.err;
+    if (!content_reader_open(&s->reader, s->content, l, first, end, more_came, s))
+        return ERR_CACHE_LOST;
+    s->reading = true;
+    return s->loading ? ERR_OK : body_start(x, s);
+}
+
 /* From the disk when it is not in memory. */
 static struct content_shared *content_find(struct exchange *x, struct cache_state *s,
                                            const struct slot *slot)
@@ -88,19 +114,6 @@ static struct content_shared *content_find(struct exchange *x, struct cache_stat
         return s->content;
     s->loading = true;
     return s->content = cache_load(cache_of(x), s->found, slot->first - slot->before, slot->length);
-}
-
-/* All of it at once; false: it is no small one, or not there yet. */
-static bool body_give(struct exchange *x, const struct content_shared *k, const struct slot *slot)
-{
-    struct slice bytes;
-    if (slot->length > COPY_MAX_BYTES || !content_view(k, &bytes))
-        return false;
-    /* Nobody counts it: the engine copies it. The content is held until the exchange ends. */
-    struct span s = {NULL, bytes.at + slot->first - slot->before, (size_t)slot->length};
-    if (body_push(&x->res_body, s) == ERR_OK)
-        body_end(&x->res_body);
-    return true;
 }
 
 static enum err body_begin(struct exchange *x, struct cache_state *s, const struct slot *slot)
@@ -115,13 +128,9 @@ static enum err body_begin(struct exchange *x, struct cache_state *s, const stru
         body_end(&x->res_body);
         return ERR_OK;
     }
-    struct content_shared *k = content_find(x, s, slot);
-    if (k && !s->loading && body_give(x, k, slot))
-        return x->res_body.err;
-    if (!k || !content_reader_open(&s->reader, k, &x->worker->loop, first, end, more_came, s))
+    if (!content_find(x, s, slot))
         return ERR_CACHE_LOST;
-    s->reading = true;
-    return s->loading ? ERR_OK : body_start(x, s);
+    return cache_send(x, s, first, end);
 }
 
 enum content_read cache_loaded(struct exchange *x, struct cache_state *s)
@@ -332,11 +341,19 @@ static void count_served(const struct exchange *x, struct cache_state *s, enum c
     cache_count(x, rows[how].event, 1);
 }
 
+static bool is_whole(const struct cache_state *s, const struct slot *slot)
+{
+    return s->found->kind == OBJECT_WHOLE && !slot->has_range && !slot->no_body;
+}
+
 enum err cache_serve(struct exchange *x, struct cache_state *s, enum cache_served how)
 {
     struct slot slot = slot_choose(x, s);
     s->role = ROLE_SERVED;
     TRY(head_make(x, s, &slot, how));
     count_served(x, s, how);
-    return body_begin(x, s, &slot);
+    TRY(body_begin(x, s, &slot));
+    if (s->content && is_whole(s, &slot))
+        cache_coded_offer(x, s);
+    return ERR_OK;
 }

@@ -6,7 +6,10 @@
  * (no-transform, digests of the content), and what is small or of a type that does not get smaller.
  * The body goes through an encoder in pieces, in turns short enough for the others of the worker; a
  * server that pauses gets what it sent so far to the client. When the worker's encoders are all in
- * use the answer goes out as it is. */
+ * use the answer goes out as it is.
+ *
+ * Who keeps answers keeps their forms, too (proxy/coded.h): one that is there costs no encoder, and
+ * one that will be kept may cost more. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
 #include "base/rand.h"
@@ -15,11 +18,17 @@
 #include "http/grpc.h"
 #include "http/recode.h"
 #include "proxy/build.h"
+#include "proxy/coded.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
 #include "proxy/transform.h"
 
-enum { TURN_BYTES = 64 << 10, BR_TURN_BYTES = 16 << 10, TYPES_MAX = 64 };
+enum {
+    TURN_BYTES = 64 << 10,
+    BR_TURN_BYTES = 16 << 10,
+    TYPES_MAX = 64,
+    HOT_USES = 3 /* of a stored answer: a costly form of it pays */
+};
 
 struct compress_conf {
     int64_t effort, min_bytes, padding_bytes;
@@ -28,15 +37,21 @@ struct compress_conf {
     uint32_t pattern_count;
     uint8_t codings[CODING_COUNT]; /* in the order of preference */
     uint32_t coding_count;
+    uint8_t kept_codings[CODING_COUNT]; /* the same for forms that are kept */
+    uint32_t kept_count;
     struct conf_pos pos;
 };
 
 struct compress_state {
     struct transform transform;
     struct encoder *encoder;
-    uint8_t coding; /* enum coding */
-    bool asked;     /* on_request() was here */
-    bool flushing;  /* a flush has begun and is not out */
+    struct slice tags;   /* If-None-Match, as the client sent it; .at NULL: none */
+    uint8_t coding;      /* enum coding: what the client gets usually */
+    uint8_t kept_coding; /* where forms are kept */
+    uint8_t form;        /* of the answer at hand */
+    bool asked;          /* on_request() was here */
+    bool claimed;        /* it makes a form that is to be kept */
+    bool flushing;       /* a flush has begun and is not out */
 };
 
 static struct compress_state *state_of(struct transform *t)
@@ -156,9 +171,65 @@ static enum err head_edit(struct exchange *x, enum coding coding)
 {
     struct headers *h = &x->res.headers;
     TRY(recode_fields(h, &x->arena));
+    return headers_add_id(h, &x->arena, FIELD_CONTENT_ENCODING, coding_name(coding));
+}
+
+static void length_forget(struct exchange *x)
+{
     if (x->res.length == LENGTH_KNOWN)
         x->res.length = LENGTH_UNKNOWN;
-    return headers_add_id(h, &x->arena, FIELD_CONTENT_ENCODING, coding_name(coding));
+}
+
+/* --- forms that are kept ---------------------------------------------------------------------- */
+
+static bool has_body_now(const struct exchange *x)
+{
+    return !x->dry && x->req.method != METHOD_HEAD;
+}
+
+static bool form_find(struct exchange *x, struct compress_state *s, uint8_t coding)
+{
+    if (coding == CODING_IDENTITY || !coded_find(x, coding))
+        return false;
+    s->form = coding;
+    return true;
+}
+
+static bool form_claim(struct exchange *x, struct compress_state *s, uint8_t coding)
+{
+    if (coding == CODING_IDENTITY || !has_body_now(x) || !coded_claim(x, coding))
+        return false;
+    s->form = coding;
+    s->claimed = true;
+    return true;
+}
+
+/* Is the best form worth making? A costly one is when the answer is asked for often, or the client
+ * takes no other and is not the first. */
+static bool is_worth_it(const struct exchange *x, const struct compress_state *s)
+{
+    if (s->coding == s->kept_coding)
+        return true;
+    if (loop_is_crowded(&x->worker->loop))
+        return false;
+    return coded_uses(x) >= (s->coding == CODING_IDENTITY ? 1 : HOT_USES);
+}
+
+/* True: the body is a kept form already. Otherwise s->form is the one to make. */
+static bool form_choose(struct exchange *x, const struct compress_conf *c, struct compress_state *s)
+{
+    if (c->padding_bytes > 0) /* each answer has its own */
+        return false;
+    if (form_find(x, s, s->kept_coding))
+        return true;
+    if (is_worth_it(x, s) && form_claim(x, s, s->kept_coding))
+        return false;
+    if (s->coding == s->kept_coding)
+        return false;
+    if (form_find(x, s, s->coding))
+        return true;
+    form_claim(x, s, s->coding);
+    return false;
 }
 
 /* --- the hooks -------------------------------------------------------------------------------- */
@@ -183,9 +254,13 @@ static uint8_t padding_of(const struct compress_conf *c)
 }
 
 /* One step less when the worker can not keep up: a reply a little larger serves its client better
- * than one that waits. */
-static uint8_t effort_of(const struct compress_conf *c, const struct exchange *x)
+ * than one that waits. Not for a form that others will get, and one that many will is worth more.
+ */
+static uint8_t effort_of(const struct compress_conf *c, const struct compress_state *s,
+                         const struct exchange *x)
 {
+    if (s->claimed)
+        return s->form == s->coding ? (uint8_t)c->effort : ENCODER_SMALL;
     bool less = c->effort > ENCODER_FAST && loop_is_crowded(&x->worker->loop);
     return (uint8_t)(less ? c->effort - 1 : c->effort);
 }
@@ -193,25 +268,36 @@ static uint8_t effort_of(const struct compress_conf *c, const struct exchange *x
 static enum err become_coded(struct exchange *x, const struct compress_conf *c,
                              struct compress_state *s)
 {
-    bool sent = !x->dry && x->req.method != METHOD_HEAD;
-    struct encoder_plan plan = {effort_of(c, x), padding_of(c), size_of(x)};
-    if (sent && !(s->encoder = encoder_take(encoders[s->coding], &plan)))
+    bool sent = has_body_now(x);
+    struct encoder_plan plan = {effort_of(c, s, x), padding_of(c), size_of(x)};
+    if (sent && !(s->encoder = encoder_take(encoders[s->form], &plan)))
         return ERR_OK;
-    TRY(head_edit(x, s->coding));
-    if (sent)
-        transform_response(x, &s->transform, s->coding == CODING_BR ? &ENCODE_BR : &ENCODE);
+    TRY(head_edit(x, s->form));
+    length_forget(x);
+    if (!sent)
+        return ERR_OK;
+    counter_add(x->worker->counters, METRIC_COMPRESSED, 1);
+    transform_response(x, &s->transform, s->form == CODING_BR ? &ENCODE_BR : &ENCODE);
+    if (s->claimed)
+        coded_keep(x);
     return ERR_OK;
 }
 
 static enum err respond(struct exchange *x, const struct compress_conf *c, struct compress_state *s)
 {
     let_go(s); /* of an answer that another one has taken the place of */
+    s->form = s->coding;
+    s->claimed = false;
     if (x->res.status == 304)
-        return recode_not_modified(&x->req.headers, &x->res.headers, &x->arena);
+        return recode_not_modified(s->tags, &x->res.headers, &x->arena);
     if (!may_be_coded(c, x))
         return ERR_OK;
     TRY(recode_vary(&x->res.headers, &x->arena));
-    return s->coding == CODING_IDENTITY ? ERR_OK : become_coded(x, c, s);
+    if (form_choose(x, c, s)) {
+        counter_add(x->worker->counters, METRIC_COMPRESSED_KEPT, 1);
+        return head_edit(x, s->form);
+    }
+    return s->form == CODING_IDENTITY ? ERR_OK : become_coded(x, c, s);
 }
 
 static enum verdict compress_request(struct exchange *x, const void *conf, void *state)
@@ -220,12 +306,14 @@ static enum verdict compress_request(struct exchange *x, const void *conf, void 
     struct compress_state *s = state;
     struct coding_weights w;
     s->asked = true;
+    s->tags = headers_join(&x->req.headers, &x->arena, FIELD_IF_NONE_MATCH);
     struct slice accept = headers_join(&x->req.headers, &x->arena, FIELD_ACCEPT_ENCODING);
     if (!accept.at)
         return PASS;
     coding_weights_parse(accept, &w);
     s->coding = coding_choose(&w, c->codings, c->coding_count);
-    if (s->coding != CODING_IDENTITY)
+    s->kept_coding = coding_choose(&w, c->kept_codings, c->kept_count);
+    if (s->coding != CODING_IDENTITY || s->kept_coding != CODING_IDENTITY)
         transform_response_wanted(x);
     return PASS;
 }
@@ -321,6 +409,8 @@ static bool codings_read(struct conf_build *b, struct compress_conf *c, const st
 
 static void codings_default(struct conf_build *b, struct compress_conf *c)
 {
+    static const uint8_t kept[] = {CODING_BR, CODING_ZSTD, CODING_GZIP};
+    bool has_order = c->coding_count > 0;
     if (c->padding_bytes > 0 && c->coding_count > 0 &&
         (c->coding_count > 1 || c->codings[0] != CODING_GZIP))
         diag_warn(b->diag, c->pos, "with 'padding' only gzip is used");
@@ -332,6 +422,8 @@ static void codings_default(struct conf_build *b, struct compress_conf *c)
         c->codings[1] = CODING_GZIP;
         c->coding_count = 2;
     }
+    c->kept_count = has_order ? c->coding_count : COUNT_OF(kept);
+    memcpy(c->kept_codings, has_order ? c->codings : kept, c->kept_count);
 }
 
 static void types_read(struct conf_build *b, struct compress_conf *c)
@@ -380,7 +472,9 @@ static const struct directive compress_rows[] = {
      .text =
          "Compresses answers for clients that take it. The codings stand in the order of your "
          "preference, which decides when a client likes several the same; without any it is "
-         "`zstd gzip`. `br` costs about ten times the time of gzip. Answers that are compressed "
+         "`zstd gzip`. `br` costs about ten times the time of gzip. What `cache` stores is "
+         "compressed once for each coding, and kept so; without an order of yours it may become "
+         "`br` then, when it is asked for often. Answers that are compressed "
          "already, parts (206), and those with `Cache-Control: no-transform` stay as they are. "
          "What a server sent before a pause is not held back.",
      .example = "compress zstd gzip min=2k"},

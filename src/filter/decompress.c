@@ -24,6 +24,7 @@ struct decompress_conf {
 
 struct decompress_state {
     struct transform transform;
+    struct slice tags; /* If-None-Match, as the client sent it; .at NULL: none */
     struct decoder *decoder;
     bool asked;               /* on_request() was here */
     bool takes[CODING_COUNT]; /* the client does */
@@ -140,7 +141,7 @@ static enum err respond(struct exchange *x, const struct decompress_conf *c,
 {
     let_go(s); /* of an answer that another one has taken the place of */
     if (x->res.status == 304)
-        return recode_not_modified(&x->req.headers, &x->res.headers, &x->arena);
+        return recode_not_modified(s->tags, &x->res.headers, &x->arena);
     enum coding coding = coding_of(x);
     if (coding == CODING_COUNT || !may_be_decoded(x))
         return ERR_OK;
@@ -154,6 +155,7 @@ static enum verdict decompress_request(struct exchange *x, const void *conf, voi
     struct decompress_state *s = state;
     struct coding_weights w;
     s->asked = true;
+    s->tags = headers_join(&x->req.headers, &x->arena, FIELD_IF_NONE_MATCH);
     struct slice accept = headers_join(&x->req.headers, &x->arena, FIELD_ACCEPT_ENCODING);
     coding_weights_parse(accept, &w);
     bool takes_all = true;

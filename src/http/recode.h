@@ -12,6 +12,7 @@ bool recode_is_allowed(const struct headers *req, const struct headers *res);
 enum err recode_vary(struct headers *h, struct arena *a) MUST_CHECK;
 /* The tag becomes weak; length and Accept-Ranges are those of other bytes. */
 enum err recode_fields(struct headers *h, struct arena *a) MUST_CHECK;
-/* Of a 304: a client that asked by the weak tag got its copy from here, and is told that one. */
-enum err recode_not_modified(const struct headers *req, struct headers *res,
-                             struct arena *a) MUST_CHECK;
+/* Of a 304: a client that asked by the weak tag got its copy from here, and is told that one.
+ * `tags`: its If-None-Match, all lines joined, as it was before a cache made it its own; .at NULL:
+ * none. */
+enum err recode_not_modified(struct slice tags, struct headers *res, struct arena *a) MUST_CHECK;

@@ -43,6 +43,7 @@ enum err respond_head(struct exchange *x, uint16_t status, struct slice content_
     file_body_release(x);
     body_reset(x, &x->res_body);
     message_init(&x->res);
+    x->coded = NULL;
     x->local = true;
     x->res.status = status;
     x->res.version_minor = 1;

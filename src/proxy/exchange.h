@@ -14,6 +14,7 @@
 #include "proxy/worker.h"
 #include "upstream/lease.h"
 
+struct coded_shelf;
 struct fastcgi_use;
 struct file_body;
 struct mirror;
@@ -104,8 +105,9 @@ struct exchange {
     struct stream *left; /* the client, which is gone while its request goes on (headless.h) */
     bool (*wanted)(void *ctx); /* does anybody else wait for it? NULL: nobody */
     void *wanted_ctx;
-    const char *cache_word; /* what the cache did for it, for the log; NULL: nothing */
-    struct mirror *mirror;  /* while it gathers this request */
+    struct coded_shelf *coded; /* of the answer that is about to go out (coded.h); NULL: none */
+    const char *cache_word;    /* what the cache did for it, for the log; NULL: nothing */
+    struct mirror *mirror;     /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;
     struct hedge *hedge;      /* a second server is, or may be asked; NULL: none */
