@@ -18,6 +18,31 @@ static const struct {
     enum purge_kind kind;
 } KINDS[] = {{"url", PURGE_URL}, {"prefix", PURGE_PREFIX}, {"tag", PURGE_TAG}, {"all", PURGE_ALL}};
 
+enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
+
+/* As keys of the cache have it: scheme and host in small letters, without the usual port; the path
+ * of a URL as requests are normalised, that of a prefix as it stands. */
+static bool url_normalize(const struct admin_page *p, struct purge_order *o)
+{
+    struct uri u;
+    struct slice host, path;
+    uint16_t port;
+    if (uri_parse(o->text, &u) != ERR_OK || u.form != URI_ABSOLUTE)
+        return false;
+    bool https = slice_eq_nocase(u.scheme, SLICE("https"));
+    if ((!https && !slice_eq_nocase(u.scheme, SLICE("http"))) ||
+        uri_host_parse(p->arena, u.authority, &host, &port) != ERR_OK)
+        return false;
+    path = u.raw_path;
+    if (o->kind == PURGE_URL && uri_normalize_path(p->arena, u.raw_path, 0, &path) != ERR_OK)
+        return false;
+    bool usual = port == 0 || port == (https ? HTTPS_PORT : HTTP_PORT);
+    struct slice where = usual ? SLICE("") : arena_printf(p->arena, ":%u", port);
+    o->text = ARENA_CONCAT(p->arena, https ? SLICE("https://") : SLICE("http://"), host, where,
+                           path, u.has_query ? SLICE("?") : SLICE(""), u.query);
+    return o->text.at != NULL;
+}
+
 static bool order_read(const struct admin_page *p, struct purge_order *o)
 {
     unsigned found = 0;
@@ -30,6 +55,11 @@ static bool order_read(const struct admin_page *p, struct purge_order *o)
         found++;
     }
     o->how = parameter(p, "soft").at ? PURGE_SOFT : PURGE_HARD;
+    bool names_url = o->kind == PURGE_URL || o->kind == PURGE_PREFIX;
+    if (found == 1 && names_url && o->text.len > 0 && !url_normalize(p, o)) {
+        text_add(p->out, SLICE("a URL has a scheme and a host: http://www.example.com/path\n"));
+        return false;
+    }
     if (found == 1 && (o->text.len > 0 || o->kind == PURGE_ALL))
         return true;
     text_add(p->out, SLICE("expected one of ?url=URL, ?prefix=URL, ?tag=TAG, ?all=1\n"));

@@ -52,6 +52,18 @@ static enum storable judge(struct exchange *x, const struct cache_state *s,
     return out->flags & FRESH_VALIDATOR ? may : STORE_NO_LIFETIME;
 }
 
+/* Who waits has use of what was stored when it may be sent without asking. When the server wants to
+ * be asked every time, all ask at once, and nobody queues for a while. */
+void cache_stored(struct exchange *x, struct cache_state *s, const struct freshness *f)
+{
+    const struct request_terms none = {.max_age_ms = -1, .min_fresh_ms = -1, .max_stale_ms = -1};
+    int64_t now = cache_unix_ms(x);
+    bool usable = freshness_use(&s->conf->policy, f, &none, now) != USE_AFTER_VALIDATION;
+    if (s->leads && (f->flags & FRESH_NO_CACHE || f->lifetime_ms <= 0) && !usable)
+        cache_mark_pass(cache_of(x), &s->key, now + PASS_MS);
+    cache_answer(s, usable ? FILL_STORED : FILL_PASS);
+}
+
 /* --- a 304 ------------------------------------------------------------------------------------ */
 
 static bool is_kept_in_update(const struct header *h)
@@ -145,7 +157,7 @@ static enum err not_modified(struct exchange *x, struct cache_state *s)
 {
     s->forward_status = 304;
     TRY(renew(x, s));
-    cache_answer(s, FILL_STORED);
+    cache_stored(x, s, &s->found->freshness);
     return cache_serve(x, s, SERVED_VALIDATED);
 }
 

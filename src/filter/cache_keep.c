@@ -283,7 +283,7 @@ bool cache_keep(struct exchange *x, struct cache_state *s, const struct freshnes
         give_up(s);
         return false;
     }
-    cache_answer(s, FILL_STORED);
+    cache_stored(x, s, f);
     if (x->res.length == LENGTH_NONE)
         whole(s);
     else

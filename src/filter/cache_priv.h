@@ -178,6 +178,8 @@ enum err cache_feed(struct exchange *x, struct content_reader *r, struct body *b
 
 /* cache_answer.c: the server's answer, or the page of its failure. */
 enum err cache_answered(struct exchange *x, struct cache_state *s) MUST_CHECK;
+/* Tells those who wait that it is stored, or lets them go. */
+void cache_stored(struct exchange *x, struct cache_state *s, const struct freshness *f);
 void cache_unsafe_answered(struct exchange *x, struct cache_state *s);
 
 /* cache_keep.c: stores the response at hand while it passes. False: it is not stored. */
