@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "http/mime.h"
 
-bool suspicion_overrides(const struct headers *req)
+static bool is_override(struct slice name)
 {
     static const struct slice names[] = {
         SLICE_INIT("x-http-method-override"), SLICE_INIT("x-http-method"),
@@ -19,7 +19,18 @@ bool suspicion_overrides(const struct headers *req)
         SLICE_INIT("x-original-url"),         SLICE_INIT("x-rewrite-url"),
     };
     for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (headers_find_name(req, names[i]))
+        if (slice_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+/* They are no fields of the table: most requests have none of that kind. */
+bool suspicion_overrides(const struct headers *req)
+{
+    if (!headers_may_have(req, FIELD_OTHER))
+        return false;
+    HEADER_EACH (it, req)
+        if (it->id == FIELD_OTHER && is_override(it->name))
             return true;
     return false;
 }
