@@ -62,6 +62,7 @@ void config_choose(struct sim_world *w)
     times_choose(w);
     w->body_queue_bytes = 16384u << rand_below(&w->rand, 5);
     w->queue_at_top = world_chance(w, 700);
+    w->cached = w->seed % 3 == 0;
     w->narrow_conns = some(w, 1, 3);
     w->narrow_servers = some(w, 1, 2);
     w->narrow_queue = w->patient ? 1000 : some(w, 1, 4);
@@ -126,6 +127,8 @@ static void add_site(const struct sim_world *w, uint32_t generation, struct text
               generation, generation);
     if (!w->queue_at_top)
         text_addf(out, "    body queue=%uB\n", w->body_queue_bytes);
+    if (w->cached) /* every URL is asked for once: what passes is stored on its way */
+        text_addf(out, "    cache 10m\n");
     text_addf(out, "    proxy main\n");
     text_addf(out, "    route /once/ {\n        retry off\n    }\n");
     text_addf(out, "    route /buffered/ {\n        buffer on memory=8k\n    }\n");

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
 #include "base/text.h"
+#include "cache/store.h"
 #include "h1/h1.h"
 #include "h2/h2.h"
 #include "h2/h2_origin.h"
@@ -41,6 +42,7 @@ struct change {
 };
 
 struct sim_weir {
+    struct cache_shared *cache;
     struct sim_world *world;
     struct worker worker;
     struct tls_tickets *tickets;
@@ -357,6 +359,9 @@ struct sim_weir *weir_new(struct sim_world *w, size_t buffer_cap_bytes)
     if (!worker_init(&v->worker, 0, &io_backend_sim, w->net, &h1_origin_engine, &v->counters,
                      buffer_cap_bytes))
         sim_broken(w, "cannot start");
+    v->cache =
+        cache_new(&(struct cache_limits){.memory_bytes = 8 << 20, .object_bytes = 256 << 10});
+    v->worker.cache = v->cache;
     v->worker.acceptor.take_preface = take_preface;
     v->worker.shared_engine = &h2_origin_engine;
     v->worker.pools.engine = &h2_mux_engine;
@@ -387,6 +392,7 @@ void weir_free(struct sim_world *w)
     struct tls_worker *tls = v->worker.tls;
     tls_worker_stop(tls);
     worker_release(&v->worker);
+    cache_free(v->cache);
     tls_worker_free(tls);
     tls_tickets_free(v->tickets);
     if (confs_freed != v->generation)
