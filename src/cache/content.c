@@ -417,6 +417,17 @@ void content_break(struct content_shared *k)
 
 /* ---- passing ---- */
 
+uint32_t content_reader_count(const struct content_shared *k)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(content_lock(k));
+    if (k->live)
+        LIST_EACH (l, &k->live->readers)
+            count++;
+    pthread_mutex_unlock(content_lock(k));
+    return count;
+}
+
 void content_make_passing(struct content_shared *k)
 {
     if (content_state(k) == CONTENT_FILLING && !k->small)

@@ -55,6 +55,8 @@ void content_end(struct content_shared *k);
 void content_break(struct content_shared *k);
 /* Does anybody but its writer still hold it? */
 bool content_is_wanted(const struct content_shared *k);
+/* Who reads it while it fills up or passes. */
+uint32_t content_reader_count(const struct content_shared *k);
 void content_make_passing(struct content_shared *k);
 bool content_is_passing(const struct content_shared *k);
 /* Bytes that may be appended now: SIZE_MAX unless it is passing. With 0 the writer's waiter is

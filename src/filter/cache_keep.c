@@ -8,6 +8,7 @@
 #include "cache/selection.h"
 #include "filter/cache_priv.h"
 #include "http/range.h"
+#include "proxy/headless.h"
 
 /* --- the head --------------------------------------------------------------------------------- */
 
@@ -203,10 +204,27 @@ static void tap_fill(struct cache_state *s, struct body *from)
         whole(s);
 }
 
+/* What only passes is for those who read it now: its client's own reader is one of them. */
+bool cache_keep_is_wanted(const struct cache_state *s)
+{
+    if (!s->filling || content_state(s->filling) != CONTENT_FILLING)
+        return false;
+    return !content_is_passing(s->filling) || content_reader_count(s->filling) > 1;
+}
+
+/* It goes on without its client, and by now for nobody else. */
+static bool is_in_vain(const struct cache_state *s)
+{
+    return content_is_passing(s->filling) && content_state(s->filling) == CONTENT_FILLING &&
+           headless_is(s->x) && !cache_keep_is_wanted(s);
+}
+
 static enum err tap_move(struct transform *t, struct body *from)
 {
     struct cache_state *s = CONTAINER_OF(t, struct cache_state, tap);
     tap_fill(s, from);
+    if (is_in_vain(s))
+        return ERR_CLIENT_CLOSED;
     t->out.trailers = from->trailers; /* to who asked; they are not stored */
     enum err e = cache_feed(s->x, &s->reader, &t->out);
     return e == ERR_CACHE_LOST && from->err != ERR_OK ? from->err : e;

@@ -158,7 +158,7 @@ static bool others_want(void *ctx)
     struct cache_state *s = ctx;
     if (s->fill && s->leads)
         return s->x->background || fill_waiting(s->fill) > 0;
-    return s->filling && content_state(s->filling) == CONTENT_FILLING;
+    return cache_keep_is_wanted(s);
 }
 
 static enum err validators_set(struct exchange *x, const struct object_shared *o)

@@ -189,6 +189,8 @@ bool cache_keep(struct exchange *x, struct cache_state *s, const struct freshnes
 bool cache_draft(struct exchange *x, struct cache_state *s, const struct headers *h,
                  uint16_t status, const struct freshness *f, struct object_draft *out);
 void cache_keep_end(struct cache_state *s); /* the exchange ends */
+/* Has anybody but its client use of what is stored? */
+bool cache_keep_is_wanted(const struct cache_state *s);
 
 /* cache_coded.c: leaves a shelf for the forms by coding of what is sent now, whole. */
 void cache_coded_offer(struct exchange *x, struct cache_state *s);
