@@ -8,6 +8,7 @@
 # make soak      mixed load while everything changes, SOAK_SECONDS=120
 # make bench-balancers  nanoseconds for the choice of a server, T=NAME
 # make bench-cache-store  memory, nanoseconds, hit ratios of the cache's store, T=part
+# make bench-limits   nanoseconds for the check of a limit
 # make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
@@ -44,7 +45,7 @@ CPPFLAGS += -Isrc -I. -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DPCRE2_CODE_U
 CFLAGS   += -std=gnu17 -pthread $(WARN) $(FLAGS_$(V)) $(PKG_CFLAGS)
 LDFLAGS  += $(LD_$(V))
 
-FOLDERS := base io conf http codec cache net tls upstream balancer h1 h2 fcgi proxy filter admin main
+FOLDERS := base io conf http codec cache net limit tls upstream balancer h1 h2 fcgi proxy filter admin main
 ALL_C   := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.c),src/*/*.c))
 OPT_C   := $(if $(NGHTTP2),,%_nghttp2_test.c %_nghttp2_fuzz_test.c %_nghttp2_fuzz.c)
 TEST_C  := $(filter-out $(OPT_C),$(filter %_test.c,$(ALL_C)))
@@ -184,6 +185,10 @@ $(B)/bench_balancers: $(LIB_OBJ) $(B)/bench/balancers.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 bench-balancers: $(B)/bench_balancers
 	@$(B)/bench_balancers $(T)
+$(B)/bench_limits: $(LIB_OBJ) $(B)/bench/limits.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+bench-limits: $(B)/bench_limits
+	@$(B)/bench_limits
 
 # What the cache's store costs and keeps; T=memory, lookup, threads, purge or hits.
 $(B)/bench_cache_store: $(LIB_OBJ) $(B)/bench/cache_store.o
@@ -218,7 +223,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers bench-cache-store outages attack asan tsan \
+.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers bench-cache-store bench-limits outages attack asan tsan \
         layers fuzz fuzz-run format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -60,6 +60,7 @@ struct directive {
     bool off_ok;                /* also takes "off" (stores CONF_OFF) */
     bool repeat;                /* may stand several times in one block */
     bool block_due;             /* its block may not be left out */
+    bool adds;                  /* policies: a nearer one never overrides, all are in force */
     uint8_t args_min, args_max; /* positional words; 255: any number. 0, 0 with a typed row: 1 */
     uint8_t key_args; /* policies: this many leading args tell which one a nearer block overrides */
     unsigned opens;   /* enum conf_where of its block; 0: no block (unless it has options) */

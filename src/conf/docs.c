@@ -55,6 +55,8 @@ static void add_facts(struct text *out, const struct directive *row)
     add_str(out, "- Stands ");
     conf_where_write(out, row->where);
     add_str(out, row->repeat ? ", any number of times.\n" : ", once.\n");
+    if (row->adds)
+        add_str(out, "- Inherited; those of nearer blocks come on top.\n");
     if (row->key_args)
         text_addf(out, "- Inherited; a nearer block overrides what has the same first %s.\n",
                   row->key_args == 1 ? "word" : "words");

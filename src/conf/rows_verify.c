@@ -156,6 +156,8 @@ static void verify_shape(struct verify *v)
         problem(v, "needs more words than it takes", "");
     if (row->key_args > conf_args_max(row))
         problem(v, "its key has more words than it takes", "");
+    if (row->adds && (row->key_args || !row->repeat))
+        problem(v, "adds up, but has a key or may not repeat", "");
     if (row->block_due && !row->opens && !row->options)
         problem(v, "needs a block that it does not take", "");
     if (row->type == CONF_NONE && !row->apply && !is_core(row))

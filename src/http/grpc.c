@@ -49,6 +49,8 @@ enum grpc_status grpc_status_of_err(enum err e)
     case ERR_ORIGIN_FIRST_BYTE_TIMEOUT:
     case ERR_ORIGIN_READ_TIMEOUT:
     case ERR_ORIGIN_SEND_TIMEOUT: return GRPC_DEADLINE_EXCEEDED;
+    case ERR_RATE_LIMITED:
+    case ERR_TOO_MANY_AT_ONCE:
     case ERR_ORIGIN_HEAD_TOO_LARGE: return GRPC_RESOURCE_EXHAUSTED;
     default: return grpc_status_of_http(err_row(e)->status);
     }

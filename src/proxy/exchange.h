@@ -38,6 +38,16 @@ enum exchange_step {
     STEP_DONE
 };
 
+/* What limits did to it; the worse ones come last. */
+enum limit_status {
+    LIMIT_NONE, /* there is none */
+    LIMIT_PASSED,
+    LIMIT_WOULD_DELAY, /* dry run */
+    LIMIT_WOULD_REFUSE,
+    LIMIT_DELAYED,
+    LIMIT_REFUSED,
+};
+
 /* Moments of an exchange, loop time in us since it began; 0: did not happen. */
 struct exchange_times {
     int64_t began_us; /* absolute: first byte of the head */
@@ -51,6 +61,7 @@ struct exchange {
     uint8_t step;                   /* enum exchange_step */
     uint8_t tries;                  /* servers tried */
     uint8_t interim_count;          /* 1xx that the server sent */
+    uint8_t limit_status;           /* enum limit_status */
     bool dry;                       /* `test` and `explain`: nothing is sent, no server is chosen */
     bool local;                     /* the response was made here */
     bool replied;                   /* the final head went to the client */

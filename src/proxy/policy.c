@@ -84,7 +84,7 @@ static void setting_add(struct derivation *d, const struct conf_node *n, struct 
 
 static bool same_key(const struct conf_node *a, const struct conf_node *b)
 {
-    if (a->row != b->row)
+    if (a->row != b->row || a->row->adds)
         return false;
     for (uint32_t i = 0; i < a->row->key_args; i++) {
         bool in_a = i < a->arg_count, in_b = i < b->arg_count;

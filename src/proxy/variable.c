@@ -265,6 +265,19 @@ static struct slice get_cache_status(struct exchange *x, struct slice arg)
     return x->cache_word ? slice_of(x->cache_word) : SLICE_NONE;
 }
 
+static struct slice get_limit_status(struct exchange *x, struct slice arg)
+{
+    static const struct slice words[] = {
+        [LIMIT_PASSED] = SLICE_INIT("passed"),
+        [LIMIT_WOULD_DELAY] = SLICE_INIT("would_delay"),
+        [LIMIT_WOULD_REFUSE] = SLICE_INIT("would_refuse"),
+        [LIMIT_DELAYED] = SLICE_INIT("delayed"),
+        [LIMIT_REFUSED] = SLICE_INIT("refused"),
+    };
+    (void)arg;
+    return x->limit_status != LIMIT_NONE ? words[x->limit_status] : SLICE_NONE;
+}
+
 static struct slice get_upstream(struct exchange *x, struct slice arg)
 {
     (void)arg;
@@ -472,6 +485,9 @@ const struct variable variables_all[] = {
     {"site", VARIABLE_TEXT, false, get_site, NULL, "First name of the site"},
     {"route", VARIABLE_TEXT, false, get_route, NULL,
      "Path of the route as configured; empty when none matched"},
+    {"limit_status", VARIABLE_TEXT, false, get_limit_status, NULL,
+     "What limits did: `passed`, `delayed`, `refused`, and with `dry_run` `would_delay`, "
+     "`would_refuse`; empty without a limit"},
     {"cache_status", VARIABLE_TEXT, false, get_cache_status, NULL,
      "What the cache did: `hit`, `stale`, `revalidated`, `miss` (stored), `pass` (not to be "
      "stored), `bypass`, `purge`; empty without a cache"},

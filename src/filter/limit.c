@@ -1,0 +1,241 @@
+/* limit.c - the filter behind `limit`: how much a client may ask for.
+ *
+ * A request asks each line of its route in order. When one refuses, those before take back what
+ * they counted. Those whose turn comes later wait, once, for the latest of all lines. Parts:
+ * limit_conf.c reads the directive, limit_pace.c holds bodies back, limit_fields.c tells the
+ * client. What is counted is in limit/meters.h. */
+// SPDX-License-Identifier: Apache-2.0
+#include "base/hash.h"
+#include "filter/limit_priv.h"
+#include "proxy/template.h"
+#include "proxy/transform.h"
+
+enum { MS_NS = 1000000, NO_SLOT_RETRY_NS = 1000 * MS_NS };
+
+static void said(struct exchange *x, enum limit_status s)
+{
+    if (s > x->limit_status)
+        x->limit_status = s;
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static enum err key_of(struct exchange *x, const struct limit_line *l, uint64_t *key)
+{
+    if (l->by) {
+        struct slice text = template_eval(l->by, x, NULL);
+        if (!text.at)
+            return ERR_OVER_BUDGET;
+        *key = hash_secret(text);
+    } else {
+        struct addr_prefix p = addr_prefix_of(&x->client_addr, l->bits);
+        *key = addr_prefix_key(&p);
+    }
+    return ERR_OK;
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+/* A line's word, before its dry run is looked at. */
+static enum rate_verdict rate_ask(struct limit_state *s, const struct limit_line *l, uint32_t i)
+{
+    int64_t now_ns = s->x->worker->loop.now_ns;
+    struct rate_answer a = meters_rate(l->requests, s->keys[i], &l->rate, now_ns);
+    s->rates[i].left = a.left;
+    s->rates[i].full_ns = a.full_ns;
+    if (a.verdict == RATE_REFUSE)
+        s->retry_ns = a.wait_ns;
+    else if (a.verdict == RATE_WAIT && !l->dry_run && now_ns + a.wait_ns > s->until_ns)
+        s->until_ns = now_ns + a.wait_ns;
+    return a.verdict;
+}
+
+static bool enter_ask(struct limit_state *s, const struct limit_line *l, uint32_t i)
+{
+    enum enter_verdict v = meters_enter(l->at_once, s->keys[i], l->most);
+    if (v == ENTER_IN)
+        s->entered |= (uint32_t)1 << i;
+    if (v == ENTER_FULL)
+        s->retry_ns = NO_SLOT_RETRY_NS;
+    return v != ENTER_FULL;
+}
+
+/* ERR_OK: it may pass, perhaps later. What is refused counts for nothing. */
+static enum err line_ask(struct limit_state *s, const struct limit_line *l, uint32_t i)
+{
+    enum rate_verdict v = l->requests ? rate_ask(s, l, i) : RATE_PASS;
+    if (v == RATE_REFUSE)
+        return ERR_RATE_LIMITED;
+    if (l->at_once && !enter_ask(s, l, i)) {
+        if (l->requests)
+            meters_rate_undo(l->requests, s->keys[i], &l->rate);
+        return ERR_TOO_MANY_AT_ONCE;
+    }
+    if (v == RATE_WAIT)
+        said(s->x, l->dry_run ? LIMIT_WOULD_DELAY : LIMIT_DELAYED);
+    return ERR_OK;
+}
+
+static void enter_undo(struct limit_state *s, const struct limit_lines *c)
+{
+    for (uint32_t i = 0; s->entered; i++, s->entered >>= 1)
+        if (s->entered & 1)
+            meters_leave(c->lines[i]->at_once, s->keys[i]);
+}
+
+static void take_back(struct limit_state *s, const struct limit_lines *c, uint32_t until)
+{
+    for (uint32_t i = 0; i < until; i++)
+        if (c->lines[i]->requests && !c->lines[i]->dry_run)
+            meters_rate_undo(c->lines[i]->requests, s->keys[i], &c->lines[i]->rate);
+    enter_undo(s, c);
+    s->until_ns = 0;
+}
+
+static enum err lines_ask(struct limit_state *s, const struct limit_lines *c,
+                          const struct limit_line **refuser)
+{
+    struct exchange *x = s->x;
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct limit_line *l = c->lines[i];
+        TRY(key_of(x, l, &s->keys[i]));
+        enum err e = line_ask(s, l, i);
+        s->passed = i + 1;
+        if (e == ERR_OK)
+            continue;
+        said(x, l->dry_run ? LIMIT_WOULD_REFUSE : LIMIT_REFUSED);
+        if (l->dry_run)
+            continue;
+        take_back(s, c, i);
+        *refuser = l;
+        return e;
+    }
+    said(x, LIMIT_PASSED);
+    return ERR_OK;
+}
+
+static void verdict_count(const struct exchange *x)
+{
+    static const enum metric METRICS[] = {
+        [LIMIT_PASSED] = METRIC_LIMIT_PASSED,
+        [LIMIT_WOULD_DELAY] = METRIC_LIMIT_WOULD_DELAY,
+        [LIMIT_WOULD_REFUSE] = METRIC_LIMIT_WOULD_REFUSE,
+        [LIMIT_DELAYED] = METRIC_LIMIT_DELAYED,
+        [LIMIT_REFUSED] = METRIC_LIMIT_REFUSED,
+    };
+    counter_add(x->worker->counters, METRICS[x->limit_status], 1);
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static enum verdict failed(struct exchange *x, enum err e)
+{
+    x->err = e;
+    return FAILED;
+}
+
+static enum verdict refuse(struct exchange *x, const struct limit_line *l, enum err e)
+{
+    if (l->status == err_row(e)->status)
+        return failed(x, e);
+    enum err made = exchange_respond(x, l->status, SLICE("text/plain; charset=utf-8"),
+                                     SLICE("too many requests\n"));
+    return made == ERR_OK ? ANSWERED : failed(x, made);
+}
+
+static void turn_came(struct timer *t)
+{
+    exchange_wake(CONTAINER_OF(t, struct limit_state, timer)->x);
+}
+
+static enum verdict wait(struct limit_state *s)
+{
+    struct loop *l = &s->x->worker->loop;
+    if (l->now_ns >= s->until_ns)
+        return PASS;
+    if (!s->timer_made)
+        timer_init(&s->timer, turn_came);
+    s->timer_made = true;
+    timer_set(&l->timers, &s->timer, l->now_ms + (s->until_ns - l->now_ns + MS_NS - 1) / MS_NS);
+    return WAIT;
+}
+
+/* --- hooks ------------------------------------------------------------------------------------ */
+
+static enum err paces_set(struct limit_state *s, const struct limit_lines *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct limit_line *l = c->lines[i];
+        if (l->down && !l->dry_run)
+            transform_response_wanted(s->x);
+        if (l->up && !l->dry_run)
+            TRY(limit_upload(s->x, l, s->keys[i]));
+    }
+    return ERR_OK;
+}
+
+static enum verdict limit_request(struct exchange *x, const void *conf, void *state)
+{
+    const struct limit_lines *c = conf;
+    struct limit_state *s = state;
+    const struct limit_line *refuser = NULL;
+    if (x->dry)
+        return PASS;
+    if (s->x)
+        return wait(s);
+    s->x = x;
+    enum err e = lines_ask(s, c, &refuser);
+    s->refused = refuser != NULL;
+    if (refuser || e == ERR_OK)
+        verdict_count(x);
+    if (refuser)
+        return refuse(x, refuser, e);
+    if (e == ERR_OK)
+        e = paces_set(s, c);
+    return e == ERR_OK ? wait(s) : failed(x, e);
+}
+
+static enum err respond(struct exchange *x, const struct limit_lines *c,
+                        const struct limit_state *s)
+{
+    TRY(limit_fields_add(x, c, s));
+    for (uint32_t i = 0; i < s->passed && !s->refused; i++)
+        if (c->lines[i]->down && !c->lines[i]->dry_run)
+            TRY(limit_download(x, c->lines[i], s->keys[i]));
+    return ERR_OK;
+}
+
+static enum verdict limit_response(struct exchange *x, const void *conf, void *state)
+{
+    struct limit_state *s = state;
+    enum err e = s->x ? respond(x, conf, s) : ERR_OK; /* else it failed before its limits */
+    return e == ERR_OK ? PASS : failed(x, e);
+}
+
+static void limit_finish(struct exchange *x, const void *conf, void *state)
+{
+    struct limit_state *s = state;
+    if (s->timer_made)
+        timer_stop(&x->worker->loop.timers, &s->timer);
+    enter_undo(s, conf);
+}
+
+static void limit_explain(const void *conf, struct explain *e)
+{
+    const struct limit_lines *c = conf;
+    for (uint32_t i = 0; i < c->count; i++)
+        explain_line(e, "limit", c->lines[i]->pos, "%.*s%s", SLICE_ARG(c->lines[i]->text),
+                     c->lines[i]->by ? "" : " (by the client's address)");
+}
+
+const struct filter_type filter_limit = {
+    .name = "limit",
+    .stage = STAGE_LIMIT,
+    .directives = limit_rows,
+    .conf_bytes = sizeof(struct limit_lines),
+    .state_bytes = sizeof(struct limit_state),
+    .on_request = limit_request,
+    .on_response = limit_response,
+    .on_finish = limit_finish,
+    .explain = limit_explain,
+};
