@@ -43,6 +43,12 @@ const struct command commands_all[] = {
      "from the moment on in which the command begins to wait.",
      OPTION_BIT(CONFIG) | OPTION_BIT(PREFIX) | OPTION_BIT(TAG) | OPTION_BIT(ALL) | OPTION_BIT(SOFT),
      0, 1, cmd_purge},
+    {"ban", "[IP TIME] [-c FILE]", "lists who is banned, or bans an address",
+     "Its requests are answered with 403 and its connections closed at once, on every site, for "
+     "the time. Of an IPv6 address its /64 is banned. The list outlives reloads, not restarts.",
+     OPTION_BIT(CONFIG), 0, 2, cmd_ban},
+    {"unban", "IP | --all [-c FILE]", "lifts bans", NULL, OPTION_BIT(CONFIG) | OPTION_BIT(ALL), 0,
+     1, cmd_unban},
     {"explain", "URL [-c FILE]", "tells what would happen to a request, with file and line",
      "Decides as the running weir would: listener, site, route, every policy in its order, where "
      "the request goes. Nothing is sent.",

@@ -12,6 +12,7 @@
 #include "h1/h1.h"
 #include "h2/h2.h"
 #include "h2/h2_origin.h"
+#include "main/gate.h"
 #include "main/handshakes.h"
 #include "main/main_conf.h"
 #include "net/listener.h"
@@ -64,7 +65,7 @@ static void on_accept(struct listener *ln, int fd)
     struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
     struct worker *w = &wl->thread->worker;
     counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (!wl->thread->is_main && !shed_accepts(w, fd)) {
+    if (!wl->thread->is_main && (!gate_lets_in(w, fd) || !shed_accepts(w, fd))) {
         io_discard(&w->loop, fd);
         return;
     }

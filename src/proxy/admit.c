@@ -5,6 +5,7 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/directive.h"
+#include "limit/bans.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/tls_build.h"
 
@@ -110,6 +111,16 @@ static enum err head_admit(struct exchange *x)
     return ERR_OK;
 }
 
+/* Whoever is banned keeps no connection either. The admin API stays open to lift bans by. */
+static enum err ban_check(struct exchange *x)
+{
+    if (x->dry || x->listen->internal || !bans_has(&x->client_addr, x->worker->loop.now_ms))
+        return ERR_OK;
+    x->client->closing = true;
+    counter_add(x->worker->counters, METRIC_BANNED_REQUESTS, 1);
+    return ERR_BANNED;
+}
+
 enum outcome step_start(struct exchange *x)
 {
     if (!x->dry) {
@@ -120,6 +131,8 @@ enum outcome step_start(struct exchange *x)
             return exchange_fail(x, x->client->err);
     }
     enum err e = head_admit(x);
+    if (e == ERR_OK)
+        e = ban_check(x);
     return e == ERR_OK ? NEXT : exchange_fail(x, e);
 }
 
