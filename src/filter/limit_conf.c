@@ -20,6 +20,8 @@ enum {
     ADDR_BITS_V6_MIN = 16,
 };
 
+#define RATE_MAX (((int64_t)1 << 40) * RATE_THOUSANDTHS) /* 1T/s */
+
 static const int64_t SECOND_NS = 1000000000, OWED_MAX_NS = (int64_t)1 << 60;
 
 /* The options, as written. */
@@ -65,7 +67,7 @@ static const struct directive limit_options[] = {
      .type = CONF_RATE,
      .offset = FIELD(down),
      .min = RATE_THOUSANDTHS,
-     .max = INT64_MAX,
+     .max = RATE_MAX,
      .usage = "SIZE/s",
      .text = "Bodies of responses go out no faster, all of one KEY together. `by=$request_id` "
              "limits each response by itself."},
@@ -74,7 +76,7 @@ static const struct directive limit_options[] = {
      .type = CONF_RATE,
      .offset = FIELD(up),
      .min = RATE_THOUSANDTHS,
-     .max = INT64_MAX,
+     .max = RATE_MAX,
      .usage = "SIZE/s",
      .text = "Bodies of requests are taken no faster."},
     {.name = "by",
