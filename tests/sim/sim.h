@@ -184,7 +184,7 @@ struct sim_world {
     struct sim_weir *weir;
     struct sim_conf confs[SIM_CONFS_MAX]; /* by generation - 1 */
     uint32_t conf_count;
-    bool cached; /* the site has a cache */
+    bool cached;                       /* the site has a cache */
     uint32_t servers_min, servers_max; /* of place MAIN, over all configurations */
     bool draining, stopping;
     int64_t killed_ms; /* an h2 origin ended a connection with requests on it */
