@@ -79,6 +79,7 @@ class Server:
         lifetime = self.random.choice([0, 1, 1, 60, 60, 60])
         shared = self.random.random() < 0.8
         vary, tag = self.random.random() < 0.3, self.random.random() < 0.6
+        tag |= r.method == "HEAD"  # without one it would renew whatever is as long
         size = self.random.choice([0, 10, 1000, 70_000, 300_000])
         body = (f"{number} {r.target} {r.get('Foo')} ".encode() + random.Random(number).randbytes(size))[:max(size, 1)]
         status = self.random.choice([200, 200, 200, 404])
