@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from kit import answer
+from kit import Hold, answer
 from kit.tools import wait_until
 
 ASK = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -47,16 +47,17 @@ def test_nobody_reads_what_is_not_stored(weir, origin, read):
 
 
 def test_another_reads_on(weir, origin):
-    endless = Endless()
-    w = weir("site * {\n cache object_max=1M\n body max=off\n proxy @o@\n}\n", o=origin([HEAD, endless]))
+    endless, hold = Endless(), Hold()
+    o = origin([HEAD + PIECE, hold, endless])
+    w = weir("site * {\n cache object_max=1M\n body max=off\n proxy @o@\n}\n", o=o)
     first, second = w.client(), w.client()
-    first.send(ASK)
-    assert first.head().status == 200
-    second.send(ASK)
-    assert second.head().status == 200
+    for c in (first, second):
+        c.send(ASK)
+        assert c.head().status == 200
+    hold.release()
     first.close()
     second.take(8 << 20)
-    assert not endless.gone.is_set()
+    assert not endless.gone.is_set() and len(o.requests) == 1
     second.close()
     assert endless.gone.wait(5), "the server still sends"
 
