@@ -82,7 +82,7 @@ static enum err begin(struct exchange *x, const struct cache_conf *c, struct cac
 {
     s->conf = c;
     s->x = x;
-    s->role = (uint8_t)role_of(x, c);
+    s->role = (uint8_t)(x->background ? ROLE_LOOK : role_of(x, c));
     if (s->role == ROLE_NONE)
         return ERR_OK;
     s->head_only = x->req.method == METHOD_HEAD;
@@ -93,11 +93,13 @@ static enum err begin(struct exchange *x, const struct cache_conf *c, struct cac
         transform_response_wanted(x);
         TRY(cache_remember(x, s));
     }
-    TRY(cache_key_make(x, c, &s->key));
+    if (!s->key.text.at)
+        TRY(cache_key_make(x, c, &s->key));
     return s->slice_bytes ? slice_begin(x, s) : ERR_OK;
 }
 
-/* A fetch behind a stale answer: it was looked up, and leads. */
+/* A fetch behind a stale answer: it was looked up, and leads. Its client's connection is not known
+ * any more, so key and conditions are what they were there. */
 static enum verdict background_run(struct exchange *x, const struct cache_conf *c,
                                    struct cache_state *s)
 {

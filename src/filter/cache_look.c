@@ -237,7 +237,8 @@ bool cache_background_begin(struct exchange *x, const struct cache_state *s,
                             const struct cache_background *what)
 {
     void *copy;
-    if (!headless_begin(x, s, &copy)) {
+    struct exchange *y = headless_begin(x, s, &copy);
+    if (!y) {
         fill_leave(what->fill);
         return false;
     }
@@ -247,6 +248,9 @@ bool cache_background_begin(struct exchange *x, const struct cache_state *s,
     b->content = what->content ? content_take(what->content) : NULL;
     b->slice_bytes = what->slice_bytes;
     b->slice_index = what->slice_index;
+    struct slice key = arena_dup(&y->arena, s->key.text);
+    if (key.at)
+        cache_key_init(&b->key, key);
     return true;
 }
 
@@ -364,11 +368,12 @@ static bool holds_any(const struct cache_conditions *c, struct exchange *x)
     return false;
 }
 
-static bool is_private(const struct exchange *x, const struct cache_state *s)
+/* If-Range is about the whole: pieces of it are fetched without. */
+bool cache_is_private(const struct exchange *x, const struct cache_state *s)
 {
     return s->alone || s->head_only || s->terms.no_store || s->terms.no_cache ||
            headers_find(&x->req.headers, FIELD_AUTHORIZATION) || s->conditions.if_match.at ||
-           s->conditions.if_unmodified_since.at || s->conditions.if_range.at;
+           s->conditions.if_unmodified_since.at || (s->conditions.if_range.at && !s->slicer);
 }
 
 static void take_found(struct cache_state *s, struct cache_result *r)
@@ -386,7 +391,7 @@ enum usability cache_find(struct exchange *x, struct cache_state *s, const struc
 {
     struct look l = {.query = {.key = *k, .match = match}, .x = x, .s = s};
     cache_others_drop(s);
-    l.query.alone = is_private(x, s);
+    l.query.alone = cache_is_private(x, s);
     cache_lookup(cache_of(x), &l.query, out);
     return out->object ? l.use : USE_AFTER_VALIDATION;
 }
@@ -395,7 +400,7 @@ static enum verdict look_once(struct exchange *x, struct cache_state *s)
 {
     struct look l = {.query = {.key = s->key, .match = match}, .x = x, .s = s};
     cache_others_drop(s);
-    l.query.alone = is_private(x, s);
+    l.query.alone = cache_is_private(x, s);
     cache_lookup(cache_of(x), &l.query, &l.found);
     take_found(s, &l.found);
     return decide(x, &l);

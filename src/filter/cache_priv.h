@@ -135,7 +135,10 @@ enum verdict cache_ask(struct exchange *x, struct cache_state *s);
 enum usability cache_find(struct exchange *x, struct cache_state *s, const struct cache_key *k,
                           struct cache_result *out);
 
-/* A fetch that runs behind a request. Takes over `fill`, which leads, also when it fails. */
+/* What it asks for is for itself: it neither leads nor waits. */
+bool cache_is_private(const struct exchange *x, const struct cache_state *s);
+
+/* A fetch that runs behind a request, for the same key. Takes over `fill`, which leads, also when it fails. */
 struct cache_background {
     struct object_shared *found; /* to be validated; NULL: none */
     struct content_shared *content;

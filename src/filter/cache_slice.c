@@ -19,17 +19,18 @@ struct slicer {
     struct cache_key key;         /* of the URL */
     uint64_t size;                /* of a piece */
     uint64_t at, end;             /* what is still to be sent */
+    uint64_t until;               /* as far as the piece at hand has to go */
     struct object_shared *object; /* counted: the piece at hand */
     struct content_shared *content;
     struct content_reader reader;
     struct fill_shared *fill; /* counted: it waits for it */
     struct waiter *waiter;
-    uint8_t failures;
+    uint8_t failures; /* fetches of this piece that brought nothing to send */
     bool reading;
     bool sending; /* the head has been made: no way back */
 };
 
-enum { FAILURES_MAX = 2 };
+enum { FAILURES_MAX = 2 /* what comes may never be to the client's liking */ };
 
 struct slice cache_slice_key(struct exchange *x, const struct cache_key *url, uint64_t size,
                              uint64_t index)
@@ -45,10 +46,11 @@ static void fill_slices(struct body *b);
 static void woken(void *ctx)
 {
     struct slicer *z = ctx;
-    if (z->sending)
-        fill_slices(&z->s->x->res_body);
-    else
+    struct body *b = &z->s->x->res_body;
+    if (!z->sending)
         exchange_wake(z->s->x);
+    else if (b->producer == z)
+        fill_slices(b);
 }
 
 static void piece_drop(struct slicer *z)
@@ -83,9 +85,8 @@ static enum piece wait_over(struct slicer *z)
     if (o == FILL_PENDING)
         return PIECE_WAIT;
     wait_end(z);
-    if (o == FILL_PASS || (o == FILL_FAILED && ++z->failures >= FAILURES_MAX))
-        return PIECE_NONE;
-    return PIECE_READY;
+    z->failures++; /* until it is found */
+    return o == FILL_PASS ? PIECE_NONE : PIECE_READY;
 }
 
 static enum piece wait_begin(struct slicer *z)
@@ -133,14 +134,25 @@ static enum piece take_found(struct slicer *z, struct cache_result *r, uint64_t 
         fill_drop(r->fill);
     z->object = r->object;
     z->content = r->content;
+    z->failures = 0;
     return PIECE_READY;
+}
+
+static void fetch_leave(struct cache_result *r)
+{
+    if (r->leads)
+        fill_leave(r->fill);
+    else if (r->fill)
+        fill_drop(r->fill);
+    r->fill = NULL;
 }
 
 /* Nobody has it: the fetch of who leads, or one's own, is waited for. */
 static enum piece await_fetch(struct slicer *z, struct cache_result *r, uint64_t index)
 {
     bool under_way = true;
-    if (!r->fill) {
+    if (!r->fill || z->failures >= FAILURES_MAX) {
+        fetch_leave(r);
         result_drop(r);
         return PIECE_NONE;
     }
@@ -208,6 +220,7 @@ static enum err piece_open(struct slicer *z, uint64_t index)
     struct exchange *x = z->s->x;
     uint64_t from = z->at - index * z->size, left = z->end - z->at;
     uint64_t to = from + left < z->size ? from + left : z->size;
+    z->until = z->at + (to - from);
     if (!fits(z, z->object)) {
         all_forget(z);
         return ERR_CACHE_CHANGED;
@@ -243,9 +256,20 @@ static enum err piece_read(struct slicer *z, struct body *b)
     case CONTENT_LOST: return ERR_CACHE_LOST;
     case CONTENT_END: break;
     }
-    bool short_of_it = z->at < z->end && z->at % z->size != 0;
+    if (z->at != z->until) /* it says that it has more bytes than it has */
+        return ERR_CACHE_LOST;
     piece_drop(z);
-    return short_of_it ? ERR_CACHE_CHANGED : ERR_OK;
+    return ERR_OK;
+}
+
+/* Nothing more comes of it, and nothing is waited for. What can not be read is as if it were not
+ * there. */
+static void slices_fail(struct slicer *z, struct body *b, enum err e)
+{
+    if (e == ERR_CACHE_LOST && z->object)
+        cache_remove(cache_of(z->s->x), z->object);
+    cache_slices_end(z->s);
+    body_fail(b, e);
 }
 
 static void fill_slices(struct body *b)
@@ -258,7 +282,7 @@ static void fill_slices(struct body *b)
         e = z->reading ? piece_read(z, b) : piece_next(z);
     b->starved = z->at < z->end;
     if (e != ERR_OK && e != ERR_HOLD)
-        body_fail(b, e);
+        slices_fail(z, b, e);
     else if (z->at == z->end)
         body_end(b);
 }
@@ -344,12 +368,13 @@ enum verdict cache_slices_look(struct exchange *x, const struct cache_conf *c,
                                struct cache_state *s)
 {
     if (is_whole(x, s)) {
+        cache_slices_end(s);
         s->slicer = NULL;
         return cache_look(x, c, s);
     }
     if (!s->slicer)
         s->slicer = slicer_new(x, c, s);
-    if (!s->slicer)
+    if (!s->slicer || cache_is_private(x, s)) /* it could not wait for the next that is missing */
         return slices_refused(x, c, s);
     switch (piece_take(s->slicer, first_index(s, s->slicer->size))) {
     case PIECE_WAIT: return WAIT;

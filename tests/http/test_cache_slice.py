@@ -24,6 +24,7 @@ class Server:
         self.lock = threading.Lock()
         self.asked = []
         self.tag, self.knows_ranges, self.status = '"v1"', True, None
+        self.empty = None  # where the piece begins that has no bytes
 
     def __call__(self, request):
         wanted = request.get("Range")
@@ -38,7 +39,7 @@ class Server:
         first, last = int(match[1]), min(int(match[2]), len(DATA) - 1)
         if first >= len(DATA):
             return answer(b"", "416 Range Not Satisfiable", [f"Content-Range: bytes */{len(DATA)}"])
-        return answer(DATA[first:last + 1], "206 Partial Content",
+        return answer(b"" if first == self.empty else DATA[first:last + 1], "206 Partial Content",
                       [*fields, f"Content-Range: bytes {first}-{last}/{len(DATA)}"])
 
     def pieces(self):
@@ -152,3 +153,48 @@ def test_a_change_by_post_drops_all_pieces(weir, server):
         c.response(method="POST")
     assert weir.get("/film").body == DATA
     assert server.pieces() == sorted(2 * list(range(11)))
+
+
+def test_if_range_gets_what_is_missing_too(weir, server):
+    weir.get("/film", headers=["Range: bytes=0-9"])
+    first, last = 5, 3 * SLICE
+    r = weir.get("/film", headers=[f"Range: bytes={first}-{last}", 'If-Range: "v1"'])
+    assert (r.status, r.body) == (206, DATA[first:last + 1])
+    assert server.pieces() == [0, 1, 2, 3]
+
+
+def test_who_asks_for_himself_gets_no_half_of_it(weir, server):
+    weir.get("/film", headers=["Range: bytes=0-9"])
+    r = weir.get("/film", headers=["Authorization: Basic YTpi"])
+    assert (r.status, r.body) == (200, DATA)
+
+
+def test_a_server_that_gives_up_ranges_is_not_asked_for_ever(weir, server):
+    weir.get("/film", headers=["Range: bytes=0-9"])
+    server.knows_ranges = False
+    assert weir.get("/film").body == DATA[:SLICE]
+    assert len(server.asked) <= 3
+    assert weir.get("/film").body == DATA
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_an_empty_piece_breaks_off(weir, server, index):
+    server.empty = index * SLICE
+    weir.get("/film")
+    server.empty = None
+    assert weir.get("/film").body == DATA
+
+
+def test_what_a_client_finds_never_fresh_enough_is_asked_for_a_few_times(server):
+    conf = CONF.replace("slice=64k", "slice=64k client_control=full")
+    with Origin(server) as o, Weir(conf.format(), o=o) as w:
+        r = w.get("/film", headers=["Cache-Control: min-fresh=1000"])
+        assert (r.status, r.body) == (200, DATA)
+        assert len(server.asked) <= 3
+
+
+def test_the_key_of_a_piece_is_its_clients(server):
+    conf = CONF.replace("slice=64k", 'slice=64k key="$remote_port"')
+    with Origin(server) as o, Weir(conf.format(), o=o) as w:
+        assert w.get("/film").body == DATA
+        assert server.pieces() == list(range(11))
