@@ -38,15 +38,20 @@ void cache_others_drop(struct cache_state *s)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+static bool holds_any(const struct cache_conditions *c, struct exchange *x)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (condition_eval(c->at[i], x))
+            return true;
+    return false;
+}
+
 static bool is_bypassed(struct exchange *x, const struct cache_conf *c)
 {
     /* A body may change the answer, and is no part of the key. */
     if (x->req.length != LENGTH_NONE || x->req.upgrade || suspicion_overrides(&x->req.headers))
         return true;
-    for (uint32_t i = 0; i < c->bypass.count; i++)
-        if (condition_eval(c->bypass.at[i], x))
-            return true;
-    return false;
+    return holds_any(&c->bypass, x);
 }
 
 static enum cache_role role_of(struct exchange *x, const struct cache_conf *c)
@@ -88,6 +93,7 @@ static enum err begin(struct exchange *x, const struct cache_conf *c, struct cac
     s->head_only = x->req.method == METHOD_HEAD;
     s->range = s->head_only ? SLICE_NONE : headers_get(&x->req.headers, FIELD_RANGE);
     request_terms_read(&x->req.headers, (enum client_control)c->client_control, &s->terms);
+    s->terms.no_cache |= holds_any(&c->refresh, x);
     TRY(conditions_read(&x->req.headers, &x->arena, &s->conditions));
     if (x->req.method == METHOD_POST) { /* its answer may be that to a GET, too */
         transform_response_wanted(x);
@@ -135,10 +141,10 @@ static enum verdict cache_request(struct exchange *x, const void *conf, void *st
         return FAILED;
     }
     if (s->loading)
-        return cache_look(x, c, s);
+        return cache_look(x, s);
     if (s->role != ROLE_LOOK)
         return PASS;
-    return is_sliced(x, s) ? cache_slices_look(x, c, s) : cache_look(x, c, s);
+    return is_sliced(x, s) ? cache_slices_look(x, s) : cache_look(x, s);
 }
 
 /* --- responses -------------------------------------------------------------------------------- */

@@ -8,7 +8,6 @@
 #include "cache/selection.h"
 #include "filter/cache_priv.h"
 #include "http/range.h"
-#include "proxy/condition.h"
 #include "proxy/headless.h"
 
 enum { FAILURES_MAX = 2 /* of others that it waited for */ };
@@ -360,14 +359,6 @@ static enum verdict decide(struct exchange *x, struct look *l)
     return cache_ask(x, s);
 }
 
-static bool holds_any(const struct cache_conditions *c, struct exchange *x)
-{
-    for (uint32_t i = 0; i < c->count; i++)
-        if (condition_eval(c->at[i], x))
-            return true;
-    return false;
-}
-
 /* If-Range is about the whole: pieces of it are fetched without. */
 bool cache_is_private(const struct exchange *x, const struct cache_state *s)
 {
@@ -406,7 +397,7 @@ static enum verdict look_once(struct exchange *x, struct cache_state *s)
     return decide(x, &l);
 }
 
-enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct cache_state *s)
+enum verdict cache_look(struct exchange *x, struct cache_state *s)
 {
     if (s->waiter && !wait_over(x, s))
         return WAIT;
@@ -415,7 +406,6 @@ enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct c
         if (v != WAIT || s->loading)
             return v;
     }
-    s->terms.no_cache |= holds_any(&c->refresh, x);
     for (;;) {
         s->lost = false;
         enum verdict v = look_once(x, s);

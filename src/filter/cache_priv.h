@@ -127,7 +127,7 @@ struct slice cache_url_resolve(struct exchange *x, const struct cache_key *base,
                                struct slice reference);
 
 /* cache_look.c: looks up, and says what to do: answers, waits, or goes on to the server. */
-enum verdict cache_look(struct exchange *x, const struct cache_conf *c, struct cache_state *s);
+enum verdict cache_look(struct exchange *x, struct cache_state *s);
 /* Goes on to the server; what it needs to validate is put into the request. */
 enum verdict cache_ask(struct exchange *x, struct cache_state *s);
 
@@ -138,7 +138,8 @@ enum usability cache_find(struct exchange *x, struct cache_state *s, const struc
 /* What it asks for is for itself: it neither leads nor waits. */
 bool cache_is_private(const struct exchange *x, const struct cache_state *s);
 
-/* A fetch that runs behind a request, for the same key. Takes over `fill`, which leads, also when it fails. */
+/* A fetch that runs behind a request, for the same key. Takes over `fill`, which leads, also when
+ * it fails. */
 struct cache_background {
     struct object_shared *found; /* to be validated; NULL: none */
     struct content_shared *content;
@@ -149,8 +150,7 @@ bool cache_background_begin(struct exchange *x, const struct cache_state *s,
                             const struct cache_background *what);
 
 /* cache_slice.c. Of the client's request: as cache_look(), and its body from there on. */
-enum verdict cache_slices_look(struct exchange *x, const struct cache_conf *c,
-                               struct cache_state *s);
+enum verdict cache_slices_look(struct exchange *x, struct cache_state *s);
 enum err cache_slices_start(struct cache_state *s, uint64_t first, uint64_t length) MUST_CHECK;
 void cache_slices_end(struct cache_state *s);
 /* Of the fetch of a piece. .at NULL: out of budget. */

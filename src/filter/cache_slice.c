@@ -313,24 +313,22 @@ static uint64_t first_index(const struct cache_state *s, uint64_t size)
     return r.at[0].first / size;
 }
 
-static enum verdict slices_refused(struct exchange *x, const struct cache_conf *c,
-                                   struct cache_state *s)
+static enum verdict slices_refused(struct exchange *x, struct cache_state *s)
 {
     s->slicer = NULL;
     s->alone = true;
-    return cache_look(x, c, s);
+    return cache_look(x, s);
 }
 
 /* The first piece tells of the whole. */
-static enum verdict slices_serve(struct exchange *x, const struct cache_conf *c,
-                                 struct cache_state *s)
+static enum verdict slices_serve(struct exchange *x, struct cache_state *s)
 {
     struct slicer *z = s->slicer;
     struct content_range r;
     if (!piece_range(z->object, &r)) {
         cache_remove(cache_of(x), z->object);
         piece_drop(z);
-        return slices_refused(x, c, s);
+        return slices_refused(x, s);
     }
     s->found = object_take(z->object);
     s->sliced_total = r.total;
@@ -355,31 +353,29 @@ static bool is_whole(struct exchange *x, struct cache_state *s)
     return there;
 }
 
-static struct slicer *slicer_new(struct exchange *x, const struct cache_conf *c,
-                                 struct cache_state *s)
+static struct slicer *slicer_new(struct exchange *x, struct cache_state *s)
 {
     struct slicer *z = ARENA_NEW(&x->arena, struct slicer);
     if (z)
-        *z = (struct slicer){.s = s, .key = s->key, .size = (uint64_t)c->slice_bytes};
+        *z = (struct slicer){.s = s, .key = s->key, .size = (uint64_t)s->conf->slice_bytes};
     return z;
 }
 
-enum verdict cache_slices_look(struct exchange *x, const struct cache_conf *c,
-                               struct cache_state *s)
+enum verdict cache_slices_look(struct exchange *x, struct cache_state *s)
 {
     if (is_whole(x, s)) {
         cache_slices_end(s);
         s->slicer = NULL;
-        return cache_look(x, c, s);
+        return cache_look(x, s);
     }
     if (!s->slicer)
-        s->slicer = slicer_new(x, c, s);
+        s->slicer = slicer_new(x, s);
     if (!s->slicer || cache_is_private(x, s)) /* it could not wait for the next that is missing */
-        return slices_refused(x, c, s);
+        return slices_refused(x, s);
     switch (piece_take(s->slicer, first_index(s, s->slicer->size))) {
     case PIECE_WAIT: return WAIT;
-    case PIECE_READY: return slices_serve(x, c, s);
-    default: return slices_refused(x, c, s);
+    case PIECE_READY: return slices_serve(x, s);
+    default: return slices_refused(x, s);
     }
 }
 

@@ -198,3 +198,11 @@ def test_the_key_of_a_piece_is_its_clients(server):
     with Origin(server) as o, Weir(conf.format(), o=o) as w:
         assert w.get("/film").body == DATA
         assert server.pieces() == list(range(11))
+
+
+def test_refresh_asks_the_server(server):
+    conf = CONF.replace("status=on {{", "status=on {{ refresh header.X-Refresh == 1;")
+    with Origin(server) as o, Weir(conf.format(), o=o) as w:
+        assert w.get("/film").body == DATA
+        assert w.get("/film", headers=["X-Refresh: 1"]).body == DATA
+        assert len(server.asked) == 12 and server.asked[-1] is None
