@@ -43,10 +43,11 @@ bool prefix_gather_add(struct prefix_gather *g, const struct addr_prefix *p)
 {
     number rest = p->bits == 0 ? ~(number)0 : ((number)1 << (ALL_BITS - p->bits)) - 1;
     number first = number_of(p->bytes) & ~rest, last = first | rest;
-    if (first >= MAPPED_FIRST || last <= MAPPED_LAST)
+    if (first >= MAPPED_FIRST || last < MAPPED_FIRST)
         return range_add(g, first, last);
     /* `::/0` and its like: who writes it means IPv6 */
-    return range_add(g, first, MAPPED_FIRST - 1) && range_add(g, MAPPED_LAST + 1, last);
+    return range_add(g, first, MAPPED_FIRST - 1) &&
+           (last == MAPPED_LAST || range_add(g, MAPPED_LAST + 1, last));
 }
 
 static bool line_read(struct prefix_gather *g, struct slice line)

@@ -44,6 +44,10 @@ static void families_are_apart(void **state)
     assert_true(has(&v6, "::") && has(&v6, "::1") && has(&v6, "ffff::"));
     assert_false(has(&v6, "10.0.0.1") || has(&v6, "::ffff:10.0.0.1"));
     arena_release(&arena);
+    struct prefix_set low = set_of("::/80"); /* ends with the last of IPv4 */
+    assert_true(has(&low, "::") && has(&low, "::fffe:ffff:ffff"));
+    assert_false(has(&low, "0.0.0.0") || has(&low, "255.255.255.255") || has(&low, "::1:0:0:0"));
+    arena_release(&arena);
     struct prefix_set v4 = set_of("0.0.0.0/0");
     assert_true(has(&v4, "10.0.0.1") && has(&v4, "::ffff:10.0.0.1"));
     assert_false(has(&v4, "::1") || has(&v4, "::fffe:10.0.0.1"));
