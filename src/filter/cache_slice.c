@@ -151,7 +151,8 @@ static void fetch_leave(struct cache_result *r)
 static enum piece await_fetch(struct slicer *z, struct cache_result *r, uint64_t index)
 {
     bool under_way = true;
-    if (!r->fill || z->failures >= FAILURES_MAX) {
+    bool forbidden = z->s->terms.only_if_cached && !z->sending;
+    if (!r->fill || forbidden || z->failures >= FAILURES_MAX) {
         fetch_leave(r);
         result_drop(r);
         return PIECE_NONE;

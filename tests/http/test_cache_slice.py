@@ -194,7 +194,7 @@ def test_what_a_client_finds_never_fresh_enough_is_asked_for_a_few_times(server)
 
 
 def test_the_key_of_a_piece_is_its_clients(server):
-    conf = CONF.replace("slice=64k", 'slice=64k key="$remote_port"')
+    conf = CONF.replace("slice=64k", 'slice=64k key="$request_id"')
     with Origin(server) as o, Weir(conf.format(), o=o) as w:
         assert w.get("/film").body == DATA
         assert server.pieces() == list(range(11))
@@ -206,3 +206,12 @@ def test_refresh_asks_the_server(server):
         assert w.get("/film").body == DATA
         assert w.get("/film", headers=["X-Refresh: 1"]).body == DATA
         assert len(server.asked) == 12 and server.asked[-1] is None
+
+
+def test_only_if_cached_fetches_nothing(weir, server):
+    only = "Cache-Control: only-if-cached"
+    assert weir.get("/film", headers=[only]).status == 504
+    assert server.asked == []
+    weir.get("/film", headers=["Range: bytes=0-9"])
+    assert weir.get("/film", headers=[only, "Range: bytes=3-5"]).body == DATA[3:6]
+    assert len(server.asked) == 1
