@@ -100,9 +100,10 @@ enum err cache_send(struct exchange *x, struct cache_state *s, uint64_t first, u
     struct loop *l = &x->worker->loop;
     if (!s->loading && body_give(x, s->content, first, end))
         return x->res_body.err;
-    if (!content_reader_open(&s->reader, s->content, l, first, end, more_came, s))
+    s->reading = content_reader_open(&s->reader, s->content, l, first, end, more_came, s);
+    s->loading &= s->reading;
+    if (!s->reading)
         return ERR_CACHE_LOST;
-    s->reading = true;
     return s->loading ? ERR_OK : body_start(x, s);
 }
 
@@ -112,8 +113,9 @@ static struct content_shared *content_find(struct exchange *x, struct cache_stat
 {
     if (s->content)
         return s->content;
-    s->loading = true;
-    return s->content = cache_load(cache_of(x), s->found, slot->first - slot->before, slot->length);
+    s->content = cache_load(cache_of(x), s->found, slot->first - slot->before, slot->length);
+    s->loading = s->content != NULL;
+    return s->content;
 }
 
 static enum err body_begin(struct exchange *x, struct cache_state *s, const struct slot *slot)
