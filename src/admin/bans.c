@@ -1,4 +1,4 @@
-/* bans.c - GET /bans lists who is banned, as JSON; POST /ban?ip=IP&for=TIME bans, and
+/* bans.c - GET /bans lists who is banned, as JSON; POST /ban?ip=IP&seconds=N bans, and
  * /unban?ip=IP | all=1 lifts bans. */
 // SPDX-License-Identifier: Apache-2.0
 #include "limit/bans.h"

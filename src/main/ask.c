@@ -30,6 +30,15 @@ static int say_failed(const struct args *a, enum err e)
     return EXIT_FAILED;
 }
 
+void ask_add_escaped(struct text *path, struct slice value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        text_addf(path, plain ? "%c" : "%%%02X", (unsigned char)c);
+    }
+}
+
 int ask(const struct args *a, const char *method, const char *path, struct control_answer *out)
 {
     struct addr addr;

@@ -6,6 +6,8 @@
 
 /* The address of the running weir's control socket; else an exit code other than EXIT_OK. */
 int ask_find(const struct args *a, struct addr *out);
+/* A value for the query of a path: everything but letters and digits is escaped. */
+void ask_add_escaped(struct text *path, struct slice value);
 /* One request to the running weir. Not EXIT_OK: it said why, on stderr. The answer's body is the
  * caller's to release. */
 int ask(const struct args *a, const char *method, const char *path, struct control_answer *out);

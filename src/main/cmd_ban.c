@@ -4,17 +4,6 @@
 #include "main/ask.h"
 #include <stdio.h>
 
-/* An address, with what it has beside letters and digits escaped. */
-static void add_ip(struct text *path, const char *ip)
-{
-    text_add(path, SLICE("ip="));
-    for (; *ip; ip++) {
-        bool plain = (*ip >= '0' && *ip <= '9') || (*ip >= 'a' && *ip <= 'z') ||
-                     (*ip >= 'A' && *ip <= 'Z') || *ip == '.';
-        text_addf(path, plain ? "%c" : "%%%02X", (unsigned char)*ip);
-    }
-}
-
 static int list(const struct args *a)
 {
     struct control_answer answer;
@@ -51,8 +40,8 @@ static int add(const struct args *a)
     if (!seconds_read(a->words[1], &seconds))
         return EXIT_USAGE;
     text_init(&path);
-    text_addf(&path, "/ban?seconds=%lld&", (long long)seconds);
-    add_ip(&path, a->words[0]);
+    text_addf(&path, "/ban?seconds=%lld&ip=", (long long)seconds);
+    ask_add_escaped(&path, slice_of(a->words[0]));
     int code = ask_to(a, path.at, 200, "ban: ");
     text_release(&path);
     return code;
@@ -72,11 +61,9 @@ int cmd_unban(const struct args *a)
         return EXIT_USAGE;
     }
     text_init(&path);
-    text_add(&path, SLICE("/unban?"));
-    if (all)
-        text_add(&path, SLICE("all=1"));
-    else
-        add_ip(&path, a->words[0]);
+    text_add(&path, all ? SLICE("/unban?all=1") : SLICE("/unban?ip="));
+    if (!all)
+        ask_add_escaped(&path, slice_of(a->words[0]));
     int code = ask_to(a, path.at, 200, "unban: ");
     text_release(&path);
     return code;

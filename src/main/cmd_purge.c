@@ -15,22 +15,12 @@ static const struct {
     const char *parameter;
 } KINDS[] = {{OPTION_PREFIX, "prefix"}, {OPTION_TAG, "tag"}};
 
-/* Everything but letters and digits is escaped. */
-static void add_escaped(struct text *path, const char *s)
-{
-    for (; *s; s++) {
-        bool plain =
-            (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9');
-        text_addf(path, plain ? "%c" : "%%%02X", (unsigned char)*s);
-    }
-}
-
 static unsigned add_parameter(struct text *path, const char *name, const char *value)
 {
     if (!value)
         return 0;
     text_addf(path, "&%s=", name);
-    add_escaped(path, value);
+    ask_add_escaped(path, slice_of(value));
     return 1;
 }
 

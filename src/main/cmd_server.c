@@ -27,20 +27,10 @@ static int print_servers(const struct args *a)
     return code;
 }
 
-/* Everything but letters and digits is escaped: names hold blanks, colons, brackets. */
-static void add_escaped(struct text *path, struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.at[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        text_addf(path, plain ? "%c" : "%%%02X", (unsigned char)c);
-    }
-}
-
 static void add_parameter(struct text *path, const char *name, struct slice value)
 {
     text_addf(path, "%s%s=", path->len == strlen("/server?") ? "" : "&", name);
-    add_escaped(path, value);
+    ask_add_escaped(path, value);
 }
 
 /* weight=N, max_conns=N */
@@ -54,7 +44,7 @@ static bool add_number(struct text *path, const char *word)
         return false;
     }
     text_addf(path, "&%.*s=", SLICE_ARG(name));
-    add_escaped(path, value);
+    ask_add_escaped(path, value);
     return true;
 }
 
