@@ -207,6 +207,7 @@ def test_what_was_dropped_stays_so(weir, server, folder):
     w = weir(conf(folder), o=server)
     settled(w, folder, server)
     w.get("/3", method="DELETE")
+    wait_until(lambda: w.metric("weir_cache_disk_objects") == COUNT - 1, 8, "its file to go")
     w.kill()
     w = weir(conf(folder), o=server)
     on_disk(w, COUNT - 1)
