@@ -107,9 +107,9 @@ void cache_settle(struct cache_shared *c, struct object_shared *o);
 void cache_remove(struct cache_shared *c, struct object_shared *o); /* if it is still there */
 /* All of a key, and what is being fetched for it will not be stored (RFC 9111 4.4). */
 uint32_t cache_invalidate(struct cache_shared *c, const struct cache_key *k);
-/* Nobody queues for the key until then (loop time of nobody: Unix ms). */
+/* Nobody queues for the key until then, Unix ms, as cache_clock_set() tells the time. */
 void cache_mark_pass(struct cache_shared *c, const struct cache_key *k, int64_t until_ms);
-void cache_clock_set(struct cache_shared *c, int64_t unix_ms); /* each worker, once a tick or so */
+void cache_clock_set(struct cache_shared *c, int64_t unix_ms); /* before looking up */
 uint64_t cache_now(struct cache_shared *c);                    /* order of events, see `born` */
 /* How often was the key asked for lately, up to 255? Counts this time, too; for `min_uses`. */
 unsigned cache_uses(struct cache_shared *c, const struct cache_key *k);

@@ -131,6 +131,7 @@ static enum verdict cache_request(struct exchange *x, const void *conf, void *st
     struct cache_state *s = state;
     if (x->dry || !cache_of(x))
         return PASS;
+    cache_clock_set(cache_of(x), cache_unix_ms(x));
     if (x->background)
         return s->leads ? background_run(x, c, s) : PASS;
     if (c->purger_count > 0 && slice_eq(x->req.method_text, SLICE("PURGE")))

@@ -377,22 +377,30 @@ static void take_found(struct cache_state *s, struct cache_result *r)
     s->pass |= r->pass;
 }
 
+/* Into l->found and l->use. */
+static void look_up(struct look *l, struct exchange *x, struct cache_state *s,
+                    const struct cache_key *k)
+{
+    *l = (struct look){.query = {.key = *k, .match = match}, .x = x, .s = s};
+    l->query.alone = cache_is_private(x, s);
+    l->use = USE_AFTER_VALIDATION;
+    cache_others_drop(s);
+    cache_lookup(cache_of(x), &l->query, &l->found);
+}
+
 enum usability cache_find(struct exchange *x, struct cache_state *s, const struct cache_key *k,
                           struct cache_result *out)
 {
-    struct look l = {.query = {.key = *k, .match = match}, .x = x, .s = s};
-    cache_others_drop(s);
-    l.query.alone = cache_is_private(x, s);
-    cache_lookup(cache_of(x), &l.query, out);
-    return out->object ? l.use : USE_AFTER_VALIDATION;
+    struct look l;
+    look_up(&l, x, s, k);
+    *out = l.found;
+    return l.use;
 }
 
 static enum verdict look_once(struct exchange *x, struct cache_state *s)
 {
-    struct look l = {.query = {.key = s->key, .match = match}, .x = x, .s = s};
-    cache_others_drop(s);
-    l.query.alone = cache_is_private(x, s);
-    cache_lookup(cache_of(x), &l.query, &l.found);
+    struct look l;
+    look_up(&l, x, s, &s->key);
     take_found(s, &l.found);
     return decide(x, &l);
 }

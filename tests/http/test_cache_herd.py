@@ -490,3 +490,15 @@ def test_cost_of_herds_again_and_again(rig):
         path = rig.path([0.05, whole(b"x" * 1000, CACHEABLE)])
         assert bodies(joined(herd(rig, path, lead=0))) == {b"x" * 1000}
         assert len(rig.asked(path)) == 1
+
+
+def test_not_to_queue_is_forgotten_after_ten_seconds(rig):
+    """What could not be stored once may be later: then one fetch is enough again."""
+    storable = [False]
+    path = rig.path(lambda _: [0.3, whole(b"x", CACHEABLE if storable[0] else "Cache-Control: no-store")])
+    warm(rig, path)
+    storable[0] = True
+    time.sleep(10.2)
+    before = len(rig.asked(path))
+    joined(herd(rig, path, 10))
+    assert len(rig.asked(path)) - before == 1
