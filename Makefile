@@ -45,7 +45,7 @@ CPPFLAGS += -Isrc -I. -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -DPCRE2_CODE_U
 CFLAGS   += -std=gnu17 -pthread $(WARN) $(FLAGS_$(V)) $(PKG_CFLAGS)
 LDFLAGS  += $(LD_$(V))
 
-FOLDERS := base io conf http codec cache net limit tls upstream balancer h1 h2 fcgi proxy filter admin main
+FOLDERS := base io conf http codec cache net limit auth tls upstream balancer h1 h2 fcgi proxy filter admin main
 ALL_C   := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.c),src/*/*.c))
 OPT_C   := $(if $(NGHTTP2),,%_nghttp2_test.c %_nghttp2_fuzz_test.c %_nghttp2_fuzz.c)
 TEST_C  := $(filter-out $(OPT_C),$(filter %_test.c,$(ALL_C)))

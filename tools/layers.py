@@ -16,6 +16,7 @@ MAY = {
     "codec": "base",
     "net": "base io",
     "limit": "base io net",
+    "auth": "base io",
     "tls": "base io net",
     "upstream": "base io net tls conf",
     "balancer": "base conf upstream",
@@ -23,13 +24,13 @@ MAY = {
     "h2": "base io net http",
     "h3": "base io net http",
     "fcgi": "base io net http",
-    "proxy": "base io net limit tls http conf upstream",
+    "proxy": "base io net limit auth tls http conf upstream",
     "cache": "base io http",
-    "filter": "base net http codec conf limit proxy cache",
+    "filter": "base io net http codec conf limit auth proxy cache",
     "l4": "base io net conf upstream",
     "acme": "base io net tls http conf proxy",
-    "admin": "base io net limit tls http conf upstream proxy cache",
-    "main": "base io net limit http codec conf upstream balancer h1 h2 fcgi proxy filter admin tls cache l4 acme",
+    "admin": "base io net limit auth tls http conf upstream proxy cache",
+    "main": "base io net limit auth http codec conf upstream balancer h1 h2 fcgi proxy filter admin tls cache l4 acme",
 }
 ALONE = {"filter", "balancer"}
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')

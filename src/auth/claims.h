@@ -1,0 +1,21 @@
+/* claims.h - what is said of somebody who was recognised, flat: pairs of a name and a text.
+ *
+ * Claims of JSON (RFC 7519) are written out: {"realm": {"roles": ["a", "b"]}} is two claims named
+ * "realm.roles". Numbers and booleans are their JSON text, null is left out. All of it lives in the
+ * arena that the maker was given; the list is in the order of its source. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/slice.h"
+#include <stddef.h>
+
+enum { CLAIMS_MAX = 256, CLAIM_DEPTH_MAX = 4 };
+
+struct claim {
+    struct slice name, value;
+    const struct claim *next;
+};
+
+/* The first with that name, exactly; NULL: there is none. */
+const struct claim *claim_find(const struct claim *first, struct slice name);
+/* The next one with the name of c. */
+const struct claim *claim_next(const struct claim *c);
