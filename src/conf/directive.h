@@ -63,6 +63,9 @@ struct directive {
     bool adds;                  /* policies: a nearer one never overrides, all are in force */
     uint8_t args_min, args_max; /* positional words; 255: any number. 0, 0 with a typed row: 1 */
     uint8_t key_args; /* policies: this many leading args tell which one a nearer block overrides */
+    /* Its positional words from this one on (1, or true: the first) are secret; of an option: its
+     * value. /config, explain and messages show *** for them (conf/secrets.h). 0: none. */
+    uint8_t secret;
     unsigned opens;   /* enum conf_where of its block; 0: no block (unless it has options) */
     size_t offset;    /* of the field in the scope's struct */
     int64_t min, max; /* numbers, in the field's unit */
