@@ -1,4 +1,4 @@
-/* base64.c - groups of three bytes as four characters. */
+/* base64.c - groups of three bytes as four characters, and back. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/base64.h"
 
@@ -32,4 +32,40 @@ int base64_value(char c, enum base64_alphabet a)
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
     return c == digits[a][62] ? 62 : c == digits[a][63] ? 63 : -1;
+}
+
+/* The characters before the padding; .at NULL: it is not that of the alphabet. */
+static struct slice without_padding(struct slice s, enum base64_alphabet a)
+{
+    size_t pad = 0;
+    if (a == BASE64_URL)
+        return s;
+    while (pad < 2 && pad < s.len && s.at[s.len - 1 - pad] == '=')
+        pad++;
+    return s.len % 4 == 0 ? slice_head(s, s.len - pad) : SLICE_NONE;
+}
+
+bool base64_read(uint8_t *to, size_t *len, struct slice from, enum base64_alphabet a)
+{
+    struct slice s = without_padding(from, a);
+    uint8_t *begin = to;
+    uint32_t bits = 0;
+    int held = 0; /* of `bits`, not yet written */
+    if ((from.len > 0 && !s.at) || s.len % 4 == 1)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        int v = base64_value(s.at[i], a);
+        if (v < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)v;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            *to++ = (uint8_t)(bits >> held);
+        }
+    }
+    if (bits & ((1u << held) - 1))
+        return false;
+    *len = (size_t)(to - begin);
+    return true;
 }

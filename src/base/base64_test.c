@@ -1,4 +1,5 @@
-/* base64_test.c - the examples of RFC 4648 10, both alphabets, and every character. */
+/* base64_test.c - the examples of RFC 4648 10, both alphabets, every character, and what is not
+ * read. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/base64.h"
 #include "tests/unit.h"
@@ -52,6 +53,55 @@ static void values_are_those_of_the_alphabet(void **state)
     assert_int_equal(base64_value('+', BASE64_URL), -1);
 }
 
-UNIT_SUITE(base_base64, cmocka_unit_test(examples_of_the_rfc),
+static bool reads(const char *text, enum base64_alphabet a, uint8_t *to, size_t *len)
+{
+    return base64_read(to, len, slice_of(text), a);
+}
+
+static void what_was_written_is_read(void **state)
+{
+    (void)state;
+    uint8_t bytes[256], back[BASE64_BYTES(BASE64_CHARS(256))];
+    char text[BASE64_CHARS(256)];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 151 + 7);
+    for (int a = BASE64; a <= BASE64_URL; a++)
+        for (size_t n = 0; n <= sizeof bytes; n++) {
+            size_t len = 0, chars = base64_write(text, bytes, n, a);
+            assert_true(BASE64_BYTES(chars) >= n);
+            assert_true(base64_read(back, &len, (struct slice){text, chars}, a));
+            assert_int_equal(len, n);
+            assert_memory_equal(back, bytes, n);
+        }
+}
+
+static void other_spellings_are_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        bool padded, url;
+    } ROWS[] = {
+        {"Zg==", true, false},    {"Zg", false, true},        {"Zh==", false, false},
+        {"Zh", false, false},     {"Zg=", false, false},      {"Zg===", false, false},
+        {"Z===", false, false},   {"Z", false, false},        {"=", false, false},
+        {"====", false, false},   {"Zm9=", false, false},     {"Zm8=", true, false},
+        {"Zm8", false, true},     {"Zm9", false, false},      {"Zm9v", true, true},
+        {"Zm9vZ", false, false},  {"Zm9v====", false, false}, {"Zm9v Zg==", false, false},
+        {"Zm9v\n", false, false}, {" Zm9v", false, false},    {"Zg==Zg==", false, false},
+        {"+/8=", true, false},    {"-_8", false, true},       {"-_8=", false, false},
+        {"+/8", false, false},    {"Zm.v", false, false},     {"", true, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        uint8_t to[16];
+        size_t len = 99;
+        assert_int_equal(reads(ROWS[i].text, BASE64, to, &len), ROWS[i].padded);
+        assert_true(ROWS[i].padded || len == 99);
+        assert_int_equal(reads(ROWS[i].text, BASE64_URL, to, &len), ROWS[i].url);
+    }
+}
+
+UNIT_SUITE(base_base64, cmocka_unit_test(what_was_written_is_read),
+           cmocka_unit_test(other_spellings_are_refused), cmocka_unit_test(examples_of_the_rfc),
            cmocka_unit_test(url_has_its_own_last_two_and_no_padding),
            cmocka_unit_test(values_are_those_of_the_alphabet));
