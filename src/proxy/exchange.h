@@ -118,6 +118,8 @@ struct exchange {
     void *wanted_ctx;
     struct coded_shelf *coded; /* of the answer that is about to go out (coded.h); NULL: none */
     const char *cache_word;    /* what the cache did for it, for the log; NULL: nothing */
+    const char *cors_word;     /* what `cors` said of it, for the log; NULL: nothing */
+    const char *csrf_word;     /* what `csrf` said of it */
     struct mirror *mirror;     /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;

@@ -265,6 +265,18 @@ static struct slice get_cache_status(struct exchange *x, struct slice arg)
     return x->cache_word ? slice_of(x->cache_word) : SLICE_NONE;
 }
 
+static struct slice get_cors_status(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->cors_word ? slice_of(x->cors_word) : SLICE_NONE;
+}
+
+static struct slice get_csrf_status(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->csrf_word ? slice_of(x->csrf_word) : SLICE_NONE;
+}
+
 static struct slice get_limit_status(struct exchange *x, struct slice arg)
 {
     static const struct slice words[] = {
@@ -488,6 +500,12 @@ const struct variable variables_all[] = {
     {"limit_status", VARIABLE_TEXT, false, get_limit_status, NULL,
      "What limits did: `passed`, `delayed`, `refused`, and with `dry_run` `would_delay`, "
      "`would_refuse`; empty without a limit"},
+    {"cors_status", VARIABLE_TEXT, false, get_cors_status, NULL,
+     "What `cors` said: `preflight` (answered), `refused` (a preflight), `allowed` (the page may "
+     "read the answer), `unknown` (it may not); empty without `cors` or without an Origin"},
+    {"csrf_status", VARIABLE_TEXT, false, get_csrf_status, NULL,
+     "What `csrf` said of a request that changes something: `passed`, `refused`, and with "
+     "`dry_run` `would_refuse`; empty otherwise"},
     {"cache_status", VARIABLE_TEXT, false, get_cache_status, NULL,
      "What the cache did: `hit`, `stale`, `revalidated`, `miss` (stored), `pass` (not to be "
      "stored), `bypass`, `purge`; empty without a cache"},
