@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/conf_mem_priv.h"
 #include "conf/rows_priv.h"
+#include "conf/secrets.h"
 #include <stdlib.h>
 
 /* All rows sorted by name: a configuration of a million directives is checked in a second. */
@@ -167,15 +168,6 @@ static void add_option(struct checker *c, struct conf_node *n, const struct dire
         n->options[n->option_count++] = (struct conf_option){row, *value};
 }
 
-static struct conf_word value_of(const struct conf_word *w)
-{
-    struct conf_word v = {
-        .text = slice_from(w->text, w->value_at), .pos = w->pos, .quote = w->value_quote};
-    v.pos.col += w->value_at;
-    v.pos.len -= w->value_at < v.pos.len ? w->value_at : v.pos.len;
-    return v;
-}
-
 /* KEY=VALUE in the words of a directive that has options. */
 static void take_key_value(struct checker *c, struct conf_node *n, const struct conf_word *w)
 {
@@ -190,7 +182,7 @@ static void take_key_value(struct checker *c, struct conf_node *n, const struct 
         diag_error(c->diag, w->pos, "option '%s' takes no value", row->name);
         return;
     }
-    struct conf_word value = value_of(w);
+    struct conf_word value = conf_word_value(w);
     add_option(c, n, row, &value);
 }
 
@@ -378,4 +370,5 @@ void conf_check(const struct conf_schema *s, struct conf_tree *t, struct diag *d
 {
     if (!t->broken)
         conf_check_block(s, t, &t->root, IN_TOP, d);
+    conf_secrets_find(s, t);
 }

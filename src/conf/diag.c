@@ -4,7 +4,7 @@
  * a terminal could take for commands are shown as '?'. Positions count bytes; the marker under a
  * line counts characters, so that it stands right below UTF-8 text and tabs too. */
 // SPDX-License-Identifier: Apache-2.0
-#include "conf/diag.h"
+#include "conf/secrets.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -116,6 +116,16 @@ static void add_clean(struct text *out, struct slice s)
     }
 }
 
+/* Without what nobody may see. */
+static void add_message(struct text *out, const struct diag *d, struct slice s)
+{
+    struct text shown;
+    text_init(&shown);
+    conf_secrets_write(&shown, s, d->secrets ? *d->secrets : NULL);
+    add_clean(out, text_slice(&shown));
+    text_release(&shown);
+}
+
 static struct slice source_line(const struct conf_pos *pos)
 {
     struct slice rest = pos->file->text, line = SLICE_NONE;
@@ -126,6 +136,27 @@ static struct slice source_line(const struct conf_pos *pos)
     if (line.len && line.at[line.len - 1] == '\r')
         line.len--;
     return line;
+}
+
+/* A line as it may be shown, and which of its bytes to mark. */
+struct shown_line {
+    struct text text;
+    size_t from, len;
+};
+
+static void show_line(struct shown_line *l, const struct conf_pos *pos)
+{
+    struct slice line = source_line(pos);
+    size_t start = line.at ? (size_t)(line.at - pos->file->text.at) : 0;
+    size_t from = start + pos->col - 1;
+    text_init(&l->text);
+    conf_file_write(&l->text, pos->file, start, from);
+    l->from = line.at ? l->text.len : pos->col - 1;
+    l->text.len = 0;
+    conf_file_write(&l->text, pos->file, from, from + pos->len);
+    l->len = l->text.len;
+    l->text.len = 0;
+    conf_file_write(&l->text, pos->file, start, start + line.len);
 }
 
 static bool inside_char(char c)
@@ -150,19 +181,23 @@ static void add_marker(struct text *out, struct slice line, size_t from, size_t 
 
 static void add_source(struct text *out, const struct conf_pos *pos, bool color)
 {
-    struct slice line = source_line(pos);
-    size_t from = pos->col - 1, skipped = 0;
+    struct shown_line l;
+    show_line(&l, pos);
+    struct slice line = text_slice(&l.text);
+    size_t from = l.from, skipped = 0;
     if (line.len > DIAG_LINE_MAX && from > DIAG_LINE_LEAD)
         skipped = from - DIAG_LINE_LEAD;
     line = slice_head(slice_from(line, skipped), DIAG_LINE_MAX);
     text_addf(out, "%5u | ", pos->line);
     add_clean(out, line);
     text_addf(out, "\n      | %s", paint(color, "\033[1;31m"));
-    add_marker(out, line, from - skipped, pos->len);
+    add_marker(out, line, from - skipped, l.len);
     text_addf(out, "%s\n", paint(color, "\033[0m"));
+    text_release(&l.text);
 }
 
-static void print_entry(const struct diag_entry *e, struct text *out, bool color)
+static void print_entry(const struct diag *d, const struct diag_entry *e, struct text *out,
+                        bool color)
 {
     const char *kind = e->warning ? "warning" : "error";
     text_addf(out, "%s", paint(color, "\033[1m"));
@@ -170,13 +205,13 @@ static void print_entry(const struct diag_entry *e, struct text *out, bool color
         text_addf(out, "%s:%u:%u: ", e->pos.file->path, e->pos.line, e->pos.col);
     text_addf(out, "%s%s: %s", paint(color, e->warning ? "\033[33m" : "\033[31m"), kind,
               paint(color, "\033[0;1m"));
-    add_clean(out, e->text);
+    add_message(out, d, e->text);
     text_addf(out, "%s\n", paint(color, "\033[0m"));
     if (e->pos.file && e->pos.line)
         add_source(out, &e->pos, color);
     if (e->hint.len) {
         text_add(out, SLICE("      = "));
-        add_clean(out, e->hint);
+        add_message(out, d, e->hint);
         text_add(out, SLICE("\n"));
     }
     for (const struct conf_pos *u = e->pos.used; u; u = u->used)
@@ -187,7 +222,7 @@ void diag_print(const struct diag *d, struct text *out, bool color)
 {
     uint32_t shown_errors = 0;
     for (uint32_t i = 0; i < d->count; i++) {
-        print_entry(&d->entries[i], out, color);
+        print_entry(d, &d->entries[i], out, color);
         shown_errors += !d->entries[i].warning;
     }
     if (d->error_count > shown_errors)

@@ -11,10 +11,15 @@
 
 enum { DIAG_MAX = 20 };
 
+struct conf_secret;
+struct conf_hidden;
+
 /* A file that was read: its text stays for carets, /config and explain. */
 struct conf_file {
     const char *path; /* as given; "(demo)", "(command line)" for embedded ones */
     struct slice text;
+    struct conf_hidden *hidden; /* what of it nobody may see, in order (secrets.h) */
+    uint32_t hidden_count;
 };
 
 struct conf_pos {
@@ -33,8 +38,9 @@ struct diag_entry {
 struct diag {
     struct arena arena; /* owns texts */
     struct diag_entry entries[DIAG_MAX];
-    uint32_t count, error_count; /* error_count counts those that did not fit too */
-    bool last_dropped;           /* the one added last did not fit: its hint goes nowhere */
+    uint32_t count, error_count;        /* error_count counts those that did not fit too */
+    bool last_dropped;                  /* the one added last did not fit: its hint goes nowhere */
+    struct conf_secret *const *secrets; /* of the tree that it is about: not shown; NULL: none */
 };
 
 void diag_init(struct diag *d);

@@ -65,6 +65,8 @@ static void add_facts(struct text *out, const struct directive *row)
         add_value(out, row);
         add_str(out, ".\n");
     }
+    if (row->secret)
+        add_str(out, "- Secret: `/config`, `weir explain` and messages show `***` instead.\n");
     if (row->def)
         text_addf(out, "- Default: `%s`\n", row->def);
     add_str(out, "\n");
@@ -99,7 +101,7 @@ static void add_option(struct text *out, const struct directive *option)
     else
         add_str(out, " | - | ");
     add_cell(out, option->text ? option->text : "");
-    add_str(out, " |\n");
+    add_str(out, option->secret ? " Secret: shown as `***`. |\n" : " |\n");
 }
 
 static void add_options(struct text *out, const struct directive *row)

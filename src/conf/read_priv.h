@@ -30,6 +30,7 @@ struct conf_subst {
     struct diag *diag;
     const struct conf_source *source;
     const struct conf_params *params; /* NULL outside of snippets */
+    struct conf_secret **secrets;     /* values put in that are secret */
     size_t unfolded_bytes;            /* counted up; see CONF_UNFOLDED_BYTES_MAX */
     struct text scratch;
 };

@@ -94,6 +94,19 @@ uint32_t conf_args_max(const struct directive *row)
     return row->args_max == 0 ? conf_args_min(row) : row->args_max;
 }
 
+struct conf_word conf_word_value(const struct conf_word *w)
+{
+    struct conf_word v = {.text = slice_from(w->text, w->value_at),
+                          .pos = w->pos,
+                          .quote = w->value_quote,
+                          .source_bytes = w->source_bytes,
+                          .fillers = w->fillers};
+    v.pos.col += w->value_at;
+    v.pos.len -= w->value_at < v.pos.len ? w->value_at : v.pos.len;
+    v.source_bytes -= w->value_at < v.source_bytes ? w->value_at : v.source_bytes;
+    return v;
+}
+
 const struct directive *conf_option_find(const struct directive *row, struct slice name)
 {
     CONF_ROW_EACH(option, row->options)

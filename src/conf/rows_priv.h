@@ -22,6 +22,8 @@ void conf_where_write(struct text *out, unsigned where);
 uint32_t conf_args_min(const struct directive *row);
 uint32_t conf_args_max(const struct directive *row); /* CONF_ARGS_ANY: any number */
 
+struct conf_word conf_word_value(const struct conf_word *w); /* the part after KEY= */
+
 const struct directive *conf_option_find(const struct directive *row, struct slice name);
 
 /* The word as a value of the row, range checked; not for CONF_STRING and CONF_NONE. */

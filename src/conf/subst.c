@@ -7,10 +7,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conf/conf_mem_priv.h"
 #include "conf/read_priv.h"
+#include "conf/secrets.h"
 
 /* One part of a word while it is put together: the whole word, or its value after KEY=. */
 struct part {
-    const struct conf_word *word;
+    struct conf_word *word;
     struct conf_pos pos;
     bool escapes;      /* in "..." */
     bool live_dollar;  /* a '$' that run time is to see */
@@ -52,6 +53,8 @@ static void put_env(struct conf_subst *s, struct part *p, struct slice name)
     }
     const char *value = s->source->env(s->source, conf_dup(s->arena, name).at);
     if (value && (*value || !fallback.at)) {
+        if (conf_secret_env(name))
+            conf_secret_add(s->arena, s->secrets, conf_dup(s->arena, slice_of(value)));
         add_plain(s, p, slice_of(value));
     } else if (fallback.at) {
         add_plain(s, p, fallback);
@@ -74,7 +77,9 @@ static void put_file(struct conf_subst *s, struct part *p, struct slice name)
         slice_cut(&rest, '\n', &line);
         if (line.len && line.at[line.len - 1] == '\r')
             line.len--;
-        add_plain(s, p, slice_trim(line));
+        line = slice_trim(line);
+        conf_secret_add(s->arena, s->secrets, conf_dup(s->arena, line));
+        add_plain(s, p, line);
     }
     text_release(&content);
 }
@@ -94,6 +99,9 @@ static void put_param(struct conf_subst *s, struct part *p, const struct conf_wo
         p->plain_dollar |= has_dollar(value->text);
     else
         p->live_dollar |= has_dollar(value->text);
+    struct conf_filler *filler = conf_alloc(s->arena, sizeof(*filler));
+    *filler = (struct conf_filler){.next = p->word->fillers, .word = value};
+    p->word->fillers = filler;
     text_add(&s->scratch, value->text);
 }
 

@@ -54,7 +54,8 @@ static void words_push(struct parser *p, const struct conf_token *t)
                                                    .pos = t->pos,
                                                    .quote = t->quote,
                                                    .value_quote = t->value_quote,
-                                                   .value_at = t->value_at};
+                                                   .value_at = t->value_at,
+                                                   .source_bytes = (uint32_t)t->raw.len};
 }
 
 static struct open_block *innermost(struct parser *p)

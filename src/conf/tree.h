@@ -13,9 +13,16 @@ enum conf_quote { CONF_BARE, CONF_QUOTED, CONF_RAW };
 struct conf_word {
     struct slice text; /* escapes, ${env.X}, ${file:X} and snippet parameters are resolved */
     struct conf_pos pos;
-    uint8_t quote;       /* enum conf_quote; in CONF_RAW a '$' is just a '$' */
-    uint8_t value_quote; /* of the part after '=' in a bare KEY=VALUE */
-    uint32_t value_at;   /* byte of `text` where that part starts; 0: not of that form */
+    uint8_t quote;               /* enum conf_quote; in CONF_RAW a '$' is just a '$' */
+    uint8_t value_quote;         /* of the part after '=' in a bare KEY=VALUE */
+    uint32_t value_at;           /* byte of `text` where that part starts; 0: not of that form */
+    uint32_t source_bytes;       /* how long it is in its file, quotes included */
+    struct conf_filler *fillers; /* arguments of a snippet that were put into it */
+};
+
+struct conf_filler {
+    struct conf_filler *next;
+    const struct conf_word *word;
 };
 
 struct conf_option {
@@ -43,7 +50,8 @@ struct conf_tree {
     struct conf_node root; /* children: the top level */
     struct conf_file **files;
     uint32_t file_count;
-    bool broken; /* braces or quotes do not match: nothing is checked */
+    bool broken;                 /* braces or quotes do not match: nothing is checked */
+    struct conf_secret *secrets; /* values that nobody may see (secrets.h) */
 };
 
 #define CONF_NODE_EACH(it, parent_node) \

@@ -87,7 +87,7 @@ extern const struct conf_choice choice_same_sites[], choice_secures[];
                  "TLS."},                                                                          \
     {                                                                                              \
         .name = "secret", .where = IN_OPTIONS, .type = CONF_STRING,                                \
-        .offset = offsetof(scope, m.secret), .usage = "TEXT",                                      \
+        .offset = offsetof(scope, m.secret), .secret = 1, .usage = "TEXT",                         \
         .text = "What the cookie is signed with. Several weirs behind one address need the same; " \
                 "`${env.NAME}` and `${file:PATH}` keep it out of the configuration. Without it, "  \
                 "a random one that weir makes once and keeps beside its local CA."                 \

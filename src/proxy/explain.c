@@ -4,6 +4,7 @@
  * with file and line at the right. Filters add their own lines by explain_line(). */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
+#include "conf/secrets.h"
 #include "proxy/access_log.h"
 #include "proxy/build_priv.h"
 #include "proxy/dry_request_priv.h"
@@ -27,7 +28,17 @@ struct explain_entry {
 struct explain {
     struct explain_entry *entries; /* LINES_MAX */
     uint32_t count;
+    const struct conf_secret *secrets; /* *** is shown for them */
 };
+
+static void hide_secrets(const struct explain *e, struct explain_entry *of)
+{
+    struct text shown;
+    text_init(&shown);
+    conf_secrets_write(&shown, slice_of(of->text), e->secrets);
+    snprintf(of->text, sizeof(of->text), "%.*s", (int)shown.len, shown.len ? shown.at : "");
+    text_release(&shown);
+}
 
 __attribute__((format(printf, 4, 0))) static void line_add(struct explain *e, const char *label,
                                                            struct conf_pos pos, const char *fmt,
@@ -39,6 +50,8 @@ __attribute__((format(printf, 4, 0))) static void line_add(struct explain *e, co
     to->label = label;
     to->pos = pos;
     vsnprintf(to->text, sizeof(to->text), fmt, args);
+    if (e->secrets)
+        hide_secrets(e, to);
 }
 
 void explain_line(struct explain *e, const char *label, struct conf_pos pos, const char *fmt, ...)
@@ -427,6 +440,7 @@ static bool explain_run(struct worker *w, const struct listen_conf *l, const str
     struct explain_entry entries[LINES_MAX];
     struct explain e = {.entries = entries};
     struct exchange *x = exchange_dry_new(w, l);
+    e.secrets = x->view->conf->tree->secrets;
     bool ok = dry_request_put(x, d) == ERR_OK && headers_put(x, r, out);
     if (ok) {
         exchange_dry_run(x, STEP_RELAY);
