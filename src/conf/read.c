@@ -331,8 +331,8 @@ struct conf_tree *conf_read_from(const struct conf_source *source, struct arena 
 {
     struct conf_tree *t = conf_alloc(a, sizeof(*t));
     t->arena = a;
-    struct reader r = {
-        .subst = {.arena = a, .diag = d, .source = source, .secrets = &t->secrets}, .tree = t};
+    struct reader r = {.subst = {.arena = a, .diag = d, .source = source, .secrets = &t->secrets},
+                       .tree = t};
     d->secrets = &t->secrets;
     text_init(&r.subst.scratch);
     hash_map_init(&r.snippets);
