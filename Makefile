@@ -36,7 +36,9 @@ LD_fuzz       := -fsanitize=address,undefined
 
 # gzip is ISA-L's where it is packaged (amd64), else zlib's.
 ISAL := $(shell pkg-config --exists libisal 2>/dev/null && echo libisal)
-PKGS := openssl zlib libzstd libbrotlienc libbrotlidec $(ISAL) libpcre2-8 libcares jansson libxxhash libcrypt
+# Countries of addresses: left out where the library is not.
+MMDB := $(shell pkg-config --exists libmaxminddb 2>/dev/null && echo libmaxminddb)
+PKGS := openssl zlib libzstd libbrotlienc libbrotlidec $(ISAL) $(MMDB) libpcre2-8 libcares jansson libxxhash libcrypt
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # Another coder of header fields, which ours is compared with in tests: left out where it is not.
@@ -50,7 +52,8 @@ ALL_C   := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.c),src/*/*.c))
 OPT_C   := $(if $(NGHTTP2),,%_nghttp2_test.c %_nghttp2_fuzz_test.c %_nghttp2_fuzz.c)
 TEST_C  := $(filter-out $(OPT_C),$(filter %_test.c,$(ALL_C)))
 FUZZ_C  := $(filter-out $(OPT_C),$(wildcard src/*/*_fuzz.c))
-SRC     := $(filter-out %_test.c %_fuzz.c %/gzip_$(if $(ISAL),zlib,isal).c,$(ALL_C))
+SRC     := $(filter-out %_test.c %_fuzz.c %/gzip_$(if $(ISAL),zlib,isal).c \
+           %/geo_$(if $(MMDB),none,mmdb).c,$(ALL_C))
 GEN     := $(if $(or $(if $(ONLY),,all),$(filter filter,$(ONLY))),$(B)/filters.gen.o) \
            $(if $(or $(if $(ONLY),,all),$(filter balancer,$(ONLY))),$(B)/balancers.gen.o)
 OBJ     := $(SRC:%.c=$(B)/%.o) $(GEN)

@@ -6,6 +6,7 @@
 
 conf_apply_fn settings_apply; /* typed value and typed options into their fields */
 conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
+conf_apply_fn geo_apply; /* client_geo.c */
 
 /* The upstream of that name, or of the one server at that address. False after an error. */
 struct target;

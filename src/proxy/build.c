@@ -639,4 +639,5 @@ void proxy_build(struct conf_build *b, struct conf *c)
     sites_build(&bu);
     sites_place(&bu);
     limits_finish(c->proxy);
+    client_geo_check(b);
 }

@@ -3,6 +3,8 @@
  * A test is true when any value of its subject passes it (a header may have several lines), so the
  * negated operators mean "none of them". What is not there passes no test. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/num.h"
+#include "proxy/client_geo.h"
 #include "proxy/condition_priv.h"
 #include "proxy/exchange.h"
 
@@ -57,6 +59,12 @@ static bool query_passes(const struct condition *c, struct exchange *x)
     return raw.at && value_passes(c, uri_decode(&x->arena, raw));
 }
 
+static bool asn_passes(const struct condition *c, uint32_t asn)
+{
+    char text[NUM_U64_MAX_BYTES];
+    return asn > 0 && value_passes(c, (struct slice){text, num_write_u64(text, asn)});
+}
+
 static struct slice proto_of(const struct exchange *x)
 {
     return message_proto(&x->req);
@@ -73,7 +81,8 @@ static bool test_passes(const struct condition *c, struct exchange *x)
     case SUBJECT_HEADER: return header_passes(c, x);
     case SUBJECT_COOKIE: return cookie_passes(c, x);
     case SUBJECT_IP: return ip_passes(c, &x->client_addr);
-    case SUBJECT_COUNTRY: return false; /* no database: nothing is known */
+    case SUBJECT_COUNTRY: return value_passes(c, client_geo(x)->country);
+    case SUBJECT_ASN: return asn_passes(c, client_geo(x)->asn);
     case SUBJECT_SCHEME: return value_passes(c, x->client_scheme);
     case SUBJECT_PROTO: return value_passes(c, proto_of(x));
     }

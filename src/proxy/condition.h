@@ -1,6 +1,6 @@
 /* condition.h - `when CONDITION`: method host path query.NAME header.NAME cookie.NAME ip country
- * scheme proto; == != ~ !~ in; and or not ( ). Compiled once, evaluated without allocation but for
- * decoded values. */
+ * asn scheme proto; == != ~ !~ in; and or not ( ). Compiled once, evaluated without allocation but
+ * for decoded values. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "conf/directive.h"

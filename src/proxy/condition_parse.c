@@ -8,8 +8,10 @@
  * and a ")" at its end only when it closes one inside: so `path ~ ^/(a|b)` needs no quotes.
  * Values that could never be equal (a method in lower case, a path without "/") are errors. */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/num.h"
 #include "conf/snapshot.h"
 #include "http/field.h"
+#include "proxy/client_geo.h"
 #include "proxy/condition_priv.h"
 
 enum { DEPTH_MAX = 32, VALUES_MAX = 255 };
@@ -41,8 +43,8 @@ static const struct subject subjects[] = {
     {"path", SUBJECT_PATH, false},       {"query", SUBJECT_QUERY, true},
     {"query.", SUBJECT_QUERY_ARG, true}, {"header.", SUBJECT_HEADER, true},
     {"cookie.", SUBJECT_COOKIE, true},   {"ip", SUBJECT_IP, false},
-    {"country", SUBJECT_COUNTRY, true},  {"scheme", SUBJECT_SCHEME, false},
-    {"proto", SUBJECT_PROTO, false},
+    {"country", SUBJECT_COUNTRY, true},  {"asn", SUBJECT_ASN, true},
+    {"scheme", SUBJECT_SCHEME, false},   {"proto", SUBJECT_PROTO, false},
 };
 enum { SUBJECT_COUNT = sizeof(subjects) / sizeof(*subjects) };
 
@@ -167,6 +169,14 @@ static bool all_in(struct slice s, const char *set)
     return s.len > 0;
 }
 
+/* As it is compared: as text. */
+static bool is_asn(struct slice v)
+{
+    uint64_t number;
+    return num_parse_u64(v, &number) == ERR_OK && number > 0 && number <= UINT32_MAX &&
+           v.at[0] != '0';
+}
+
 static const char *value_wrong(enum subject_id id, struct slice v)
 {
     switch (id) {
@@ -190,6 +200,7 @@ static const char *value_wrong(enum subject_id id, struct slice v)
         return v.len == 2 && all_in(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
                    ? NULL
                    : "two capital letters are due: DE";
+    case SUBJECT_ASN: return is_asn(v) ? NULL : "the number of an autonomous system is due: 64500";
     default: return NULL;
     }
 }
@@ -308,7 +319,7 @@ static void subject_error(struct parser *p, const struct token *t)
         names[i] = slice_of(subjects[i].name);
     diag_error(p->build->diag, t->word.pos, "'%.*s' can not be tested", SLICE_ARG(word));
     diag_hint(p->build->diag, "one of method host path query query.NAME header.NAME cookie.NAME ip "
-                              "country scheme proto is due, with spaces around the operator");
+                              "country asn scheme proto is due, with spaces around the operator");
     diag_nearest(p->build->diag, dot < word.len ? slice_head(word, dot + 1) : word, names,
                  SUBJECT_COUNT);
 }
@@ -353,6 +364,8 @@ static const struct condition *parse_test(struct parser *p)
         return NULL;
     c->subject = s->id;
     c->name = name;
+    if (s->id == SUBJECT_COUNTRY || s->id == SUBJECT_ASN)
+        client_geo_asked(p->build, t.word.pos);
     if (!parse_op(p, s, c, &negated))
         return NULL;
     return negated ? join(p, CONDITION_NOT, c, NULL) : c;

@@ -20,6 +20,7 @@ enum subject_id {
     SUBJECT_COOKIE,
     SUBJECT_IP,
     SUBJECT_COUNTRY,
+    SUBJECT_ASN,
     SUBJECT_SCHEME,
     SUBJECT_PROTO,
 };

@@ -52,6 +52,8 @@ static const struct {
     {"proto == HTTP/1.1", "GET http://a/", true},
     {"country == DE", "GET http://a/", false},
     {"country != DE", "GET http://a/", true},
+    {"asn == 64500", "GET http://a/", false},
+    {"asn", "GET http://a/", false},
     {"method == GET and path == /x", "GET http://a/x", true},
     {"method == GET and path == /x", "GET http://a/y", false},
     {"method == PUT or path == /x", "GET http://a/x", true},
@@ -110,6 +112,8 @@ static const struct {
     {"scheme == ftp", 11, "http or https"},
     {"proto == 1.1", 10, "HTTP/1.0"},
     {"country == de", 12, "two capital letters"},
+    {"asn == AS5", 8, "number of an autonomous system"},
+    {"asn in 5 05", 10, "number of an autonomous system"},
     {"not", 4, "a condition is due"},
     {"header.X not", 13, "one of =="},
 };

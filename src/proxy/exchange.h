@@ -102,6 +102,7 @@ struct exchange {
     bool forward_has_query;
     struct slice peer_ip;        /* of the connection, as text */
     bool client_trusted;         /* the peer is in `trust` */
+    const struct geo_facts *geo; /* of client_addr; NULL: nobody asked (client_geo()) */
     struct slice client_scheme;  /* "http", "https": the believed one */
     struct slice forwarded_host; /* believed X-Forwarded-Host; empty: none */
     uint16_t forwarded_port;

@@ -7,6 +7,7 @@
 #include "conf/secrets.h"
 #include "proxy/access_log.h"
 #include "proxy/build_priv.h"
+#include "proxy/client_geo.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/fastcgi.h"
@@ -369,10 +370,29 @@ static void explain_outcome(struct explain *e, const struct exchange *x)
                      step_name(x->err_step));
 }
 
-static void explain_exchange(struct explain *e, const struct exchange *x)
+/* Where the client is; only where a database might know. */
+static void explain_client(struct explain *e, struct exchange *x)
+{
+    const struct geo_facts *f = client_geo(x);
+    struct text line;
+    if (!x->view->conf->proxy->geo.named)
+        return;
+    text_init(&line);
+    struct slice country = f->country.at ? f->country : SLICE("unknown");
+    text_addf(&line, "country %.*s", SLICE_ARG(country));
+    if (f->city.at)
+        text_addf(&line, ", city %.*s", SLICE_ARG(f->city));
+    if (f->asn)
+        text_addf(&line, ", asn %u %.*s", f->asn, SLICE_ARG(f->as_org));
+    explain_line(e, "client", NOWHERE, "%.*s", (int)line.len, line.at);
+    text_release(&line);
+}
+
+static void explain_exchange(struct explain *e, struct exchange *x)
 {
     explain_listen(e, x->listen);
     explain_tls(e, x);
+    explain_client(e, x);
     explain_site(e, x);
     if (x->route) {
         explain_route(e, x);

@@ -10,6 +10,7 @@
 #include "conf/snapshot.h"
 #include "http/stream.h"
 #include "net/addr.h"
+#include "proxy/client_geo.h"
 #include "proxy/filter.h"
 #include "proxy/settings.h"
 
@@ -117,6 +118,7 @@ struct proxy_conf {
     struct settings defaults;    /* top level, complete */
     struct stream_limits limits; /* of origin-side heads */
     struct trust_conf trust;
+    struct geo_conf geo;
     struct error_log_conf error_log;
     struct proxy_cert *certs; /* of all sites */
     struct proxy_folder *cert_folders;

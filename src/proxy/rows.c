@@ -344,12 +344,13 @@ const struct directive proxy_rows[] = {
      .args_max = 255,
      .opens = IN_WHEN,
      .usage = "CONDITION",
-     .text = "Adds policies to requests for which the condition holds; several may. Tests are "
-             "SUBJECT OPERATOR VALUE, joined by `and`, `or`, `not` and parentheses. Subjects: "
-             "`method host path query query.NAME header.NAME cookie.NAME ip country scheme proto`. "
-             "Operators: `==`, `!=`, `~` and `!~` (regular expression), `in` (one of several "
-             "values; addresses and prefixes for `ip`). A header, cookie or query parameter alone "
-             "tests whether it is there.",
+     .text =
+         "Adds policies to requests for which the condition holds; several may. Tests are "
+         "SUBJECT OPERATOR VALUE, joined by `and`, `or`, `not` and parentheses. Subjects: "
+         "`method host path query query.NAME header.NAME cookie.NAME ip country asn scheme proto`. "
+         "Operators: `==`, `!=`, `~` and `!~` (regular expression), `in` (one of several "
+         "values; addresses and prefixes for `ip`). A header, cookie or query parameter alone "
+         "tests whether it is there.",
      .example = "when method == POST and path ~ \"^/upload\" {\n    body max=1G\n}"},
     {.name = "no",
      .where = IN_SITE | IN_ROUTE,
@@ -610,6 +611,19 @@ const struct directive proxy_rows[] = {
      .text = "Proxies in front of weir whose X-Forwarded-For, -Proto, -Host and Forwarded are "
              "believed. From anybody else these fields are replaced.",
      .example = "trust 10.0.0.0/8 fd00::/8"},
+    {.name = "geo",
+     .where = IN_TOP,
+     .apply = geo_apply,
+     .repeat = true,
+     .args_min = 1,
+     .args_max = 255,
+     .usage = "FILE...",
+     .text = "Databases in MaxMind's format (.mmdb) that tell countries, cities and autonomous "
+             "systems of addresses: `$country`, `$city`, `$asn`, `$as_org`, and `country` and "
+             "`asn` in conditions. Of several the first that knows something has the word. A file "
+             "that changes is read again; one that is damaged changes nothing. See "
+             "[countries and networks](../limits.md#where-from-geo).",
+     .example = "geo /var/lib/GeoIP/GeoLite2-Country.mmdb /var/lib/GeoIP/GeoLite2-ASN.mmdb"},
     {.name = "test",
      .where = IN_SITE | IN_ROUTE,
      .apply = walked,

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/text.h"
 #include "net/conn.h"
+#include "proxy/client_geo.h"
 #include "proxy/exchange.h"
 #include "tls/tls.h"
 
@@ -101,9 +102,26 @@ static struct slice get_query_arg(struct exchange *x, struct slice arg)
 
 static struct slice get_country(struct exchange *x, struct slice arg)
 {
-    (void)x;
     (void)arg;
-    return SLICE_NONE;
+    return client_geo(x)->country;
+}
+
+static struct slice get_city(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return client_geo(x)->city;
+}
+
+static struct slice get_as_org(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return client_geo(x)->as_org;
+}
+
+static size_t write_asn(struct exchange *x, char *to)
+{
+    uint32_t asn = client_geo(x)->asn;
+    return asn > 0 ? num_write_u64(to, asn) : 0;
 }
 
 /* Addresses */
@@ -470,7 +488,11 @@ const struct variable variables_all[] = {
     {"ip", VARIABLE_TEXT, false, NULL, write_client_ip,
      "The same as `$client_ip`, as in conditions"},
     {"country", VARIABLE_TEXT, false, get_country, NULL,
-     "Country of the client's address; empty without a database"},
+     "Country of the client's address: `DE`; empty where no database of `geo` knows, as the next"},
+    {"city", VARIABLE_TEXT, false, get_city, NULL, "Its city, in English"},
+    {"asn", VARIABLE_NUMBER, false, NULL, write_asn,
+     "Number of the autonomous system that its network belongs to: `64500`"},
+    {"as_org", VARIABLE_TEXT, false, get_as_org, NULL, "Whose autonomous system that is"},
     {"remote_addr", VARIABLE_TEXT, false, NULL, write_remote_addr,
      "Address of the connection's peer"},
     {"remote_port", VARIABLE_NUMBER, false, NULL, write_remote_port,

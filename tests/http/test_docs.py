@@ -2,16 +2,16 @@
 """Every configuration example in the documentation must pass `weir check`.
 
 Fenced blocks marked ```weir are whole files; ```weir site ones stand in a site, ```weir upstream ones in
-an upstream."""
+an upstream; ```weir geo ones are whole files that name databases of /var/lib/GeoIP."""
 import re
 
 import pytest
 
-from kit import ROOT, weir_cli
+from kit import ROOT, mmdb, weir_cli
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 AROUND = {"": "{}", "site": "site * {{\n{}\n}}\n", "upstream": "upstream example {{\n{}\n}}\n"
-          "site * {{ proxy example }}\n"}
+          "site * {{ proxy example }}\n", "geo": "{}"}
 BLOCK = re.compile(r"^( *)```weir ?(\w*)\n(.*?)^\1```", re.M | re.S)
 
 
@@ -25,6 +25,9 @@ def examples():
 @pytest.mark.parametrize("place,text", examples())
 def test_example_is_valid(tmp_path, place, text):
     conf = tmp_path / "weir.conf"
+    if place == "geo":
+        text = text.replace("/var/lib/GeoIP", str(mmdb.write(tmp_path / "GeoLite2-ASN.mmdb", {}).parent))
+        mmdb.write(tmp_path / "GeoLite2-Country.mmdb", {})
     conf.write_text(AROUND[place].format(text))
     done = weir_cli("check", "-c", conf)
     assert done.returncode == 0, done.stderr
