@@ -9,6 +9,7 @@
 # make bench-balancers  nanoseconds for the choice of a server, T=NAME
 # make bench-cache-store  memory, nanoseconds, hit ratios of the cache's store, T=part
 # make bench-limits   nanoseconds for the check of a limit
+# make bench-tokens   nanoseconds for the check of a signed token
 # make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
 # make format    clang-format on all C files        make http     integration tests alone, T=words
@@ -192,6 +193,10 @@ $(B)/bench_limits: $(LIB_OBJ) $(B)/bench/limits.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 bench-limits: $(B)/bench_limits
 	@$(B)/bench_limits
+$(B)/bench_tokens: $(LIB_OBJ) $(B)/bench/tokens.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+bench-tokens: $(B)/bench_tokens
+	@$(B)/bench_tokens
 
 # What the cache's store costs and keeps; T=memory, lookup, threads, purge or hits.
 $(B)/bench_cache_store: $(LIB_OBJ) $(B)/bench/cache_store.o
@@ -226,7 +231,7 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
 clean:
 	rm -rf build
-.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers bench-cache-store bench-limits outages attack asan tsan \
+.PHONY: all run test check unit sim http soak failtest cost bench bench-balancers bench-cache-store bench-limits bench-tokens outages attack asan tsan \
         layers fuzz fuzz-run format format-check docs install uninstall clean FORCE
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')

@@ -5,7 +5,9 @@
  * arena that the maker was given; the list is in the order of its source. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "base/arena.h"
 #include "base/slice.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { CLAIMS_MAX = 256, CLAIM_DEPTH_MAX = 4 };
@@ -19,3 +21,8 @@ struct claim {
 const struct claim *claim_find(const struct claim *first, struct slice name);
 /* The next one with the name of c. */
 const struct claim *claim_next(const struct claim *c);
+
+struct json_t; /* of jansson */
+/* The claims of a JSON object. What is nested deeper than CLAIM_DEPTH_MAX names is left out. False:
+ * there are more than CLAIMS_MAX, or the arena is spent; *first is untouched then. */
+bool claims_from_json(const struct claim **first, const struct json_t *object, struct arena *a);
