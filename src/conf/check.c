@@ -323,6 +323,27 @@ static void check_own_block(struct checker *c, struct conf_node *n)
     check_children(c, n, row->opens);
 }
 
+/* `auth basic users` is read as `auth { basic users }`; a block at its end is the inner one's. */
+static void unfold_inline(struct checker *c, struct conf_node *n)
+{
+    struct conf_node *inner = conf_alloc(c->tree->arena, sizeof(*inner));
+    *inner = (struct conf_node){.parent = n,
+                                .children = n->children,
+                                .last_child = n->last_child,
+                                .words = n->words + 1,
+                                .word_count = n->word_count - 1,
+                                .has_block = n->has_block,
+                                .unclosed = n->unclosed,
+                                .pos = n->words[1].pos,
+                                .block_pos = n->block_pos};
+    CONF_NODE_EACH(child, inner)
+    child->parent = inner;
+    n->children = n->last_child = inner;
+    n->word_count = 1;
+    n->has_block = true;
+    n->block_pos = inner->pos;
+}
+
 static void check_node(struct checker *c, struct conf_node *n, unsigned where)
 {
     const struct directive *owner = n->parent->row;
@@ -340,6 +361,8 @@ static void check_node(struct checker *c, struct conf_node *n, unsigned where)
         refuse_unknown(c, n, where, owner, elsewhere);
         return;
     }
+    if (n->row->inlines && n->word_count > 1)
+        unfold_inline(c, n);
     split_words(c, n);
     if (count_fits(c, n) && n->arg_count > 0)
         parses(c, n->row, &n->args[0]);

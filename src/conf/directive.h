@@ -23,6 +23,7 @@ enum conf_where {
     IN_CHECK = 512,
     IN_FASTCGI = 1024, /* block of a fastcgi directive, beside IN_PROXY */
     IN_CACHE = 2048,
+    IN_AUTH = 4096, /* what a route demands of who asks: in auth, any and all */
     IN_POLICY = IN_SITE | IN_ROUTE | IN_WHEN,
     IN_SERVERS = IN_UPSTREAM | IN_PROXY,
 };
@@ -55,12 +56,13 @@ typedef void conf_apply_fn(struct conf_build *b, void *scope, const struct conf_
 
 struct directive {
     const char *name;
-    unsigned where;             /* enum conf_where bits */
-    uint8_t type;               /* enum conf_type */
-    bool off_ok;                /* also takes "off" (stores CONF_OFF) */
-    bool repeat;                /* may stand several times in one block */
-    bool block_due;             /* its block may not be left out */
-    bool adds;                  /* policies: a nearer one never overrides, all are in force */
+    unsigned where; /* enum conf_where bits */
+    uint8_t type;   /* enum conf_type */
+    bool off_ok;    /* also takes "off" (stores CONF_OFF) */
+    bool repeat;    /* may stand several times in one block */
+    bool block_due; /* its block may not be left out */
+    bool inlines;   /* `a b c` is `a { b c }`: a single line of its block may stand on its own */
+    bool adds;      /* policies: a nearer one never overrides, all are in force */
     uint8_t args_min, args_max; /* positional words; 255: any number. 0, 0 with a typed row: 1 */
     uint8_t key_args; /* policies: this many leading args tell which one a nearer block overrides */
     /* Its positional words from this one on (1, or true: the first) are secret; of an option: its

@@ -9,6 +9,7 @@
 #include "filter/cache_priv.h"
 #include "http/range.h"
 #include "proxy/headless.h"
+#include "proxy/identity.h"
 
 enum { FAILURES_MAX = 2 /* of others that it waited for */ };
 
@@ -188,18 +189,27 @@ static void conditions_drop(struct exchange *x)
         headers_del_id(&x->req.headers, fields[i]);
 }
 
+/* Whoever was recognised, by whatever it was, is as one that sent Authorization (RFC 9111 3.5): the
+ * answer is theirs alone unless the server says otherwise. */
+static enum err identity_remember(struct exchange *x, struct cache_state *s)
+{
+    if (!x->identity || headers_find(&s->asked, FIELD_AUTHORIZATION))
+        return ERR_OK;
+    return headers_append(&s->asked, &x->arena, FIELD_AUTHORIZATION, SLICE("Authorization"),
+                          x->identity->user);
+}
+
 enum err cache_remember(struct exchange *x, struct cache_state *s)
 {
     const struct headers *from = &x->req.headers;
-    size_t bytes = from->count * sizeof *from->at;
     s->asked = *from;
-    if (bytes == 0)
-        return ERR_OK;
-    s->asked.at = arena_alloc(&x->arena, bytes);
+    s->asked.cap = from->count + 1;
+    s->asked.at = arena_alloc(&x->arena, s->asked.cap * sizeof *from->at);
     if (!s->asked.at)
         return ERR_OVER_BUDGET;
-    memcpy(s->asked.at, from->at, bytes);
-    return ERR_OK;
+    if (from->count > 0)
+        memcpy(s->asked.at, from->at, from->count * sizeof *from->at);
+    return identity_remember(x, s);
 }
 
 static enum err ask_prepare(struct exchange *x, struct cache_state *s)
@@ -362,7 +372,7 @@ static enum verdict decide(struct exchange *x, struct look *l)
 /* If-Range is about the whole: pieces of it are fetched without. */
 bool cache_is_private(const struct exchange *x, const struct cache_state *s)
 {
-    return s->alone || s->head_only || s->terms.no_store || s->terms.no_cache ||
+    return s->alone || s->head_only || s->terms.no_store || s->terms.no_cache || x->identity ||
            headers_find(&x->req.headers, FIELD_AUTHORIZATION) || s->conditions.if_match.at ||
            s->conditions.if_unmodified_since.at || (s->conditions.if_range.at && !s->slicer);
 }

@@ -20,6 +20,14 @@ static void table_add(const char *module, const struct directive *rows)
     tables[schema.count++] = (struct conf_table){module, rows};
 }
 
+static void filter_add(const struct filter_type *f)
+{
+    if (f->directives)
+        table_add(f->name, f->directives);
+    for (const struct directive *const *rows = f->inner; rows && *rows; rows++)
+        table_add(f->name, *rows);
+}
+
 const struct conf_schema *schema_all(void)
 {
     if (schema.count > 0)
@@ -32,8 +40,7 @@ const struct conf_schema *schema_all(void)
     table_add("Health checks", check_rows);
     table_add("Sites and routes", proxy_rows);
     for (const struct filter_type *const *f = filters_all; *f; f++)
-        if ((*f)->directives)
-            table_add((*f)->name, (*f)->directives);
+        filter_add(*f);
     return &schema;
 }
 

@@ -7,6 +7,7 @@
 #include "conf/directive.h"
 #include "limit/bans.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/identity.h"
 #include "proxy/tls_build.h"
 
 static enum err method_check(const struct exchange *x)
@@ -104,6 +105,7 @@ static enum err host_read(struct exchange *x)
 static enum err head_admit(struct exchange *x)
 {
     named_hops_drop(&x->req.headers);
+    identity_strip(x);
     TRY(method_check(x));
     TRY(target_read(x));
     TRY(host_read(x));

@@ -8,10 +8,7 @@ conf_apply_fn settings_apply; /* typed value and typed options into their fields
 conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
 conf_apply_fn geo_apply; /* client_geo.c */
 
-/* The upstream of that name, or of the one server at that address. False after an error. */
 struct target;
-bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t);
-
 /* Of `fastcgi`: the upstream of that name (*named), or one for the addresses, into *t. False after
  * an error. */
 bool fastcgi_upstream(struct conf_build *b, const struct conf_node *n, struct target *t,

@@ -13,6 +13,10 @@ extern const struct directive proxy_rows[];
  * in c->upstreams already. b->app is c. Errors go to b->diag. */
 void proxy_build(struct conf_build *b, struct conf *c);
 
+/* For directives that send something to an upstream: the one of that name, or of the one server at
+ * that address. False after an error. */
+bool upstream_target(struct conf_build *b, const struct conf_word *w, struct target *t);
+
 /* Once the servers of all upstreams are final (run-time changes included): names them for `sticky`
  * and finds its tables. */
 void proxy_servers_known(struct conf_build *b, struct conf *c);

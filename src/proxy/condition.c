@@ -7,6 +7,8 @@
 #include "proxy/client_geo.h"
 #include "proxy/condition_priv.h"
 #include "proxy/exchange.h"
+#include "proxy/identity.h"
+#include "proxy/variable.h"
 
 static bool value_passes(const struct condition *c, struct slice value)
 {
@@ -65,6 +67,25 @@ static bool asn_passes(const struct condition *c, uint32_t asn)
     return asn > 0 && value_passes(c, (struct slice){text, num_write_u64(text, asn)});
 }
 
+static bool user_passes(const struct condition *c, const struct exchange *x)
+{
+    return x->identity && x->identity->user.len > 0 && value_passes(c, x->identity->user);
+}
+
+static bool claim_passes(const struct condition *c, const struct exchange *x)
+{
+    const struct claim *it = x->identity ? claim_find(x->identity->claims, c->name) : NULL;
+    while (it && !value_passes(c, it->value))
+        it = claim_next(it);
+    return it != NULL;
+}
+
+static bool variable_passes(const struct condition *c, struct exchange *x)
+{
+    char scratch[VARIABLE_WRITE_BYTES];
+    return value_passes(c, variable_get(c->variable, x, c->name, scratch));
+}
+
 static struct slice proto_of(const struct exchange *x)
 {
     return message_proto(&x->req);
@@ -85,6 +106,9 @@ static bool test_passes(const struct condition *c, struct exchange *x)
     case SUBJECT_ASN: return asn_passes(c, client_geo(x)->asn);
     case SUBJECT_SCHEME: return value_passes(c, x->client_scheme);
     case SUBJECT_PROTO: return value_passes(c, proto_of(x));
+    case SUBJECT_USER: return user_passes(c, x);
+    case SUBJECT_CLAIM: return claim_passes(c, x);
+    case SUBJECT_VARIABLE: return variable_passes(c, x);
     }
     return false;
 }

@@ -13,6 +13,7 @@
 #include "http/field.h"
 #include "proxy/client_geo.h"
 #include "proxy/condition_priv.h"
+#include "proxy/variable.h"
 
 enum { DEPTH_MAX = 32, VALUES_MAX = 255 };
 
@@ -23,6 +24,7 @@ struct parser {
     uint32_t at;   /* word */
     size_t offset; /* in it: a bare word may hold several tokens */
     uint32_t depth;
+    bool known; /* who asks is known */
 };
 
 enum token_kind { TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_TEXT };
@@ -36,6 +38,7 @@ struct subject {
     const char *name; /* "header." takes a name */
     enum subject_id id;
     bool optional; /* may be tested for being there at all */
+    bool late;     /* known once it is known who asks */
 };
 
 static const struct subject subjects[] = {
@@ -45,7 +48,9 @@ static const struct subject subjects[] = {
     {"cookie.", SUBJECT_COOKIE, true},   {"ip", SUBJECT_IP, false},
     {"country", SUBJECT_COUNTRY, true},  {"asn", SUBJECT_ASN, true},
     {"scheme", SUBJECT_SCHEME, false},   {"proto", SUBJECT_PROTO, false},
+    {"user", SUBJECT_USER, true, true},  {"claim.", SUBJECT_CLAIM, true, true},
 };
+static const struct subject a_variable = {"a variable", SUBJECT_VARIABLE, true};
 enum { SUBJECT_COUNT = sizeof(subjects) / sizeof(*subjects) };
 
 /* Tokens */
@@ -307,6 +312,25 @@ static const struct subject *subject_find(struct slice word, struct slice *name)
     return NULL;
 }
 
+/* "$host" and "${host}" are "host"; any other variable is a subject, too. */
+static struct slice undressed(struct slice word)
+{
+    struct slice s = slice_from(word, 1);
+    bool braces = s.len > 2 && s.at[0] == '{' && s.at[s.len - 1] == '}';
+    return braces ? (struct slice){s.at + 1, s.len - 2} : s;
+}
+
+static const struct subject *subject_read(struct slice word, struct condition *c)
+{
+    bool dressed = word.len > 1 && word.at[0] == '$';
+    struct slice plain = dressed ? undressed(word) : word;
+    const struct subject *s = subject_find(plain, &c->name);
+    if (s || !dressed)
+        return s;
+    c->variable = variable_find(plain, &c->name);
+    return c->variable && !c->variable->log_only ? &a_variable : NULL;
+}
+
 static void subject_error(struct parser *p, const struct token *t)
 {
     struct slice names[SUBJECT_COUNT], word = t->word.text;
@@ -319,9 +343,18 @@ static void subject_error(struct parser *p, const struct token *t)
         names[i] = slice_of(subjects[i].name);
     diag_error(p->build->diag, t->word.pos, "'%.*s' can not be tested", SLICE_ARG(word));
     diag_hint(p->build->diag, "one of method host path query query.NAME header.NAME cookie.NAME ip "
-                              "country asn scheme proto is due, with spaces around the operator");
+                              "country asn scheme proto $VARIABLE is due, with spaces around the "
+                              "operator");
     diag_nearest(p->build->diag, dot < word.len ? slice_head(word, dot + 1) : word, names,
                  SUBJECT_COUNT);
+}
+
+static void late_error(struct parser *p, const struct token *t)
+{
+    diag_error(p->build->diag, t->word.pos, "'%.*s' is not known yet when a 'when' is looked at",
+               SLICE_ARG(t->word.text));
+    diag_hint(p->build->diag, "write it in the block of an auth: require %.*s == ...",
+              SLICE_ARG(t->word.text));
 }
 
 /* What stands between subject and values; *negated for the operators with "!" and "not". */
@@ -351,19 +384,17 @@ static bool parse_op(struct parser *p, const struct subject *s, struct condition
 
 static const struct condition *parse_test(struct parser *p)
 {
-    struct slice name;
     bool negated;
     struct token t = next(p, false);
-    const struct subject *s = t.kind == TOKEN_TEXT ? subject_find(t.word.text, &name) : NULL;
-    if (!s) {
-        subject_error(p, &t);
-        return NULL;
-    }
     struct condition *c = new_node(p, CONDITION_TEST);
     if (!c)
         return NULL;
+    const struct subject *s = t.kind == TOKEN_TEXT ? subject_read(t.word.text, c) : NULL;
+    if (!s || (s->late && !p->known)) {
+        s ? late_error(p, &t) : subject_error(p, &t);
+        return NULL;
+    }
     c->subject = s->id;
-    c->name = name;
     if (s->id == SUBJECT_COUNTRY || s->id == SUBJECT_ASN)
         client_geo_asked(p->build, t.word.pos);
     if (!parse_op(p, s, c, &negated))
@@ -419,10 +450,9 @@ static const struct condition *parse_any(struct parser *p)
     return c;
 }
 
-const struct condition *condition_compile(struct conf_build *b, const struct conf_word *words,
-                                          uint32_t count)
+static const struct condition *compile(struct parser p)
 {
-    struct parser p = {.build = b, .words = words, .count = count};
+    struct conf_build *b = p.build;
     const struct condition *c = parse_any(&p);
     struct token t = peek(&p);
     if (!c || t.kind == TOKEN_END)
@@ -431,4 +461,16 @@ const struct condition *condition_compile(struct conf_build *b, const struct con
     if (t.kind == TOKEN_TEXT)
         diag_hint(b->diag, "several values need 'in', a value with spaces needs quotes");
     return NULL;
+}
+
+const struct condition *condition_compile(struct conf_build *b, const struct conf_word *words,
+                                          uint32_t count)
+{
+    return compile((struct parser){.build = b, .words = words, .count = count});
+}
+
+const struct condition *condition_compile_known(struct conf_build *b, const struct conf_word *words,
+                                                uint32_t count)
+{
+    return compile((struct parser){.build = b, .words = words, .count = count, .known = true});
 }

@@ -23,6 +23,9 @@ enum subject_id {
     SUBJECT_ASN,
     SUBJECT_SCHEME,
     SUBJECT_PROTO,
+    SUBJECT_USER,
+    SUBJECT_CLAIM,
+    SUBJECT_VARIABLE, /* any other: "$tls_version" */
 };
 
 enum test_op {
@@ -31,12 +34,15 @@ enum test_op {
     TEST_MATCH,   /* "~" */
 };
 
+struct variable;
+
 struct condition {
     enum condition_kind kind;
     const struct condition *left, *right; /* AND, OR; NOT: left only */
     enum subject_id subject;
     enum test_op op;   /* "!=", "!~" and "not in" are a NOT above */
-    struct slice name; /* of the header, cookie or query parameter */
+    struct slice name; /* of the header, cookie, query parameter or claim */
+    const struct variable *variable;
     const struct slice *values;
     const struct addr_prefix *prefixes; /* SUBJECT_IP */
     uint32_t value_count;

@@ -116,6 +116,10 @@ static const struct {
     {"asn in 5 05", 10, "number of an autonomous system"},
     {"not", 4, "a condition is due"},
     {"header.X not", 13, "one of =="},
+    {"$nothing == x", 1, "can not be tested"},
+    {"user == x", 1, "not known yet"},
+    {"$user == x", 1, "not known yet"},
+    {"claim.role == x", 1, "not known yet"},
 };
 
 static void mistakes_are_shown_in_place(void **state)

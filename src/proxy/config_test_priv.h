@@ -26,8 +26,11 @@ static inline void test_schema(struct test_config *t)
     size_t count = 0;
     t->tables[count++] = (struct conf_table){"proxy", proxy_rows};
     t->tables[count++] = (struct conf_table){"upstream", upstream_rows};
-    for (const struct filter_type *const *f = filters_all; *f; f++)
+    for (const struct filter_type *const *f = filters_all; *f; f++) {
         t->tables[count++] = (struct conf_table){(*f)->name, (*f)->directives};
+        for (const struct directive *const *rows = (*f)->inner; rows && *rows; rows++)
+            t->tables[count++] = (struct conf_table){(*f)->name, *rows};
+    }
     t->schema = (struct conf_schema){t->tables, count};
 }
 

@@ -19,6 +19,7 @@ struct fastcgi_use;
 struct file_body;
 struct mirror;
 struct hedge;
+struct identity;
 struct split;
 struct spool;
 struct target;
@@ -107,6 +108,7 @@ struct exchange {
     struct slice forwarded_host; /* believed X-Forwarded-Host; empty: none */
     uint16_t forwarded_port;
 
+    const struct identity *identity; /* who asks; NULL: not known (yet) */
     const struct target *target; /* of a split: the part; NULL until one was chosen */
     const struct fastcgi_use
         *fastcgi;              /* what a FastCGI server is asked for; NULL: not yet, or none */

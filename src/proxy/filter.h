@@ -30,8 +30,9 @@ struct filter_type {
     const char *name;
     enum filter_stage stage;
     const struct directive *directives;
-    size_t conf_bytes;                               /* in the snapshot's arena */
-    size_t state_bytes;                              /* per exchange, zeroed, in its arena */
+    const struct directive *const *inner; /* tables of rows for blocks that those open; NULL ends */
+    size_t conf_bytes;                    /* in the snapshot's arena */
+    size_t state_bytes;                   /* per exchange, zeroed, in its arena */
     void (*ready)(struct conf_build *b, void *conf); /* may be NULL, as all below */
     filter_fn *on_request;
     filter_fn *on_response; /* reverse order; ANSWERED is not allowed here */

@@ -12,6 +12,7 @@
 #include "net/addr.h"
 #include "proxy/client_geo.h"
 #include "proxy/filter.h"
+#include "proxy/identity.h"
 #include "proxy/settings.h"
 
 struct cache_site_shared;
@@ -119,6 +120,7 @@ struct proxy_conf {
     struct stream_limits limits; /* of origin-side heads */
     struct trust_conf trust;
     struct geo_conf geo;
+    struct identity_fields identity_fields;
     struct error_log_conf error_log;
     struct proxy_cert *certs; /* of all sites */
     struct proxy_folder *cert_folders;

@@ -12,6 +12,7 @@
 #include "net/conn.h"
 #include "proxy/client_geo.h"
 #include "proxy/exchange.h"
+#include "proxy/identity.h"
 #include "tls/tls.h"
 
 _Static_assert((int)VARIABLE_WRITE_BYTES >= (int)ADDR_TEXT_BYTES, "addresses must fit");
@@ -122,6 +123,23 @@ static size_t write_asn(struct exchange *x, char *to)
 {
     uint32_t asn = client_geo(x)->asn;
     return asn > 0 ? num_write_u64(to, asn) : 0;
+}
+
+static struct slice get_user(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->identity && x->identity->user.len > 0 ? x->identity->user : SLICE_NONE;
+}
+
+static struct slice get_auth(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->identity ? slice_of(x->identity->method) : SLICE_NONE;
+}
+
+static struct slice get_claim(struct exchange *x, struct slice arg)
+{
+    return identity_claim(x, arg);
 }
 
 /* Addresses */
@@ -463,110 +481,165 @@ static size_t write_unix_ms(struct exchange *x, char *to)
     return num_write_u64(to, (uint64_t)unix_ms(x));
 }
 
-const struct variable variables_all[] = {
-    {"host", VARIABLE_TEXT, false, get_host, NULL,
-     "Host that the client asked for: lower case, without port"},
-    {"path", VARIABLE_TEXT, false, get_path, NULL,
-     "Path, normalised: what routes and conditions see"},
-    {"query", VARIABLE_TEXT, false, get_query, NULL, "Query without the `?`, as it came"},
-    {"query.", VARIABLE_TEXT, false, get_query_arg, NULL,
-     "Query parameter, as it came (percent-encoded): `$query.page`"},
-    {"uri", VARIABLE_TEXT, false, get_uri, NULL, "Path and query as the client sent them"},
-    {"method", VARIABLE_TEXT, false, get_method, NULL, "Request method"},
-    {"scheme", VARIABLE_TEXT, false, get_scheme, NULL,
-     "`http` or `https`; of a trusted proxy's client, when it says so"},
-    {"proto", VARIABLE_TEXT, false, get_proto, NULL, "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`"},
-    {"header.", VARIABLE_TEXT, false, get_header, NULL,
-     "Request header, first line: `${header.User-Agent}`"},
-    {"cookie.", VARIABLE_TEXT, false, get_cookie, NULL, "Request cookie: `$cookie.session`"},
-    {"user_agent", VARIABLE_TEXT, false, get_user_agent, NULL, "Request header User-Agent"},
-    {"referer", VARIABLE_TEXT, false, get_referer, NULL, "Request header Referer"},
-    {"request_id", VARIABLE_TEXT, false, get_request_id, NULL,
-     "Identifier of the request: 16 hexadecimal digits"},
-    {"client_ip", VARIABLE_TEXT, false, NULL, write_client_ip,
-     "Address of the client; behind a trusted proxy the one that it reports"},
-    {"ip", VARIABLE_TEXT, false, NULL, write_client_ip,
-     "The same as `$client_ip`, as in conditions"},
-    {"country", VARIABLE_TEXT, false, get_country, NULL,
-     "Country of the client's address: `DE`; empty where no database of `geo` knows, as the next"},
-    {"city", VARIABLE_TEXT, false, get_city, NULL, "Its city, in English"},
-    {"asn", VARIABLE_NUMBER, false, NULL, write_asn,
-     "Number of the autonomous system that its network belongs to: `64500`"},
-    {"as_org", VARIABLE_TEXT, false, get_as_org, NULL, "Whose autonomous system that is"},
-    {"remote_addr", VARIABLE_TEXT, false, NULL, write_remote_addr,
-     "Address of the connection's peer"},
-    {"remote_port", VARIABLE_NUMBER, false, NULL, write_remote_port,
-     "Port of the connection's peer"},
-    {"server_addr", VARIABLE_TEXT, false, NULL, write_server_addr,
-     "Address that the client connected to"},
-    {"server_port", VARIABLE_NUMBER, false, NULL, write_server_port,
-     "Port that the client connected to"},
-    {"tls_version", VARIABLE_TEXT, false, get_tls_version, NULL,
+const struct variable
+    variables_all[] =
+        {{"host", VARIABLE_TEXT, false, get_host, NULL,
+          "Host that the client asked for: lower case, without port"},
+         {"path", VARIABLE_TEXT, false, get_path, NULL,
+          "Path, normalised: what routes and conditions see"},
+         {"query", VARIABLE_TEXT, false, get_query, NULL, "Query without the `?`, as it came"},
+         {"query.", VARIABLE_TEXT, false, get_query_arg, NULL,
+          "Query parameter, as it came (percent-encoded): `$query.page`"},
+         {"uri", VARIABLE_TEXT, false, get_uri, NULL, "Path and query as the client sent them"},
+         {"method", VARIABLE_TEXT, false, get_method, NULL, "Request method"},
+         {"scheme", VARIABLE_TEXT, false, get_scheme, NULL,
+          "`http` or `https`; of a trusted proxy's client, when it says so"},
+         {"proto", VARIABLE_TEXT, false, get_proto, NULL, "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`"},
+         {"header.", VARIABLE_TEXT, false, get_header, NULL,
+          "Request header, first line: `${header.User-Agent}`"},
+         {"cookie.", VARIABLE_TEXT, false, get_cookie, NULL, "Request cookie: `$cookie.session`"},
+         {"user_agent", VARIABLE_TEXT, false, get_user_agent, NULL, "Request header User-Agent"},
+         {"referer", VARIABLE_TEXT, false, get_referer, NULL, "Request header Referer"},
+         {"request_id", VARIABLE_TEXT, false, get_request_id, NULL,
+          "Identifier of the request: 16 hexadecimal digits"},
+         {"client_ip", VARIABLE_TEXT, false, NULL, write_client_ip,
+          "Address of the client; behind a trusted proxy the one that it reports"},
+         {"ip", VARIABLE_TEXT, false, NULL, write_client_ip,
+          "The same as `$client_ip`, as in conditions"},
+         {"country", VARIABLE_TEXT, false, get_country, NULL,
+          "Country of the client's address: `DE`; empty where no database of `geo` knows, as the "
+          "next"},
+         {"city", VARIABLE_TEXT, false, get_city, NULL, "Its city, in English"},
+         {"asn", VARIABLE_NUMBER, false, NULL, write_asn,
+          "Number of the autonomous system that its network belongs to: `64500`"},
+         {"as_org", VARIABLE_TEXT, false, get_as_org, NULL, "Whose autonomous system that is"},
+         "Country of the client's address; empty without a database"},
+    {"user",   VARIABLE_TEXT, false,
+     get_user, NULL,          "Who asks, as `auth` found out; empty when nobody in particular"},
+    {"auth",   VARIABLE_TEXT, false,
+     get_auth, NULL,          "How that was found out: `basic`, `key`, `jwt` ..."},
+    {"claim.",
+     VARIABLE_TEXT,
+     false,
+     get_claim,
+     NULL,
+     "What is said of them: `${claim.email}`, `${claim.realm_access.roles}`; several values are "
+     "joined by commas"},
+    {"remote_addr", VARIABLE_TEXT,     false,
+     NULL,          write_remote_addr, "Address of the connection's peer"},
+    {"remote_port", VARIABLE_NUMBER,   false,
+     NULL,          write_remote_port, "Port of the connection's peer"},
+    {"server_addr", VARIABLE_TEXT,     false,
+     NULL,          write_server_addr, "Address that the client connected to"},
+    {"server_port", VARIABLE_NUMBER,   false,
+     NULL,          write_server_port, "Port that the client connected to"},
+    {"tls_version",
+     VARIABLE_TEXT,
+     false,
+     get_tls_version,
+     NULL,
      "Version of TLS that the client speaks: `TLSv1.3`; empty without TLS, as all below"},
     {"tls_cipher", VARIABLE_TEXT, false, get_tls_cipher, NULL, "Cipher of its connection"},
     {"tls_sni", VARIABLE_TEXT, false, get_tls_sni, NULL, "Name that it asked for in its handshake"},
     {"tls_alpn", VARIABLE_TEXT, false, get_tls_alpn, NULL, "Protocol that was agreed on"},
-    {"tls_resumed", VARIABLE_TEXT, false, get_tls_resumed, NULL,
-     "`yes` when the handshake resumed a session, else `no`"},
+    {"tls_resumed",   VARIABLE_TEXT, false,
+     get_tls_resumed, NULL,          "`yes` when the handshake resumed a session, else `no`"},
     {"ja4", VARIABLE_TEXT, false, get_ja4, NULL, "JA4 fingerprint of the client's handshake"},
-    {"client_cert_subject", VARIABLE_TEXT, false, get_client_cert_subject, NULL,
-     "Subject of the client's certificate, as in RFC 2253"},
+    {"client_cert_subject",   VARIABLE_TEXT, false,
+     get_client_cert_subject, NULL,          "Subject of the client's certificate, as in RFC 2253"},
     {"client_cert_san", VARIABLE_TEXT, false, get_client_cert_san, NULL, "Its other names"},
-    {"client_cert_serial", VARIABLE_TEXT, false, get_client_cert_serial, NULL,
-     "Its serial number, hexadecimal"},
-    {"client_cert_fingerprint", VARIABLE_TEXT, false, get_client_cert_fingerprint, NULL,
-     "SHA-256 of it, hexadecimal"},
+    {"client_cert_serial",   VARIABLE_TEXT, false,
+     get_client_cert_serial, NULL,          "Its serial number, hexadecimal"},
+    {"client_cert_fingerprint",   VARIABLE_TEXT, false,
+     get_client_cert_fingerprint, NULL,          "SHA-256 of it, hexadecimal"},
     {"site", VARIABLE_TEXT, false, get_site, NULL, "First name of the site"},
-    {"route", VARIABLE_TEXT, false, get_route, NULL,
-     "Path of the route as configured; empty when none matched"},
-    {"limit_status", VARIABLE_TEXT, false, get_limit_status, NULL,
+    {"route",   VARIABLE_TEXT, false,
+     get_route, NULL,          "Path of the route as configured; empty when none matched"},
+    {"limit_status",
+     VARIABLE_TEXT,
+     false,
+     get_limit_status,
+     NULL,
      "What limits did: `passed`, `delayed`, `refused`, and with `dry_run` `would_delay`, "
      "`would_refuse`; empty without a limit"},
-    {"cors_status", VARIABLE_TEXT, false, get_cors_status, NULL,
+    {"cors_status",
+     VARIABLE_TEXT,
+     false,
+     get_cors_status,
+     NULL,
      "What `cors` said: `preflight` (answered), `refused` (a preflight), `allowed` (the page may "
      "read the answer), `unknown` (it may not); empty without `cors` or without an Origin"},
-    {"csrf_status", VARIABLE_TEXT, false, get_csrf_status, NULL,
+    {"csrf_status",
+     VARIABLE_TEXT,
+     false,
+     get_csrf_status,
+     NULL,
      "What `csrf` said of a request that changes something: `passed`, `refused`, and with "
      "`dry_run` `would_refuse`; empty otherwise"},
-    {"cache_status", VARIABLE_TEXT, false, get_cache_status, NULL,
+    {"cache_status",
+     VARIABLE_TEXT,
+     false,
+     get_cache_status,
+     NULL,
      "What the cache did: `hit`, `stale`, `revalidated`, `miss` (stored), `pass` (not to be "
      "stored), `bypass`, `purge`; empty without a cache"},
     {"upstream", VARIABLE_TEXT, false, get_upstream, NULL, "Upstream that the request goes to"},
     {"server", VARIABLE_TEXT, false, get_server, NULL, "Server of it that was tried last"},
     {"tries", VARIABLE_NUMBER, false, NULL, write_tries, "Number of servers tried"},
-    {"hedged", VARIABLE_NUMBER, false, NULL, write_hedged,
-     "1 when a second server was asked beside the first"},
+    {"hedged", VARIABLE_NUMBER, false,
+     NULL,     write_hedged,    "1 when a second server was asked beside the first"},
     {"error", VARIABLE_TEXT, false, get_error, NULL, "Name of the error that ended the request"},
     {"step", VARIABLE_TEXT, false, get_step, NULL, "Step in which it failed; else where it is now"},
     {"status", VARIABLE_NUMBER, false, NULL, write_status, "Status of the response"},
-    {"grpc_status", VARIABLE_NUMBER, true, NULL, write_grpc_status,
+    {"grpc_status",
+     VARIABLE_NUMBER,
+     true,
+     NULL,
+     write_grpc_status,
      "Status of a gRPC call, `0` to `16`; empty when there was none"},
-    {"response.", VARIABLE_TEXT, false, get_response, NULL,
-     "Response header, first line: `${response.Content-Type}`"},
-    {"bytes_in", VARIABLE_NUMBER, true, NULL, write_bytes_in,
-     "Bytes received from the client for this request, head included"},
-    {"bytes_out", VARIABLE_NUMBER, true, NULL, write_bytes_out,
-     "Bytes sent to the client for this request, head included"},
-    {"body_bytes_in", VARIABLE_NUMBER, true, NULL, write_body_bytes_in,
+    {"response.",  VARIABLE_TEXT, false,
+     get_response, NULL,          "Response header, first line: `${response.Content-Type}`"},
+    {"bytes_in", VARIABLE_NUMBER, true,
+     NULL,       write_bytes_in,  "Bytes received from the client for this request, head included"},
+    {"bytes_out", VARIABLE_NUMBER, true,
+     NULL,        write_bytes_out, "Bytes sent to the client for this request, head included"},
+    {"body_bytes_in",
+     VARIABLE_NUMBER,
+     true,
+     NULL,
+     write_body_bytes_in,
      "Bytes of the request body"},
-    {"body_bytes_out", VARIABLE_NUMBER, true, NULL, write_body_bytes_out,
+    {"body_bytes_out",
+     VARIABLE_NUMBER,
+     true,
+     NULL,
+     write_body_bytes_out,
      "Bytes of the response body"},
-    {"duration_ms", VARIABLE_NUMBER, true, NULL, write_duration,
-     "First byte of the request to the end, in ms"},
+    {"duration_ms", VARIABLE_NUMBER, true,
+     NULL,          write_duration,  "First byte of the request to the end, in ms"},
     {"head_ms", VARIABLE_NUMBER, true, NULL, write_head_ms, "Receiving the request's head, in ms"},
-    {"pick_ms", VARIABLE_NUMBER, true, NULL, write_pick_ms,
-     "Request filters and choice of the server, earlier tries included, in ms"},
-    {"connect_ms", VARIABLE_NUMBER, true, NULL, write_connect_ms,
-     "Getting a connection to the server, in ms"},
-    {"first_byte_ms", VARIABLE_NUMBER, true, NULL, write_first_byte_ms,
+    {"pick_ms",     VARIABLE_NUMBER,
+     true,          NULL,
+     write_pick_ms, "Request filters and choice of the server, earlier tries included, in ms"},
+    {"connect_ms", VARIABLE_NUMBER,  true,
+     NULL,         write_connect_ms, "Getting a connection to the server, in ms"},
+    {"first_byte_ms",
+     VARIABLE_NUMBER,
+     true,
+     NULL,
+     write_first_byte_ms,
      "Connection there to the first byte of the server's answer, in ms"},
-    {"response_ms", VARIABLE_NUMBER, true, NULL, write_response_ms,
-     "Head of the response sent to the end, in ms"},
+    {"response_ms", VARIABLE_NUMBER,   true,
+     NULL,          write_response_ms, "Head of the response sent to the end, in ms"},
     {"time", VARIABLE_TEXT, false, NULL, write_time, "Time now: `02/Jan/2026:03:04:05 +0000`"},
-    {"time_iso", VARIABLE_TEXT, false, NULL, write_time_iso,
-     "Time now: `2026-01-02T03:04:05.678Z`"},
+    {"time_iso", VARIABLE_TEXT,  false,
+     NULL,       write_time_iso, "Time now: `2026-01-02T03:04:05.678Z`"},
     {"unix_ms", VARIABLE_NUMBER, false, NULL, write_unix_ms, "Milliseconds since 1970"},
-    {0}};
+{
+    0
+}
+}
+;
 
 enum { VARIABLE_COUNT = sizeof(variables_all) / sizeof(*variables_all) - 1 };
 

@@ -1,0 +1,49 @@
+/* auth_priv.h - a method of auth: how somebody is recognised, or what is demanded of them. One file
+ * auth_NAME.c each, with its row; auth.c has the list and puts the words of all together.
+ *
+ * A request asks the demands of its route in order. check() may be called again after AUTH_WAIT;
+ * any other verdict of it stands for this request. A demand that was not met may have its say in
+ * the answer: challenge() adds to the 401, answer() makes one of its own. */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/text.h"
+#include "proxy/build.h"
+#include "proxy/exchange.h"
+#include "proxy/filter.h"
+#include "proxy/identity.h"
+
+enum auth_verdict {
+    AUTH_UNASKED,   /* not looked at yet; never told */
+    AUTH_GRANTED,   /* whoever was recognised stands in x->identity (identity_add()) */
+    AUTH_NONE,      /* no credentials of its kind were given */
+    AUTH_REFUSED,   /* those that were given are not good */
+    AUTH_FORBIDDEN, /* it is clear who asks: they may not */
+    AUTH_FAILED,    /* it could not be found out: x->err is set */
+    AUTH_WAIT,      /* exchange_wake() comes later */
+};
+
+struct auth_method {
+    const char *word;   /* of its row */
+    size_t conf_bytes;  /* in the snapshot's arena, zeroed */
+    size_t state_bytes; /* per exchange, zeroed, in its arena */
+    void (*apply)(struct conf_build *b, void *conf, const struct conf_node *n);
+    /* With x->dry (tests, explain) nothing may be waited for: AUTH_NONE, then. */
+    enum auth_verdict (*check)(struct exchange *x, const void *conf, void *state);
+    /* May be NULL, as all below. Adds one value for WWW-Authenticate, or nothing. */
+    void (*challenge)(struct exchange *x, const void *conf, void *state, struct text *out);
+    /* Makes the response in the place of a 401 or 403. False: it has none. After an error x->err is
+     * set. */
+    bool (*answer)(struct exchange *x, const void *conf, void *state);
+    /* Any response is about to go out, also after refusals; ERR_OK or why not. */
+    enum err (*on_response)(struct exchange *x, const void *conf, void *state);
+    /* The exchange ends: what was waited for is called off. */
+    void (*on_finish)(struct exchange *x, const void *conf, void *state);
+};
+
+/* Each auth_NAME.c has a method auth_NAME, and its row, with where = IN_AUTH, in auth_NAME_rows. */
+#define AUTH_METHODS(METHOD) METHOD(require)
+
+#define AUTH_METHOD_DECLARE(name)                \
+    extern const struct auth_method auth_##name; \
+    extern const struct directive auth_##name##_rows[];
+AUTH_METHODS(AUTH_METHOD_DECLARE)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`auth`: demands put together by all and any, and who may not be told to servers by clients."""
+import pytest
+
+from kit.h2raw import H2Raw
+
+
+def site(lines):
+    return "trust 127.0.0.0/8\nsite * {\n respond 200 ok\n" + lines + "\n}\n"
+
+
+def status(w, headers=(), path="/", **kw):
+    return w.get(path, headers=list(headers), **kw).status
+
+
+def test_require_lets_in_who_fits(weir):
+    w = weir(site("auth require header.X-Door == open"))
+    assert status(w, ["X-Door: open"]) == 200
+    refused = w.get("/")
+    assert refused.status == 403 and refused.get("WWW-Authenticate") is None
+    assert w.metric("weir_auth_granted_total") == 1
+    assert w.metric("weir_auth_forbidden_total") == 1
+    assert w.metrics()['weir_request_errors_total{error="forbidden"}'] == 1
+
+
+def test_all_lines_have_to_hold(weir):
+    w = weir(site("auth { require header.A == 1; require header.B == 2 }"))
+    assert status(w, ["A: 1", "B: 2"]) == 200
+    assert [status(w, h) for h in (["A: 1"], ["B: 2"], [])] == [403] * 3
+
+
+def test_any_needs_one(weir):
+    w = weir(site("""auth any {
+        require ip in 10.0.0.0/8
+        all { require header.A == 1; require header.B == 2 }
+    }"""))
+    assert status(w, ["X-Forwarded-For: 10.1.2.3"]) == 200
+    assert status(w, ["A: 1", "B: 2"]) == 200
+    assert [status(w, h) for h in (["A: 1"], ["X-Forwarded-For: 11.1.2.3"], [])] == [403] * 3
+
+
+def test_nearest_auth_and_no_auth(weir):
+    w = weir("""site * {
+        auth require header.A == 1
+        respond 200 ok
+        route /inner { auth require header.B == 1
+            respond 200 ok }
+        route /open { no auth
+            respond 200 ok }
+        when method == POST { auth require header.C == 1 }
+    }""")
+    assert (status(w), status(w, ["A: 1"])) == (403, 200)
+    assert (status(w, ["A: 1"], "/inner"), status(w, ["B: 1"], "/inner")) == (403, 200)
+    assert status(w, (), "/open") == 200
+    assert status(w, ["A: 1"], method="POST") == 403
+    assert status(w, ["A: 1", "C: 1"], method="POST") == 200
+
+
+@pytest.mark.parametrize("path", ["/inner/x", "//inner/x", "/a/../inner/x", "/%69nner/x", "/./inner//x",
+                                  "/inner/%2e%2e/inner/x"])
+def test_other_spellings_of_a_path_are_guarded(weir, path):
+    w = weir("""site * {
+        respond 200 ok
+        route /inner { auth require header.B == 1
+            respond 200 ok }
+    }""")
+    assert status(w, (), path) == 403
+    assert status(w, ["B: 1"], path) == 200
+
+
+def test_method_override_does_not_open(weir):
+    w = weir(site("when method == DELETE { auth require header.A == 1 }\n"
+                  "auth require method in GET HEAD"))
+    for name in "X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method":
+        assert status(w, [f"{name}: GET"], method="POST") == 403
+
+
+IDENTITY_NAMES = ["Remote-User", "remote_user", "REMOTE-USER", "Remote_User", "X-Forwarded-User", "X_FORWARDED_USER",
+                  "X-Auth-Request-Email", "X-WebAuth-User", "X-Staff", "x_staff"]
+
+
+@pytest.mark.parametrize("path", ["/", "/open", "/plain/"])
+def test_clients_can_not_say_who_they_are(weir, origin, path):
+    o = origin()
+    w = weir(f"""site * {{
+        proxy {o.address}
+        auth {{ require method == GET; header X-Staff ${{header.X-Real}} }}
+        route /open {{ no auth }}
+    }}
+    site other.example {{ proxy {o.address} }}""")
+    host = "other.example" if path == "/plain/" else "a"
+    w.get(path, host=host, headers=[f"{n}: root" for n in IDENTITY_NAMES])
+    seen = {n.lower().replace("_", "-") for n, _ in o.requests[-1].headers}
+    assert not seen & {n.lower().replace("_", "-") for n in IDENTITY_NAMES}
+
+
+def test_server_is_told(weir, origin):
+    o = origin()
+    w = weir(f"""site * {{ proxy {o.address}
+        auth {{ require method == GET; header X-Staff "in ${{header.X-Real}}"; header X-None ${{header.X-No}} }}
+    }}""")
+    w.get("/", headers=["X-Real: me", "X-Staff: forged", "X-None: forged"])
+    told = dict((n.lower(), v) for n, v in o.requests[-1].headers)
+    assert told["x-staff"] == "in me" and "x-none" not in told
+
+
+def test_without_auth_fields_pass(weir, origin):
+    o = origin()
+    w = weir(f"site * {{ proxy {o.address} }}")
+    w.get("/", headers=["Remote-User: me"])
+    assert ("remote-user", "me") in [(n.lower(), v) for n, v in o.requests[-1].headers]
+
+
+def test_http2_is_asked_too(weir):
+    w = weir(site("auth require header.A == 1"))
+    with H2Raw(w.port) as c:
+        assert c.get("/")[0] == 403
+        assert c.get("/", 3, extra=[("a", "1")])[0] == 200
