@@ -4,9 +4,8 @@
 #include "conf/rows_priv.h"
 
 enum {
-    IN_ANY =
-        IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK | IN_FASTCGI | IN_CACHE |
-        IN_AUTH
+    IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK | IN_FASTCGI |
+             IN_CACHE | IN_AUTH
 };
 
 const struct directive conf_core_rows[] = {

@@ -109,7 +109,7 @@ struct exchange {
     uint16_t forwarded_port;
 
     const struct identity *identity; /* who asks; NULL: not known (yet) */
-    const struct target *target; /* of a split: the part; NULL until one was chosen */
+    const struct target *target;     /* of a split: the part; NULL until one was chosen */
     const struct fastcgi_use
         *fastcgi;              /* what a FastCGI server is asked for; NULL: not yet, or none */
     const struct split *split; /* its cookie has to be given; NULL: it has not */
