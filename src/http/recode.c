@@ -32,19 +32,23 @@ bool recode_is_allowed(const struct headers *req, const struct headers *res)
     return !transform_forbidden(res) && !transform_forbidden(req) && !has_digest(res);
 }
 
-enum err recode_vary(struct headers *h, struct arena *a)
+enum err vary_add(struct headers *h, struct arena *a, struct slice name)
 {
     struct slice have = headers_join(h, a, FIELD_VARY);
     if (!have.at)
-        return headers_add_id(h, a, FIELD_VARY, SLICE("Accept-Encoding"));
-    if (field_list_has(have, SLICE("*")) || field_list_has(have, SLICE("Accept-Encoding")))
+        return headers_add_id(h, a, FIELD_VARY, name);
+    if (field_list_has(have, SLICE("*")) || field_list_has(have, name))
         return ERR_OK;
-    struct slice all =
-        have.len ? ARENA_CONCAT(a, have, SLICE(", Accept-Encoding")) : SLICE("Accept-Encoding");
+    struct slice all = have.len ? ARENA_CONCAT(a, have, SLICE(", "), name) : name;
     if (!all.at)
         return ERR_OVER_BUDGET;
     headers_del_id(h, FIELD_VARY);
     return headers_add_id(h, a, FIELD_VARY, all);
+}
+
+enum err recode_vary(struct headers *h, struct arena *a)
+{
+    return vary_add(h, a, SLICE("Accept-Encoding"));
 }
 
 /* The bytes are others than the server's: only the meaning is the same (RFC 9110 8.8.1). */

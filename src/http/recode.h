@@ -8,7 +8,10 @@
 
 /* Neither no-transform nor a digest of the bytes forbids it. `req`: the request's fields. */
 bool recode_is_allowed(const struct headers *req, const struct headers *res);
-/* The response depends on Accept-Encoding. ERR_OVER_BUDGET, as all below. */
+/* The response depends on this field of the request: Vary names it, once. ERR_OVER_BUDGET, as all
+ * below. */
+enum err vary_add(struct headers *h, struct arena *a, struct slice name) MUST_CHECK;
+/* The response depends on Accept-Encoding. */
 enum err recode_vary(struct headers *h, struct arena *a) MUST_CHECK;
 /* The tag becomes weak; length and Accept-Ranges are those of other bytes. */
 enum err recode_fields(struct headers *h, struct arena *a) MUST_CHECK;
