@@ -85,3 +85,9 @@ int unban_run(const struct admin_page *p)
     text_add(p->out, SLICE("lifted\n"));
     return 200;
 }
+
+void admin_ban_metrics(const struct admin_page *p)
+{
+    admin_help(p->out, "bans_active", "gauge", "Addresses that are banned now");
+    text_addf(p->out, "weir_bans_active %u\n", bans_count(p->now_ms));
+}

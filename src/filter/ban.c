@@ -228,7 +228,7 @@ static const struct directive ban_rows[] = {
          "Bans an address that got N responses with one of these statuses (`404`, `4xx`) within "
          "the time: its requests to any site are answered with 403, and new connections are "
          "closed at once. Of IPv6 its /64 is banned. `weir ban` lists and adds, `weir unban` "
-         "lifts. Bans outlive reloads, not restarts. See [limits](../limits.md).",
+         "lifts. Bans outlive reloads and restarts. See [limits](../limits.md).",
      .example = "ban 10m when 20 status in 401 403 404 429 within 1m"},
     {0},
 };

@@ -20,10 +20,13 @@ enum {
 struct ban_entry {
     struct ban ban;
     uint64_t key; /* a keyed hash: clients do not choose who their neighbours are */
+    bool changed; /* to be told */
 };
 
 static struct bans_shared {
     uint32_t count; /* entries of all shards; atomic */
+    bool recorded;  /* constant once there are threads */
+    bool untold;    /* some may have changed; atomic, set with the entry's shard locked */
     struct ban_shard {
         pthread_mutex_t lock;
         struct hash_map all;
@@ -64,6 +67,14 @@ static void count_add(uint32_t n)
     __atomic_fetch_add(&bans_shared.count, n, __ATOMIC_RELAXED);
 }
 
+static void changed(struct ban_entry *e)
+{
+    if (!bans_shared.recorded)
+        return;
+    e->changed = true;
+    __atomic_store_n(&bans_shared.untold, true, __ATOMIC_RELAXED);
+}
+
 static bool is_on(const struct ban_entry *e, int64_t now_ms)
 {
     return e->ban.until_ms > now_ms;
@@ -83,6 +94,21 @@ static void entry_forget(struct ban_shard *s, struct ban_entry *e)
     count_add((uint32_t)-1);
 }
 
+/* Nothing is left of it, once whoever keeps a copy knows. */
+static void entry_lift(struct ban_shard *s, struct ban_entry *e)
+{
+    e->ban.until_ms = 0;
+    e->ban.times = 0;
+    changed(e);
+    if (!e->changed)
+        entry_forget(s, e);
+}
+
+static bool is_lifted(const struct ban_entry *e)
+{
+    return e->ban.until_ms == 0;
+}
+
 /* A removal may move others to its slot, which is looked at again; one that moves past the end is
  * left for the next time. */
 static void sweep(struct ban_shard *s, int64_t ended_before_ms)
@@ -90,7 +116,7 @@ static void sweep(struct ban_shard *s, int64_t ended_before_ms)
     uint32_t at = 0;
     for (struct hash_slot *slot; (slot = hash_map_next(&s->all, &at));) {
         struct ban_entry *e = slot->value;
-        if (e->ban.until_ms > ended_before_ms)
+        if (e->ban.until_ms > ended_before_ms || (is_lifted(e) && e->changed))
             continue;
         entry_forget(s, e);
         at--;
@@ -145,7 +171,8 @@ bool bans_has(const struct addr *a, int64_t now_ms)
     return banned;
 }
 
-void bans_each(int64_t now_ms, void (*each)(void *ctx, const struct ban *b), void *ctx)
+/* Those that end after `after_ms`. */
+static void ending_after(int64_t after_ms, void (*each)(void *ctx, const struct ban *b), void *ctx)
 {
     for (int i = 0; i < SHARDS; i++) {
         struct ban_shard *s = &bans_shared.shards[i];
@@ -153,11 +180,35 @@ void bans_each(int64_t now_ms, void (*each)(void *ctx, const struct ban *b), voi
         pthread_mutex_lock(&s->lock);
         for (struct hash_slot *slot; (slot = hash_map_next(&s->all, &at));) {
             const struct ban_entry *e = slot->value;
-            if (is_on(e, now_ms))
+            if (is_on(e, after_ms))
                 each(ctx, &e->ban);
         }
         pthread_mutex_unlock(&s->lock);
     }
+}
+
+void bans_each(int64_t now_ms, void (*each)(void *ctx, const struct ban *b), void *ctx)
+{
+    ending_after(now_ms, each, ctx);
+}
+
+void bans_each_known(void (*each)(void *ctx, const struct ban *b), void *ctx)
+{
+    ending_after(0, each, ctx);
+}
+
+static void count_one(void *ctx, const struct ban *b)
+{
+    (void)b;
+    ++*(uint32_t *)ctx;
+}
+
+uint32_t bans_count(int64_t now_ms)
+{
+    uint32_t count = 0;
+    if (bans_any())
+        bans_each(now_ms, count_one, &count);
+    return count;
 }
 
 /* --- changing --------------------------------------------------------------------------------- */
@@ -181,6 +232,7 @@ bool bans_add(const struct addr *a, int64_t ms, int64_t most_ms, int64_t now_ms,
         if (now_ms - e->ban.until_ms > BAN_MEMORY_MS)
             e->ban.times = 0;
         e->ban.until_ms = now_ms + grown(ms, e->ban.times++, most_ms);
+        changed(e);
         *out = e->ban;
     }
     shard_unlock(s);
@@ -198,6 +250,7 @@ bool bans_set(const struct addr *a, int64_t ms, int64_t now_ms, struct ban *out)
     if (e) {
         e->ban.until_ms = now_ms + ms;
         e->ban.times++;
+        changed(e);
         *out = e->ban;
     }
     shard_unlock(s);
@@ -214,20 +267,33 @@ bool bans_lift(const struct addr *a, int64_t now_ms)
     struct ban_entry *e = entry_find(s, key);
     bool was_on = e && is_on(e, now_ms);
     if (e)
-        entry_forget(s, e);
+        entry_lift(s, e);
     shard_unlock(s);
     return was_on;
 }
 
-static uint32_t shard_empty(struct ban_shard *s, int64_t now_ms)
+static void shard_empty(struct ban_shard *s)
 {
-    uint32_t at = 0, on = 0, count = s->all.count;
-    for (struct hash_slot *slot; (slot = hash_map_next(&s->all, &at));) {
-        on += is_on(slot->value, now_ms);
+    uint32_t at = 0, count = s->all.count;
+    for (struct hash_slot *slot; (slot = hash_map_next(&s->all, &at));)
         free(slot->value);
-    }
     hash_map_release(&s->all);
     count_add(-count);
+}
+
+/* All of them: where changes are noted they stay until they were told. */
+static uint32_t shard_lift(struct ban_shard *s, int64_t now_ms)
+{
+    uint32_t at = 0, on = 0;
+    for (struct hash_slot *slot; (slot = hash_map_next(&s->all, &at));) {
+        struct ban_entry *e = slot->value;
+        on += is_on(e, now_ms);
+        e->ban.until_ms = 0;
+        e->ban.times = 0;
+        changed(e);
+    }
+    if (!bans_shared.recorded)
+        shard_empty(s);
     return on;
 }
 
@@ -237,8 +303,77 @@ uint32_t bans_lift_all(int64_t now_ms)
     for (int i = 0; i < SHARDS; i++) {
         struct ban_shard *s = &bans_shared.shards[i];
         pthread_mutex_lock(&s->lock);
-        on += shard_empty(s, now_ms);
+        on += shard_lift(s, now_ms);
         pthread_mutex_unlock(&s->lock);
     }
     return on;
+}
+
+/* --- keeping a copy --------------------------------------------------------------------------- */
+
+void bans_record(void)
+{
+    bans_shared.recorded = true;
+}
+
+static uint32_t shard_tell(struct ban_shard *s, uint32_t most,
+                           void (*each)(void *ctx, const struct ban *b), void *ctx)
+{
+    uint32_t at = 0, told = 0;
+    for (struct hash_slot *slot; told < most && (slot = hash_map_next(&s->all, &at));) {
+        struct ban_entry *e = slot->value;
+        if (!e->changed)
+            continue;
+        each(ctx, &e->ban);
+        told++;
+        e->changed = false;
+        if (!is_lifted(e))
+            continue;
+        entry_forget(s, e);
+        at--; /* as in sweep() */
+    }
+    return told;
+}
+
+uint32_t bans_take_changes(uint32_t most, void (*each)(void *ctx, const struct ban *b), void *ctx)
+{
+    uint32_t told = 0;
+    if (!__atomic_exchange_n(&bans_shared.untold, false, __ATOMIC_RELAXED))
+        return 0;
+    for (int i = 0; i < SHARDS && told < most; i++) {
+        struct ban_shard *s = &bans_shared.shards[i];
+        pthread_mutex_lock(&s->lock);
+        told += shard_tell(s, most - told, each, ctx);
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (told == most)
+        __atomic_store_n(&bans_shared.untold, true, __ATOMIC_RELAXED);
+    return told;
+}
+
+void bans_tell_again(void)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct ban_shard *s = &bans_shared.shards[i];
+        uint32_t at = 0;
+        pthread_mutex_lock(&s->lock);
+        for (struct hash_slot *slot; (slot = hash_map_next(&s->all, &at));)
+            changed(slot->value);
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+bool bans_put(const struct ban *b, int64_t now_ms)
+{
+    uint64_t key = addr_prefix_key(&b->who);
+    struct ban_shard *s = shard_lock(key);
+    struct ban_entry *e = b->until_ms ? entry_get(s, key, &b->who, now_ms) : entry_find(s, key);
+    if (e && b->until_ms) {
+        e->ban = *b;
+        changed(e);
+    } else if (e) {
+        entry_lift(s, e);
+    }
+    shard_unlock(s);
+    return e || !b->until_ms;
 }

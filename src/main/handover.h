@@ -16,6 +16,7 @@
  *     NEWS       how an upgrade went wrong
  *     TICKETS    keys of TLS session tickets that the last worker had, as bytes in the text
  *     CHANGES    what was changed about servers at run time, as text (upstream/changes.h)
+ *     BANS       everybody who is banned: a descriptor of a text (limit/bans_text.h)
  *   worker to supervisor
  *     PREPARE    read the configuration anew, bind what it wants
  *     IN_FORCE   every thread has the configuration: what it does not want is closed
@@ -23,8 +24,9 @@
  *     REPORT     what is wrong with it, for people
  *     STOP, UPGRADE  somebody asked the worker for it
  *     TICKETS, CHANGES  what the next worker is to have
- *   old supervisor to new: HELLO with those keys as text, CHANGES, LISTENERs, later ORDER_STOP; new
- *   to old: REPORT, IN_FORCE */
+ *     BANS       those that are new, were changed or lifted, as text
+ *   old supervisor to new: HELLO with those keys as text, CHANGES, BANS, LISTENERs, later
+ *   ORDER_STOP; new to old: REPORT, IN_FORCE */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/slice.h"
@@ -45,6 +47,7 @@ enum handover_kind {
     HANDOVER_UPGRADE,
     HANDOVER_TICKETS,
     HANDOVER_CHANGES,
+    HANDOVER_BANS,
     HANDOVER_KIND_END,
 };
 

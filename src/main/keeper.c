@@ -169,7 +169,8 @@ void keeper_start(struct supervisor *s)
     text_release(&s->report);
     sockets_taken_back(&s->sockets);
     bool ok = apply_bundle(s, bundle) && spawn_worker(s);
-    if (ok && !(send_hello(s) && send_tickets(s) && send_changes(s) && send_config(s, bundle)))
+    if (ok && !(send_hello(s) && send_tickets(s) && send_changes(s) &&
+                ban_keeper_send(s->worker.channel) && send_config(s, bundle)))
         give_up(s);
     if (ok)
         return;
@@ -322,6 +323,7 @@ static void on_message(struct supervisor *s, const struct handover *m)
     case HANDOVER_REPORT: on_report(s, m->text); break;
     case HANDOVER_TICKETS: supervisor_keep_tickets(s, m->text); break;
     case HANDOVER_CHANGES: supervisor_keep_changes(s, m->text); break;
+    case HANDOVER_BANS: ban_keeper_take(&s->bans, m->text); break;
     case HANDOVER_STOP: supervisor_stop(s); break;
     case HANDOVER_UPGRADE: upgrade_begin(s); break;
     default: give_up(s); break;

@@ -295,6 +295,7 @@ static bool serve_begin(struct process *p, struct load *l)
     process_stop_init(p);
     process_reload_init(p);
     process_tickets_begin(p);
+    process_bans_begin(p);
     snapshots_begin(process_loop(p)->mailbox);
     if (!threads_start(p))
         return false;
@@ -308,6 +309,7 @@ static void serve_end(struct process *p)
     logs_to_stderr();
     timer_stop(&process_loop(p)->timers, &p->deadline);
     process_tickets_end(p);
+    process_bans_end(p);
     signals_free(p->signals);
     supervised_unwatch(&p->supervised);
     listeners_release(&p->listeners);

@@ -25,7 +25,7 @@ struct process {
     struct supervised supervised;
     struct workers workers;
     struct tls_tickets *tickets; /* shared by the workers */
-    struct timer tickets_renew;
+    struct timer tickets_renew, bans_tell;
     struct listeners listeners;
     struct admin_source admin;
     struct conf *conf;             /* in force; main's count */
@@ -72,6 +72,10 @@ bool process_change(struct process *p, const struct server_order *o, struct text
 bool process_tickets_init(struct process *p); /* before there are workers */
 void process_tickets_begin(struct process *p);
 void process_tickets_end(struct process *p); /* before the loop is given back */
+
+/* bans.c */
+void process_bans_begin(struct process *p); /* before there are threads */
+void process_bans_end(struct process *p);   /* before the loop is given back */
 
 /* staples.c: they need p->dns */
 void process_staples_sync(struct process *p, const struct conf *c);

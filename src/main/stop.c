@@ -44,7 +44,7 @@ static void on_deadline(struct timer *t)
 void process_stop_init(struct process *p)
 {
     timer_init(&p->deadline, on_deadline);
-    workers_main(&p->workers)->extra_timers = 2; /* and that of the tickets */
+    workers_main(&p->workers)->extra_timers = 3; /* and those of tickets and bans */
 }
 
 static bool drain_begin(struct process *p, const char *what)

@@ -18,6 +18,16 @@ static void lost(void)
 
 /* ---- what can arrive at any time ---- */
 
+static void keep_bans(struct supervised *s, int fd)
+{
+    struct bundle b;
+    if (!bundle_open(&b, fd))
+        return;
+    text_clear(&s->bans);
+    text_add(&s->bans, b.bytes);
+    bundle_release(&b);
+}
+
 static void on_message(struct supervised *s, const struct handover *m)
 {
     if (m->kind == HANDOVER_ORDER) {
@@ -30,6 +40,8 @@ static void on_message(struct supervised *s, const struct handover *m)
     } else if (m->kind == HANDOVER_CHANGES) {
         text_clear(&s->changes);
         text_add(&s->changes, m->text);
+    } else if (m->kind == HANDOVER_BANS && m->fd_count == 1) {
+        keep_bans(s, m->fds[0]);
     } else if (m->kind == HANDOVER_NEWS) {
         text_release(&s->news);
         text_add(&s->news, m->text);
@@ -46,8 +58,8 @@ static void await(struct supervised *s, uint32_t kind, struct handover *m)
             lost();
         if (m->kind == kind)
             return;
-        handover_close_fds(m);
         on_message(s, m);
+        handover_close_fds(m);
     }
 }
 
@@ -157,6 +169,11 @@ void supervised_give_changes(struct supervised *s, struct slice text)
     say(s, HANDOVER_CHANGES, 0, text);
 }
 
+void supervised_give_bans(struct supervised *s, struct slice lines)
+{
+    say(s, HANDOVER_BANS, 0, lines);
+}
+
 void supervised_ask_stop(struct supervised *s)
 {
     say(s, HANDOVER_STOP, 0, SLICE_NONE);
@@ -177,8 +194,8 @@ static void on_readable(struct io_op *op, int res)
     struct handover m;
     enum handover_got got = HANDOVER_NOTHING;
     while (!s->closing && res == 0 && (got = handover_receive(s->channel, &m, 0)) == HANDOVER_GOT) {
-        handover_close_fds(&m);
         on_message(s, &m);
+        handover_close_fds(&m);
     }
     if (got == HANDOVER_GONE)
         lost();
@@ -225,4 +242,5 @@ void supervised_release(struct supervised *s)
     text_release(&s->news);
     text_release(&s->tickets);
     text_release(&s->changes);
+    text_release(&s->bans);
 }

@@ -19,6 +19,7 @@ struct supervised {
     struct text news;             /* why the last upgrade failed */
     struct text tickets;          /* keys of the worker before; secret */
     struct text changes;          /* of servers, when the worker before ended */
+    struct text bans;             /* that hold at the start (limit/bans_text.h) */
     struct sockets sockets;       /* received, not opened yet */
     unsigned orders;              /* bits: that wait to be carried out */
     int64_t generation;           /* that the configuration is to have */
@@ -43,6 +44,7 @@ void supervised_refused(struct supervised *s);
 /* The supervisor keeps these bytes for the next worker. */
 void supervised_give_tickets(struct supervised *s, struct slice bytes);
 void supervised_give_changes(struct supervised *s, struct slice text);
+void supervised_give_bans(struct supervised *s, struct slice lines);
 void supervised_report(struct supervised *s, struct slice text);
 void supervised_ask_stop(struct supervised *s);
 void supervised_ask_upgrade(struct supervised *s);

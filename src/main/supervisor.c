@@ -160,6 +160,8 @@ static void children_run(struct supervisor *s)
             on_reader_end(s, status);
         else if (pid == s->next.pid)
             upgrade_on_death(s, status);
+        else if (pid == s->bans.writer)
+            ban_keeper_written(&s->bans, status);
     }
 }
 
@@ -176,6 +178,7 @@ static int wait_ms(const struct supervisor *s)
     at = sooner(at, s->start_at_ms);
     at = sooner(at, s->kill_at_ms);
     at = sooner(at, s->watch.at_ms);
+    at = sooner(at, s->bans.writer ? 0 : s->bans.write_at_ms);
     at = sooner(at, s->reader.pid ? s->reader.by_ms : 0);
     at = sooner(at, s->next.pid ? s->next_by_ms : 0);
     if (at == INT64_MAX)
@@ -209,6 +212,7 @@ static void clocks_run(struct supervisor *s)
     }
     if (s->start_at_ms && now >= s->start_at_ms)
         keeper_start(s);
+    ban_keeper_run(&s->bans, now);
     if (s->stage == SUPERVISOR_RUNNING)
         reload_for_certificates(s, watch_run(&s->watch, now));
 }
@@ -259,6 +263,8 @@ static bool control_init(struct supervisor *s)
 static bool begin(struct supervisor *s)
 {
     descriptors_raise();
+    if (!s->options->text.at)
+        ban_keeper_load(&s->bans, s->options->path);
     if (!signals_open(s) || !upgrade_inherit(s) || !control_init(s))
         return false;
     if (reader_start(&s->reader, s->options, &s->control, supervisor_now_ms()))
@@ -275,6 +281,7 @@ static void end(struct supervisor *s)
         waitpid(s->worker.pid, NULL, 0);
     }
     reader_cancel(&s->reader);
+    ban_keeper_end(&s->bans);
     if (s->pid_file)
         pid_file_remove(s->pid_file);
     sockets_release(&s->sockets, s->own_files ? SOCKETS_REMOVE_FILES : SOCKETS_KEEP_FILES);

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/text.h"
 #include "main/backoff.h"
+#include "main/ban_keeper.h"
 #include "main/process.h"
 #include "main/reader.h"
 #include "main/sockets.h"
@@ -56,7 +57,8 @@ struct supervisor {
     struct text reason;  /* of its last death */
     struct text tickets; /* keys of TLS session tickets, for the next one; secret */
     struct text changes; /* of servers at run time, for the next one */
-    struct text report;  /* what it said about its configuration */
+    struct ban_keeper bans;
+    struct text report; /* what it said about its configuration */
     /* upgrades */
     struct child next; /* the new supervisor */
     int64_t next_by_ms;

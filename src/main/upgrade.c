@@ -55,7 +55,7 @@ static void send_sockets(struct supervisor *s)
     struct handover m = {.kind = HANDOVER_HELLO, .text = text_slice(&s->tickets)};
     m.numbers[HELLO_PID] = getpid();
     m.numbers[HELLO_LISTENERS] = sockets_message_count(&s->sockets, true);
-    if (handover_send(s->next.channel, &m) && send_changes(s))
+    if (handover_send(s->next.channel, &m) && send_changes(s) && ban_keeper_send(s->next.channel))
         (void)sockets_send(&s->sockets, s->next.channel, true);
 }
 
@@ -97,6 +97,8 @@ static void leave(struct supervisor *s)
     close_next(s);
     s->stage = SUPERVISOR_LEAVING;
     s->own_files = false;
+    s->bans.config_path = NULL; /* the file is the successor's */
+    s->bans.write_at_ms = 0;
     sockets_release(&s->sockets, SOCKETS_KEEP_FILES);
     if (s->worker.pid)
         keeper_order(s, ORDER_LEAVE);
@@ -161,6 +163,11 @@ static bool receive_sockets(struct supervisor *s)
             return false;
         if (m.kind == HANDOVER_CHANGES) {
             supervisor_keep_changes(s, m.text);
+            continue;
+        }
+        if (m.kind == HANDOVER_BANS && m.fd_count == 1) {
+            ban_keeper_take_all(&s->bans, m.fds[0]);
+            handover_close_fds(&m);
             continue;
         }
         if (m.kind != HANDOVER_LISTENER)

@@ -1,4 +1,5 @@
-/* kept_secret.h - random bytes that an installation makes once and keeps, beside its local CA. */
+/* kept_secret.h - random bytes that an installation makes once and keeps, beside its local CA; and
+ * the directory for what else it keeps. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/text.h"
@@ -11,3 +12,6 @@ enum { KEPT_SECRET_BYTES = 32 };
  * written or is open to others, or the file is. Control plane. */
 bool kept_secret(const char *dir, const char *name, uint8_t out[KEPT_SECRET_BYTES],
                  struct text *why);
+
+/* That directory, made when there is none; nobody else may write to it. -1 with *why. */
+int kept_dir_open(const char *dir, struct text *why);

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ban`: who is banned for what, for how long, what that means, and who is not to be banned."""
 import json
+import os
+import shutil
+import signal
 import time
 
 import pytest
 
-from kit import Client, Closed, wait_until, weir_cli
+from kit import BINARY, Client, Closed, wait_until, weir_cli
 from kit.h2raw import H2Raw
 
 TRUSTING = "trust 127.0.0.0/8\n"
@@ -194,6 +197,149 @@ def test_the_admin_address_only_lists(weir):
             assert c.post(path, host=f"127.0.0.1:{w.admin_port}").status == 404
     assert bans(w) == {}
 
+
+# ---------------------------------------------------------------- what outlives what
+
+RULE = "ban 10m when 2 status in 404 within 1m"
+
+
+@pytest.fixture
+def again(weir, tmp_path):
+    """Starts weir with the same configuration file and state folder as the time before."""
+    def start(text=site(RULE), **kw):
+        return weir(text, config=tmp_path / "weir.conf", env={"WEIR_CA_DIR": str(tmp_path / "state")}, **kw)
+    return start
+
+
+def file_of(tmp_path):
+    files = [f for f in (tmp_path / "state").glob("bans-*") if f.suffix != ".new"]
+    assert len(files) <= 1
+    return files[0] if files else None
+
+
+def test_restart(again):
+    w = again()
+    misbehave(w, "10.0.0.1", 2), misbehave(w, "2001:db8::1", 2), misbehave(w, "10.0.0.2", 2)
+    cli(w, "unban", "10.0.0.2")
+    cli(w, "ban", "10.0.0.3", "2h")
+    w.stop()
+    w = again()
+    left = {address: (b["seconds_left"], b["times"]) for address, b in bans(w).items()}
+    assert set(left) == {"10.0.0.1", "2001:db8::/64", "10.0.0.3"}
+    assert 580 < left["10.0.0.1"][0] <= 600 and 7180 < left["10.0.0.3"][0] <= 7200
+    assert status(w, "/", "10.0.0.1") == status(w, "/", "2001:db8::9") == 403
+    assert status(w, "/", "10.0.0.2") == 200
+
+
+def test_growing_times_outlive_a_restart(again):
+    text = site("ban 1s when 1 status in 404 within 1m")
+    w = again(text)
+    misbehave(w, "10.0.0.1", 1)
+    wait_until(lambda: not bans(w), 3)
+    w.stop()
+    w = again(text)
+    assert not bans(w)
+    misbehave(w, "10.0.0.1", 1)
+    assert bans(w)["10.0.0.1"]["times"] == 2
+
+
+def test_lifted_stays_lifted(again, tmp_path):
+    w = again()
+    misbehave(w, "10.0.0.1", 2), misbehave(w, "10.0.0.2", 2)
+    w.stop()
+    w = again()
+    assert cli(w, "unban", "--all").returncode == 0
+    w.stop()
+    assert file_of(tmp_path).read_text() == ""
+    assert not bans(again())
+
+
+def test_a_worker_process_that_is_killed(weir):
+    w = weir(site(RULE))
+    misbehave(w, "10.0.0.1", 2)
+    time.sleep(1.5)  # it tells once a second
+    old = w.worker_pid
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: w.worker_pid != old and w.answers(), 10, "a new worker")
+    assert list(bans(w)) == ["10.0.0.1"] and status(w, "/", "10.0.0.1") == 403
+
+
+def test_everything_killed(again, tmp_path):
+    w = again()
+    misbehave(w, "10.0.0.1", 2)
+    wait_until(lambda: file_of(tmp_path), 15, "the file")
+    w.kill()
+    assert list(bans(again())) == ["10.0.0.1"]
+    assert file_of(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
+def test_upgrade(again, tmp_path):
+    shutil.copy(BINARY, tmp_path / "weir")
+    w = again(binary=tmp_path / "weir")
+    misbehave(w, "10.0.0.1", 2)
+    time.sleep(1.5)
+    assert weir_cli("upgrade", "-c", w.config).returncode == 0
+    assert w.process.wait(40) == 0
+    w.heir = w.status()["supervisor"]["pid"]
+    assert list(bans(w)) == ["10.0.0.1"]
+    misbehave(w, "10.0.0.2", 2)
+    assert status(w, "/", "10.0.0.2") == 403
+    time.sleep(1.5)
+    weir_cli("stop", "-c", w.config)
+    wait_until(lambda: "10.0.0.2" in file_of(tmp_path).read_text(), 5)
+    assert "10.0.0.1 " in file_of(tmp_path).read_text()
+
+
+def test_who_bans_nobody_keeps_no_file(again, tmp_path):
+    again().stop()
+    assert not (tmp_path / "state").exists() or file_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("line", ["nonsense", "10.0.0.0/8 99 1", "2001:db8::1 99 1", "10.0.0.9 -5 1", "10.0.0.9 99",
+                                  "10.0.0.9 99999999999999999 1", "10.0.0.9 1 1 1", "10.0.0.9 1 99999999999"])
+def test_damaged_file(again, tmp_path, line):
+    """What stands before the damage holds."""
+    w = again()
+    misbehave(w, "10.0.0.1", 2)
+    w.stop()
+    file_of(tmp_path).write_text(file_of(tmp_path).read_text() + line + "\n")
+    w = again()
+    assert list(bans(w)) == ["10.0.0.1"]
+    assert "the bans of the last run is damaged" in w.stderr
+
+
+def test_100000_of_them(again, tmp_path):
+    w = again()
+    misbehave(w, "10.0.0.1", 2)
+    w.stop()
+    end = int((time.time() + 3600) * 1000)
+    lines = [f"11.{i >> 16}.{i >> 8 & 255}.{i & 255} {end} 1\n" for i in range(100_000)]
+    file_of(tmp_path).write_text("".join(lines))
+    w = again()
+    assert w.metric("weir_bans_active") == 100_000
+    assert status(w, "/", "11.1.134.159") == 403 and status(w, "/", "11.1.134.160") == 200
+    w.stop()
+    assert len(file_of(tmp_path).read_text().splitlines()) == 100_000
+
+
+def test_folder_that_cannot_be_written(weir, tmp_path):
+    (tmp_path / "state").write_text("no folder")
+    w = weir(site(RULE), env={"WEIR_CA_DIR": str(tmp_path / "state")})
+    misbehave(w, "10.0.0.1", 2)
+    w.wait_stderr("bans will not outlive this process", 15)
+    assert status(w, "/", "10.0.0.1") == 403
+
+
+def test_gauge(weir):
+    w = weir(site("ban 1s when 1 status in 404 within 1m"))
+    assert w.metric("weir_bans_active") == 0
+    misbehave(w, "10.0.0.1", 1), misbehave(w, "10.0.0.2", 1)
+    assert w.metric("weir_bans_active") == 2
+    wait_until(lambda: w.metric("weir_bans_active") == 0, 4)
+    assert w.metric("weir_bans_total") == 2
+
+
+# ---------------------------------------------------------------- mistakes
 
 @pytest.mark.parametrize("rule,want", [
     ("ban 10m", "ban"), ("ban 10m if 3 status in 404 within 1m", "expected 'ban TIME when"),

@@ -54,7 +54,8 @@ class Weir:
     PRELUDE = ("workers 1\nlisten @listen@\nadmin @admin@\n"
                "log access json to=@dir@/access.log\n")
 
-    def __init__(self, text, *, wait=True, args=(), env=None, nofile=None, binary=BINARY, **names):
+    def __init__(self, text, *, wait=True, args=(), env=None, nofile=None, binary=BINARY, config=None,
+                 **names):
         self.folder = tempfile.TemporaryDirectory(prefix="weir-test-")
         self.dir = pathlib.Path(self.folder.name)
         self.dir.chmod(0o755)
@@ -62,7 +63,7 @@ class Weir:
         self.names = {"listen": f"127.0.0.1:{self.port}", "dir": str(self.dir),
                       "tls": f"127.0.0.1:{self.tls_port}",
                       "admin": f"127.0.0.1:{self.admin_port}", **names}
-        self.config = self.dir / "weir.conf"
+        self.config = config or self.dir / "weir.conf"
         self.write(text)
         self.stderr_path = self.dir / "stderr"
         self.stdout_path = self.dir / "stdout"
