@@ -68,8 +68,16 @@ static const struct auth_method *method_of(const struct directive *row)
     return NULL;
 }
 
-static void header_read(struct conf_build *b, struct auth_conf *c, const struct conf_node *n)
+/* What the lines of a block are applied to. */
+struct demands {
+    struct auth_conf *conf;
+    struct demand **end; /* of the list */
+    int depth;
+};
+
+static void header_apply(struct conf_build *b, void *scope, const struct conf_node *n)
 {
+    struct auth_conf *c = ((struct demands *)scope)->conf;
     struct told_header *h = &c->headers[c->header_count];
     if (c->header_count == HEADERS_MAX) {
         diag_error(b->diag, n->pos, "more than %d headers", HEADERS_MAX);
@@ -85,63 +93,56 @@ static void header_read(struct conf_build *b, struct auth_conf *c, const struct 
     c->header_count += h->value != NULL;
 }
 
-static void method_read(struct conf_build *b, struct auth_conf *c, struct demand *d,
-                        const struct conf_node *n)
+/* NULL after an error. */
+static struct demand *demand_add(struct conf_build *b, struct demands *to, enum demand_kind kind,
+                                 const struct conf_node *n)
 {
+    struct demand *d = ARENA_NEW(b->arena, struct demand);
+    if (!d || to->conf->count == DEMANDS_MAX || to->depth == DEPTH_MAX) {
+        diag_error(b->diag, n->pos, "auth takes at most %d demands, %d deep", DEMANDS_MAX,
+                   DEPTH_MAX);
+        return NULL;
+    }
+    *d = (struct demand){.kind = kind, .index = to->conf->count++, .pos = n->pos};
+    *to->end = d;
+    to->end = &d->next;
+    return d;
+}
+
+void auth_method_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct demands *to = scope;
+    struct demand *d = demand_add(b, to, DEMAND_METHOD, n);
+    if (!d)
+        return;
+    d->method = method_of(n->row);
     void *conf = arena_zalloc(b->arena, d->method->conf_bytes);
     if (!conf) {
         diag_error(b->diag, n->pos, "the configuration is too large");
         return;
     }
     d->conf = conf;
-    d->state_offset = c->state_bytes;
-    c->state_bytes += (uint32_t)((d->method->state_bytes + 15) & ~(size_t)15);
+    d->state_offset = to->conf->state_bytes;
+    to->conf->state_bytes += (uint32_t)((d->method->state_bytes + 15) & ~(size_t)15);
     d->method->apply(b, conf, n);
 }
 
-static void demands_read(struct conf_build *b, struct auth_conf *c, struct demand *within,
-                         const struct conf_node *block, int depth);
-
-static enum demand_kind kind_of(const struct conf_node *n)
+static void block_read(struct conf_build *b, struct auth_conf *c, struct demand *d, int depth,
+                       const struct conf_node *block)
 {
-    if (slice_eq(n->words[0].text, SLICE("any")))
-        return DEMAND_ANY;
-    return slice_eq(n->words[0].text, SLICE("all")) ? DEMAND_ALL : DEMAND_METHOD;
-}
-
-static struct demand *demand_read(struct conf_build *b, struct auth_conf *c,
-                                  const struct conf_node *n, int depth)
-{
-    struct demand *d = ARENA_NEW(b->arena, struct demand);
-    if (!d || c->count == DEMANDS_MAX || depth == DEPTH_MAX) {
-        diag_error(b->diag, n->pos, "auth takes at most %d demands, %d deep", DEMANDS_MAX,
-                   DEPTH_MAX);
-        return NULL;
-    }
-    *d = (struct demand){
-        .kind = kind_of(n), .method = method_of(n->row), .index = c->count++, .pos = n->pos};
-    if (d->kind == DEMAND_METHOD)
-        method_read(b, c, d, n);
-    else
-        demands_read(b, c, d, n, depth + 1);
-    return d;
-}
-
-static void demands_read(struct conf_build *b, struct auth_conf *c, struct demand *within,
-                         const struct conf_node *block, int depth)
-{
-    struct demand **end = &within->first;
-    CONF_NODE_EACH(n, block)
-    {
-        if (!n->row)
-            continue;
-        if (slice_eq(n->words[0].text, SLICE("header")))
-            header_read(b, c, n);
-        else if ((*end = demand_read(b, c, n, depth)))
-            end = &(*end)->next;
-    }
-    if (!within->first)
+    struct demands inner = {.conf = c, .end = &d->first, .depth = depth};
+    conf_apply_block(b, &inner, block);
+    if (!d->first)
         diag_error(b->diag, block->pos, "nothing is demanded here");
+}
+
+static void group_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    struct demands *to = scope;
+    bool is_any = slice_eq(n->words[0].text, SLICE("any"));
+    struct demand *d = demand_add(b, to, is_any ? DEMAND_ANY : DEMAND_ALL, n);
+    if (d)
+        block_read(b, to->conf, d, to->depth + 1, n);
 }
 
 static void auth_apply(struct conf_build *b, void *scope, const struct conf_node *n)
@@ -149,7 +150,7 @@ static void auth_apply(struct conf_build *b, void *scope, const struct conf_node
     struct auth_conf *c = scope;
     *c = (struct auth_conf){.root = {.kind = DEMAND_ALL}, .count = 1, .pos = n->pos};
     identity_reserve(b);
-    demands_read(b, c, &c->root, n, 0);
+    block_read(b, c, &c->root, 0, n);
 }
 
 /* --- asking -------------------------------------------------------------------------------------
@@ -424,6 +425,7 @@ static const struct directive auth_rows[] = {
      .example = "auth {\n    require ip in 10.0.0.0/8 192.168.0.0/16\n}"},
     {.name = "any",
      .where = IN_AUTH,
+     .apply = group_apply,
      .repeat = true,
      .block_due = true,
      .opens = IN_AUTH,
@@ -433,6 +435,7 @@ static const struct directive auth_rows[] = {
      .example = "any { require ip in 10.0.0.0/8; require header.X-Door == open }"},
     {.name = "all",
      .where = IN_AUTH,
+     .apply = group_apply,
      .repeat = true,
      .block_due = true,
      .opens = IN_AUTH,
@@ -441,6 +444,7 @@ static const struct directive auth_rows[] = {
      .example = "all { require ip in 10.0.0.0/8; require header.X-Door == open }"},
     {.name = "header",
      .where = IN_AUTH,
+     .apply = header_apply,
      .repeat = true,
      .args_min = 2,
      .args_max = 2,

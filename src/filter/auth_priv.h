@@ -40,7 +40,10 @@ struct auth_method {
     void (*on_finish)(struct exchange *x, const void *conf, void *state);
 };
 
-/* Each auth_NAME.c has a method auth_NAME, and its row, with where = IN_AUTH, in auth_NAME_rows. */
+/* Each auth_NAME.c has a method auth_NAME, and its row in auth_NAME_rows, with where = IN_AUTH and
+ * apply = auth_method_apply, which calls the method's own. */
+conf_apply_fn auth_method_apply;
+
 #define AUTH_METHODS(METHOD) METHOD(require)
 
 #define AUTH_METHOD_DECLARE(name)                \

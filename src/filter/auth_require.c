@@ -25,6 +25,7 @@ const struct directive auth_require_rows[] = {
     {.name = "require",
      .where = IN_AUTH,
      .repeat = true,
+     .apply = auth_method_apply,
      .args_min = 1,
      .args_max = 255,
      .usage = "CONDITION",

@@ -2,8 +2,8 @@
  * nobody sees.
  *
  * A mirrored request is a struct of its own: it copies head and body while the request passes, and
- * begins once it has all of it. From then on the two know nothing of each other, so that whatever
- * becomes of the shadow neither delays the client nor fails its request. */
+ * is asked (ask.h) once it has all of it. From then on the two know nothing of each other, so that
+ * whatever becomes of the shadow neither delays the client nor fails its request. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "conf/directive.h"
@@ -30,6 +30,3 @@ void mirror_begin(struct exchange *x);
 void mirror_feed(struct exchange *x);
 /* The exchange ends: what has no whole request is not mirrored. */
 void mirror_leave(struct exchange *x);
-
-/* Ends all that are under way: the worker is released. */
-void mirrors_abort(struct worker *w);

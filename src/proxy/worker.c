@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/worker.h"
 #include "conf/directive.h"
+#include "proxy/ask.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/headless.h"
-#include "proxy/mirror.h"
 #include "proxy/route.h"
 #include <stdlib.h>
 
@@ -51,7 +51,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     list_init(&w->acceptor.sessions);
     list_init(&w->points);
     list_init(&w->exchanges);
-    list_init(&w->mirrors);
+    list_init(&w->asks);
     origin_pools_init(&w->pools, &w->loop);
     return true;
 }
@@ -144,14 +144,14 @@ bool worker_idle(const struct worker *w)
 
 void worker_settle(struct worker *w)
 {
-    mirrors_abort(w);
+    asks_abort(w);
     origin_pools_close(&w->pools);
     file_cache_release(w);
 }
 
 void worker_release(struct worker *w)
 {
-    mirrors_abort(w);
+    asks_abort(w);
     if (w->view)
         view_replace(w->view); /* before the pools, which its upstreams use */
     w->view = NULL;

@@ -44,9 +44,9 @@ struct worker {
     const struct origin_engine *shared_engine;  /* on connections that are shared (h2); or NULL */
     const struct origin_engine *fastcgi_engine; /* or NULL: a test without FastCGI */
     struct said_gate said;
-    struct list points;  /* struct listen_point.link */
-    struct list mirrors; /* requests to shadow upstreams, mirror.c */
-    uint32_t mirror_count;
+    struct list points;              /* struct listen_point.link */
+    struct list asks;                /* questions of weir's own to upstreams, ask.c */
+    uint32_t mirror_count;           /* requests to shadow upstreams */
     uint32_t headless_count;         /* exchanges without a client, headless.c */
     struct list exchanges;           /* running: struct exchange.link */
     struct exchange *free_exchanges; /* cache, so that a steady state allocates nothing */
