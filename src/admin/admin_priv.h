@@ -26,8 +26,9 @@ int config_write(const struct admin_page *p);      /* config.c */
 int server_change_run(const struct admin_page *p); /* servers.c */
 int purge_run(const struct admin_page *p);         /* purge.c */
 int purged_run(const struct admin_page *p);
-int bans_write(const struct admin_page *p);         /* bans.c */
-void admin_ban_metrics(const struct admin_page *p); /* bans.c */
+int bans_write(const struct admin_page *p);           /* bans.c */
+void admin_ban_metrics(const struct admin_page *p);   /* bans.c */
+void admin_limit_metrics(const struct admin_page *p); /* limit_metrics.c */
 int ban_run(const struct admin_page *p);
 int unban_run(const struct admin_page *p);
 /* metrics.c: the lines before the samples of a metric; a label's value. */

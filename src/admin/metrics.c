@@ -235,6 +235,7 @@ int metrics_write(const struct admin_page *p)
     add_servers(p);
     add_upstreams(p);
     add_certificates(p);
+    admin_limit_metrics(p);
     admin_ban_metrics(p);
     admin_cache_metrics(p);
     return 200;

@@ -41,6 +41,8 @@ static enum rate_verdict rate_ask(struct limit_state *s, const struct limit_line
 {
     int64_t now_ns = s->x->worker->loop.now_ns;
     struct rate_answer a = meters_rate(l->requests, s->keys[i], &l->rate, now_ns);
+    if (a.verdict != RATE_REFUSE)
+        s->counted |= (uint32_t)1 << i;
     s->rates[i].left = a.left;
     s->rates[i].full_ns = a.full_ns;
     if (a.verdict == RATE_REFUSE)
@@ -60,20 +62,43 @@ static bool enter_ask(struct limit_state *s, const struct limit_line *l, uint32_
     return v != ENTER_FULL;
 }
 
+static void rate_undo(struct limit_state *s, const struct limit_line *l, uint32_t i)
+{
+    if (s->counted & (uint32_t)1 << i)
+        meters_rate_undo(l->requests, s->keys[i], &l->rate);
+    s->counted &= ~((uint32_t)1 << i);
+}
+
+/* The line's own word, whatever others say. */
+static void tell(const struct limit_state *s, const struct limit_line *l, enum rate_verdict v)
+{
+    static const enum limit_status words[] = {
+        [RATE_PASS] = LIMIT_PASSED, [RATE_WAIT] = LIMIT_DELAYED, [RATE_REFUSE] = LIMIT_REFUSED};
+    static const enum limit_status dry_words[] = {[RATE_PASS] = LIMIT_PASSED,
+                                                  [RATE_WAIT] = LIMIT_WOULD_DELAY,
+                                                  [RATE_REFUSE] = LIMIT_WOULD_REFUSE};
+    static const enum tally_event events[] = {
+        [LIMIT_PASSED] = TALLY_PASSED,   [LIMIT_WOULD_DELAY] = TALLY_WOULD_DELAY,
+        [LIMIT_DELAYED] = TALLY_DELAYED, [LIMIT_WOULD_REFUSE] = TALLY_WOULD_REFUSE,
+        [LIMIT_REFUSED] = TALLY_REFUSED,
+    };
+    enum limit_status word = l->dry_run ? dry_words[v] : words[v];
+    said(s->x, word);
+    if (l->tally)
+        tally_count(l->tally, s->x->worker->index, events[word]);
+}
+
 /* ERR_OK: it may pass, perhaps later. What is refused counts for nothing. */
 static enum err line_ask(struct limit_state *s, const struct limit_line *l, uint32_t i)
 {
     enum rate_verdict v = l->requests ? rate_ask(s, l, i) : RATE_PASS;
-    if (v == RATE_REFUSE)
-        return ERR_RATE_LIMITED;
-    if (l->at_once && !enter_ask(s, l, i)) {
-        if (l->requests)
-            meters_rate_undo(l->requests, s->keys[i], &l->rate);
+    bool full = v != RATE_REFUSE && l->at_once && !enter_ask(s, l, i);
+    if (full)
+        rate_undo(s, l, i);
+    tell(s, l, full ? RATE_REFUSE : v);
+    if (full)
         return ERR_TOO_MANY_AT_ONCE;
-    }
-    if (v == RATE_WAIT)
-        said(s->x, l->dry_run ? LIMIT_WOULD_DELAY : LIMIT_DELAYED);
-    return ERR_OK;
+    return v == RATE_REFUSE ? ERR_RATE_LIMITED : ERR_OK;
 }
 
 static void enter_undo(struct limit_state *s, const struct limit_lines *c)
@@ -86,8 +111,7 @@ static void enter_undo(struct limit_state *s, const struct limit_lines *c)
 static void take_back(struct limit_state *s, const struct limit_lines *c, uint32_t until)
 {
     for (uint32_t i = 0; i < until; i++)
-        if (c->lines[i]->requests && !c->lines[i]->dry_run)
-            meters_rate_undo(c->lines[i]->requests, s->keys[i], &c->lines[i]->rate);
+        rate_undo(s, c->lines[i], i);
     enter_undo(s, c);
     s->until_ns = 0;
 }
@@ -101,16 +125,12 @@ static enum err lines_ask(struct limit_state *s, const struct limit_lines *c,
         TRY(key_of(x, l, &s->keys[i]));
         enum err e = line_ask(s, l, i);
         s->passed = i + 1;
-        if (e == ERR_OK)
-            continue;
-        said(x, l->dry_run ? LIMIT_WOULD_REFUSE : LIMIT_REFUSED);
-        if (l->dry_run)
+        if (e == ERR_OK || l->dry_run)
             continue;
         take_back(s, c, i);
         *refuser = l;
         return e;
     }
-    said(x, LIMIT_PASSED);
     return ERR_OK;
 }
 

@@ -104,7 +104,7 @@ static const struct directive limit_options[] = {
      .offset = FIELD(name),
      .usage = "NAME",
      .text = "Lines with one name (and one `by` and `keys`) count together, wherever they stand. "
-             "RateLimit fields show it."},
+             "RateLimit fields and `weir_limit_decisions_total` show it."},
     {.name = "keys",
      .where = IN_OPTIONS,
      .type = CONF_COUNT,
@@ -276,6 +276,19 @@ static struct meters_shared *meters_of(struct conf_build *b, const struct conf_n
     return m;
 }
 
+static void tally_let_go(void *ctx)
+{
+    tally_drop(ctx);
+}
+
+static struct tally_shared *tally_of(struct conf_build *b, struct slice name)
+{
+    struct tally_shared *t = name.len > 0 ? tally_take(name) : NULL;
+    if (t)
+        conf_on_free(b->app, tally_let_go, t);
+    return t;
+}
+
 /* --- lines ------------------------------------------------------------------------------------ */
 
 static void line_describe(struct conf_build *b, const struct conf_node *n, struct limit_line *l)
@@ -325,6 +338,7 @@ static void line_read(struct conf_build *b, const struct conf_node *n, const str
         l->down = meters_of(b, n, t, "down");
     if (t->up > 0)
         l->up = meters_of(b, n, t, "up");
+    l->tally = tally_of(b, t->name);
     l->most = t->at_once;
     l->down_pace = pace_of(t->down);
     l->up_pace = pace_of(t->up);

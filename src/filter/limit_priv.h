@@ -4,6 +4,7 @@
 #pragma once
 #include "limit/addr_key.h"
 #include "limit/meters.h"
+#include "limit/tally.h"
 #include "proxy/build.h"
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
@@ -20,9 +21,10 @@ struct limit_line {
     struct addr_bits bits;
     uint16_t status;
     bool dry_run, quiet;
-    struct slice name;   /* in RateLimit fields */
-    struct slice policy; /* the RateLimit-Policy field */
-    struct slice text;   /* for `weir explain` */
+    struct slice name;          /* in RateLimit fields */
+    struct tally_shared *tally; /* of its own name; NULL: it has none */
+    struct slice policy;        /* the RateLimit-Policy field */
+    struct slice text;          /* for `weir explain` */
     struct conf_pos pos;
 };
 
@@ -38,6 +40,7 @@ struct limit_state {
     int64_t retry_ns;   /* when refused: until it would not be */
     uint32_t passed;    /* lines that were asked */
     uint32_t entered;   /* bit per line: counted among those at once */
+    uint32_t counted;   /* bit per line: counted by its rate */
     bool refused, timer_made;
     uint64_t keys[LIMIT_LINES_MAX];
     struct {

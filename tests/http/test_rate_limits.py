@@ -112,6 +112,48 @@ def test_dry_run_only_counts(weir):
     assert w.metric("weir_limit_refused_total") == 0
 
 
+def decisions(w, name):
+    """Those that were made at all."""
+    got = {}
+    for key, value in w.metrics().items():
+        if key.startswith(f'weir_limit_decisions_total{{limit="{name}",') and value:
+            got[key.split('decision="')[1].rstrip('"}')] = value
+    return got
+
+
+def test_decisions_of_limits_by_name(weir):
+    w = weir(site("limit 1r/m burst=3 name=all by=all\n limit 1r/m burst=1 by=$query.k name=\"one key\"\n"
+                  "limit 100r/m dry_run concurrent=9\n"
+                  "route /slow { limit 10r/s burst=1 queue=1 name=slow\n respond 200 x }"))
+    assert statuses(w, 2, "/?k=a") + statuses(w, 1, "/?k=b") + statuses(w, 1, "/slow?k=c") == [200, 429, 200, 200]
+    assert decisions(w, "all") == {"passed": 4} and decisions(w, "one key") == {"passed": 3, "refused": 1}
+    assert decisions(w, "slow") == {"passed": 1}
+    assert statuses(w, 1, "/?k=d") == [429]
+    assert decisions(w, "all") == {"passed": 4, "refused": 1} and decisions(w, "one key") == {"passed": 3, "refused": 1}
+    w.reload(site("limit 1r/m burst=1 name=all by=all keys=5"))
+    assert decisions(w, "all") == {"passed": 4, "refused": 1} and decisions(w, "one key") == {}
+
+
+def test_decisions_that_delay(weir):
+    w = weir(site("limit 10r/s burst=1 queue=2 name=q"))
+    assert statuses(w, 2) == [200, 200]
+    assert decisions(w, "q") == {"passed": 1, "delayed": 1}
+
+
+def test_dry_run_counts_for_none_when_another_refuses(weir):
+    w = weir(site("limit 1r/m burst=3 by=all name=dry dry_run\n limit 1r/m burst=1 by=$query.k"))
+    assert statuses(w, 5, "/?k=a") == [200, 429, 429, 429, 429]
+    assert [w.get(f"/?k={k}").text for k in "bcd"] == ["passed", "passed", "would_refuse"]
+    assert decisions(w, "dry") == {"passed": 7, "would_refuse": 1}
+
+
+def test_dry_run_that_counted_nothing_gives_nothing_back(weir):
+    w = weir(site("limit 1r/m burst=1 by=all name=dry dry_run\n limit 1r/m burst=1 by=$query.k"))
+    assert statuses(w, 5, "/?k=a") == [200, 429, 429, 429, 429]
+    assert w.get("/?k=b").text == "would_refuse"
+    assert decisions(w, "dry") == {"passed": 1, "would_refuse": 5}
+
+
 def test_status_in_the_log(weir):
     w = weir("workers 1\nlisten @listen@\nadmin @admin@\n"
              'log access "$status $limit_status" to=@dir@/l.log\n' + site("limit 1r/m burst=1"))
