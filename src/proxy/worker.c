@@ -52,6 +52,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
     list_init(&w->points);
     list_init(&w->exchanges);
     list_init(&w->asks);
+    list_init(&w->documents);
     origin_pools_init(&w->pools, &w->loop);
     return true;
 }

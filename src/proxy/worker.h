@@ -45,6 +45,7 @@ struct worker {
     const struct origin_engine *fastcgi_engine; /* or NULL: a test without FastCGI */
     struct said_gate said;
     struct list points;              /* struct listen_point.link */
+    struct list documents;           /* that are being fetched, document.c */
     struct list asks;                /* questions of weir's own to upstreams, ask.c */
     uint32_t mirror_count;           /* requests to shadow upstreams */
     uint32_t headless_count;         /* exchanges without a client, headless.c */
