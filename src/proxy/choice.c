@@ -19,21 +19,8 @@
 
 static bool value_decode(struct slice from, uint8_t to[CHOICE_BYTES])
 {
-    if (from.len != CHOICE_CHARS)
-        return false;
-    for (int i = 0; i < CHOICE_BYTES / 3; i++) {
-        uint32_t three = 0;
-        for (int k = 0; k < 4; k++) {
-            int d = base64_value(from.at[4 * i + k], BASE64_URL);
-            if (d < 0)
-                return false;
-            three = three << 6 | (uint32_t)d;
-        }
-        to[3 * i] = (uint8_t)(three >> 16);
-        to[3 * i + 1] = (uint8_t)(three >> 8);
-        to[3 * i + 2] = (uint8_t)three;
-    }
-    return true;
+    size_t len;
+    return from.len == CHOICE_CHARS && base64_read(to, &len, from, BASE64_URL);
 }
 
 static void digest(const struct choice_cookie *c, const char label[2], struct slice s,
@@ -172,62 +159,12 @@ int32_t choice_of_request(const struct choice_cookie *c, struct exchange *x, boo
     return CHOICE_NONE;
 }
 
-static bool pair_is(struct slice pair, struct slice name)
-{
-    return slice_eq(slice_head(pair, slice_find(pair, '=')), name);
-}
-
-/* The value without our pairs, in the arena; as it is when there are none. What stays is copied
- * with the blanks that it came with: the copy never needs more room than the value had. */
-static enum err value_strip(struct exchange *x, struct slice name, struct slice *value)
-{
-    struct slice rest = *value, pair;
-    bool ours = false;
-    while (slice_cut(&rest, ';', &pair))
-        ours |= pair_is(slice_trim(pair), name);
-    if (!ours)
-        return ERR_OK;
-    char *to = arena_alloc(&x->arena, value->len);
-    if (!to)
-        return ERR_OVER_BUDGET;
-    size_t len = 0;
-    rest = *value;
-    while (slice_cut(&rest, ';', &pair)) {
-        struct slice bare = slice_trim(pair);
-        if (bare.len == 0 || pair_is(bare, name))
-            continue;
-        if (len > 0)
-            to[len++] = ';';
-        memcpy(to + len, pair.at, pair.len);
-        len += pair.len;
-    }
-    *value = slice_trim((struct slice){to, len});
-    return ERR_OK;
-}
-
 enum err choice_strip(const struct choice_cookie *c, struct exchange *x)
 {
-    HEADER_EACH (h, &x->req.headers) {
-        if (h->id != FIELD_COOKIE)
-            continue;
-        size_t before = h->value.len;
-        TRY(value_strip(x, c->name, &h->value));
-        h->dead = h->value.len == 0 && before > 0;
-    }
-    return ERR_OK;
+    return own_cookie_strip(x, c->name);
 }
 
 /* --- answers ----------------------------------------------------------------------------------*/
-
-static bool is_kept_to_one(const struct headers *h)
-{
-    const struct header *f = headers_find(h, FIELD_CACHE_CONTROL);
-    for (; f; f = headers_next(h, f))
-        if (field_list_has(f->value, SLICE("private")) ||
-            field_list_has(f->value, SLICE("no-store")))
-            return true;
-    return false;
-}
 
 static bool is_secure(const struct choice_cookie *c, const struct exchange *x)
 {
@@ -245,8 +182,5 @@ enum err choice_tell(const struct choice_cookie *c, struct exchange *x, uint32_t
                      c->attributes, is_secure(c, x) ? SLICE("; Secure") : SLICE(""));
     if (!line.at)
         return ERR_OVER_BUDGET;
-    TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_SET_COOKIE, line));
-    if (is_kept_to_one(&x->res.headers))
-        return ERR_OK;
-    return headers_add_id(&x->res.headers, &x->arena, FIELD_CACHE_CONTROL, SLICE("private"));
+    return own_cookie_set(x, line);
 }

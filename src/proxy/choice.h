@@ -7,6 +7,7 @@
 #pragma once
 #include "conf/directive.h"
 #include "http/message.h"
+#include "proxy/own_cookie.h"
 
 struct exchange;
 
@@ -16,7 +17,7 @@ enum {
     CHOICE_MAC_BYTES = 16,
     CHOICE_BYTES = CHOICE_ID_BYTES + CHOICE_TIME_BYTES + CHOICE_MAC_BYTES,
     CHOICE_CHARS = CHOICE_BYTES / 3 * 4, /* base64url without padding */
-    CHOICE_KEY_BYTES = 32
+    CHOICE_KEY_BYTES = OWN_COOKIE_KEY_BYTES
 };
 
 /* --- as configured ----------------------------------------------------------------------------*/

@@ -1,13 +1,7 @@
 /* choice_build.c - from the options of `sticky cookie` and `split ... sticky` to a cookie. */
 // SPDX-License-Identifier: Apache-2.0
-#include "base/assert.h"
 #include "base/text.h"
-#include "conf/source.h"
 #include "proxy/choice.h"
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
-enum { SECRET_CHARS_MIN = 16 };
 
 const struct conf_choice choice_same_sites[] = {
     {"lax", SAME_SITE_LAX, "links that lead here do, parts of other pages do not"},
@@ -39,43 +33,12 @@ static bool terms_check(struct conf_build *b, struct conf_pos pos, const struct 
         diag_error(b->diag, pos, "domain=%.*s: a host name is due", SLICE_ARG(t->domain));
     else if (t->same_site == SAME_SITE_NONE && t->secure == SECURE_OFF)
         diag_error(b->diag, pos, "browsers refuse a cookie with samesite=none that is not secure");
-    else if (t->secret.at && t->secret.len < SECRET_CHARS_MIN)
+    else if (t->secret.at && t->secret.len < OWN_COOKIE_SECRET_MIN)
         diag_error(b->diag, pos, "secret= has %zu characters; at least %d are due", t->secret.len,
-                   SECRET_CHARS_MIN);
+                   OWN_COOKIE_SECRET_MIN);
     else
         return true;
     return false;
-}
-
-static void key_derive(struct slice secret, struct slice purpose, uint8_t key[CHOICE_KEY_BYTES])
-{
-    uint8_t out[EVP_MAX_MD_SIZE];
-    unsigned char *done = HMAC(EVP_sha256(), secret.at, (int)secret.len,
-                               (const unsigned char *)purpose.at, purpose.len, out, NULL);
-    ASSERT(done);
-    memcpy(key, out, CHOICE_KEY_BYTES);
-}
-
-/* A process that only looks which files are needed asks, too: the secret is one of them. */
-static bool key_get(struct conf_build *b, struct conf_pos pos, struct slice secret,
-                    struct slice purpose, uint8_t key[CHOICE_KEY_BYTES])
-{
-    uint8_t kept[CONF_SECRET_BYTES];
-    const char *why = NULL;
-    if (secret.at) {
-        key_derive(secret, purpose, key);
-        return true;
-    }
-    why = b->source && b->source->secret ? b->source->secret(b->source, kept)
-                                         : "nothing is kept here";
-    if (why) {
-        diag_error(b->diag, pos, "there is no secret to sign cookies with: %s", why);
-        diag_hint(b->diag, "give one with secret=");
-        return false;
-    }
-    key_derive((struct slice){(const char *)kept, sizeof kept}, purpose, key);
-    explicit_bzero(kept, sizeof kept);
-    return true;
 }
 
 static struct slice attributes_make(struct conf_build *b, const struct choice_terms *t)
@@ -100,7 +63,7 @@ bool choice_cookie_init(struct conf_build *b, struct conf_pos pos, const struct 
 {
     *out = (struct choice_cookie){
         .name = t->name, .secure = (int8_t)t->secure, .ttl_s = t->ttl_ms / 1000};
-    if (!terms_check(b, pos, t) || !key_get(b, pos, t->secret, purpose, out->key))
+    if (!terms_check(b, pos, t) || !own_cookie_key(b, pos, t->secret, purpose, out->key))
         return false;
     out->attributes = attributes_make(b, t);
     return true;

@@ -13,6 +13,7 @@
 #include "proxy/client_geo.h"
 #include "proxy/exchange.h"
 #include "proxy/identity.h"
+#include "proxy/own_cookie.h"
 #include "tls/tls.h"
 
 _Static_assert((int)VARIABLE_WRITE_BYTES >= (int)ADDR_TEXT_BYTES, "addresses must fit");
@@ -87,13 +88,7 @@ static struct slice get_referer(struct exchange *x, struct slice arg)
 
 static struct slice get_cookie(struct exchange *x, struct slice arg)
 {
-    const struct header *h = headers_find(&x->req.headers, FIELD_COOKIE);
-    struct slice value = SLICE_NONE;
-    while (h && !value.at) {
-        value = field_cookie(h->value, arg);
-        h = headers_next(&x->req.headers, h);
-    }
-    return value;
+    return own_cookie_get(x, arg);
 }
 
 static struct slice get_query_arg(struct exchange *x, struct slice arg)
