@@ -1,4 +1,4 @@
-/* dns.c - names to addresses: c-ares on a loop's readiness and timers.
+/* dns.c - names to addresses and back: c-ares on a loop's readiness and timers.
  *
  * c-ares opens and closes its own sockets and says what it waits for (on_sock_state); each is
  * watched by a struct watch, which the reaper frees. c-ares may answer from inside dns_resolve()
@@ -18,9 +18,11 @@ enum {
     QUERY_TRIES = 3,
     NAME_MAX_BYTES = 255,
     ADDRS_MAX = 64,    /* of one answer; the rest is dropped */
+    NAMES_MAX = 16,    /* likewise */
     TTL_MIN_MS = 1000, /* a TTL of 0 must not mean a query per request */
     TTL_MAX_MS = 86400000,
-    TTL_HOSTS_MS = 30000, /* /etc/hosts has none */
+    TTL_HOSTS_MS = 30000,   /* /etc/hosts has none */
+    TTL_NAMES_MS = 3600000, /* c-ares does not tell it */
     TTL_FAILED_MS = 5000
 };
 
@@ -50,6 +52,7 @@ struct dns_query {
     void *ctx;
     struct dns_answer answer;
     struct addr *addrs;
+    char *names[NAMES_MAX];
     bool asking; /* inside ares_getaddrinfo(): an answer now is not from the network */
     bool answered;
 };
@@ -184,6 +187,8 @@ static void query_free(struct dns_query *q)
     task_cancel(&q->dns->loop->tasks, &q->task);
     list_remove(&q->link);
     free(q->addrs);
+    for (int i = 0; i < NAMES_MAX; i++)
+        free(q->names[i]);
     free(q);
 }
 
@@ -224,15 +229,25 @@ static void keep_addrs(struct dns_query *q, const struct ares_addrinfo *info)
 
 static void fail(struct dns_query *q, int status)
 {
-    q->answer = (struct dns_answer){
-        .err = ERR_DNS_FAILED, .text = ares_strerror(status), .ttl_ms = TTL_FAILED_MS};
+    q->answer = (struct dns_answer){.err = ERR_DNS_FAILED,
+                                    .text = ares_strerror(status),
+                                    .none = status == ARES_ENOTFOUND || status == ARES_ENODATA,
+                                    .ttl_ms = TTL_FAILED_MS};
+}
+
+static void answered(struct dns_query *q)
+{
+    q->answered = true;
+    if (q->done)
+        task_wake(&q->dns->loop->tasks, &q->task);
+    else
+        query_free(q); /* canceled meanwhile */
 }
 
 static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct dns_query *q = ctx;
     (void)timeouts;
-    q->answered = true;
     if (status == ARES_SUCCESS && info && info->nodes) {
         keep_addrs(q, info);
         q->answer.ttl_ms = q->asking ? TTL_HOSTS_MS : smallest_ttl_ms(info);
@@ -241,10 +256,29 @@ static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo 
     }
     if (info)
         ares_freeaddrinfo(info);
-    if (q->done)
-        task_wake(&q->dns->loop->tasks, &q->task);
-    else
-        query_free(q); /* canceled meanwhile */
+    answered(q);
+}
+
+static void name_keep(struct dns_query *q, const char *name)
+{
+    if (name && q->answer.count < NAMES_MAX)
+        q->names[q->answer.count++] = mem_dup(name, strlen(name));
+}
+
+static void on_names(void *ctx, int status, int timeouts, struct hostent *host)
+{
+    struct dns_query *q = ctx;
+    (void)timeouts;
+    if (status == ARES_SUCCESS && host && host->h_name) {
+        name_keep(q, host->h_name);
+        for (char **alias = host->h_aliases; alias && *alias; alias++)
+            name_keep(q, *alias);
+        q->answer.names = (const char *const *)q->names;
+        q->answer.ttl_ms = TTL_NAMES_MS;
+    } else {
+        fail(q, status == ARES_SUCCESS ? ARES_ENODATA : status);
+    }
+    answered(q);
 }
 
 static void ask(struct dns_query *q, struct slice name)
@@ -260,20 +294,44 @@ static void ask(struct dns_query *q, struct slice name)
     set_timer(q->dns);
 }
 
-struct dns_query *dns_resolve(struct dns *d, struct slice name,
-                              void (*done)(void *ctx, const struct dns_answer *a), void *ctx)
+static struct dns_query *query_new(struct dns *d,
+                                   void (*done)(void *ctx, const struct dns_answer *a), void *ctx)
 {
     struct dns_query *q = MEM_NEW(struct dns_query);
     *q = (struct dns_query){.dns = d, .done = done, .ctx = ctx};
     task_init(&q->task, deliver);
     list_push(&d->queries, &q->link);
+    return q;
+}
+
+struct dns_query *dns_resolve(struct dns *d, struct slice name,
+                              void (*done)(void *ctx, const struct dns_answer *a), void *ctx)
+{
+    struct dns_query *q = query_new(d, done, ctx);
     if (name.len > 0 && name.len <= NAME_MAX_BYTES && slice_find(name, '\0') == name.len) {
         ask(q, name);
         return q;
     }
     fail(q, ARES_EBADNAME);
-    q->answered = true;
-    task_wake(&d->loop->tasks, &q->task);
+    answered(q);
+    return q;
+}
+
+struct dns_query *dns_reverse(struct dns *d, const struct addr *a,
+                              void (*done)(void *ctx, const struct dns_answer *a), void *ctx)
+{
+    struct dns_query *q = query_new(d, done, ctx);
+    struct addr plain = *a;
+    addr_unmap(&plain);
+    if (plain.len > 0 && plain.sa.sa_family == AF_INET) {
+        ares_gethostbyaddr(d->channel, &plain.in.sin_addr, 4, AF_INET, on_names, q);
+    } else if (plain.len > 0 && plain.sa.sa_family == AF_INET6) {
+        ares_gethostbyaddr(d->channel, &plain.in6.sin6_addr, 16, AF_INET6, on_names, q);
+    } else {
+        fail(q, ARES_EBADFAMILY);
+        answered(q);
+    }
+    set_timer(d);
     return q;
 }
 

@@ -19,7 +19,7 @@ static pthread_t server_thread;
 
 /* ---- the name server ---- */
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, RCODE_NXDOMAIN = 3, HEADER_BYTES = 12 };
+enum { TYPE_A = 1, TYPE_PTR = 12, TYPE_AAAA = 28, RCODE_NXDOMAIN = 3, HEADER_BYTES = 12 };
 
 struct packet {
     unsigned char bytes[512];
@@ -69,6 +69,11 @@ static bool answer(struct packet *p)
         put_record(p, TYPE_AAAA, 120, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07", 16);
     } else if (asks_for(p, "brief") && type == TYPE_A) {
         put_record(p, TYPE_A, 0, "\x0a\x00\x00\x03", 4);
+    } else if (asks_for(p, "9") && type == TYPE_PTR) { /* of 192.0.2.9 */
+        put_record(p, TYPE_PTR, 60, "\3bot\4test\0", 10);
+        put_record(p, TYPE_PTR, 60, "\5other\4test\0", 12);
+    } else if (asks_for(p, "7") && type == TYPE_PTR) { /* of 2001:db8::7 */
+        put_record(p, TYPE_PTR, 60, "\3six\4test\0", 10);
     } else if (!asks_for(p, "both") && !asks_for(p, "brief")) {
         p->bytes[3] |= RCODE_NXDOMAIN;
     }
@@ -129,7 +134,8 @@ static int tear_down(void **state)
 struct heard {
     int count;
     enum err err;
-    char text[64], addrs[512];
+    bool none;
+    char text[64], addrs[512], names[512];
     int64_t ttl_ms;
 };
 
@@ -138,23 +144,47 @@ static void on_answer(void *ctx, const struct dns_answer *a)
     struct heard *h = ctx;
     h->count++;
     h->err = a->err;
+    h->none = a->none;
     h->ttl_ms = a->ttl_ms;
     snprintf(h->text, sizeof(h->text), "%s", a->text ? a->text : "");
-    for (size_t i = 0; i < a->count; i++) {
+    for (size_t i = 0; a->names && i < a->count; i++)
+        strcat(strcat(h->names, a->names[i]), " ");
+    for (size_t i = 0; a->addrs && i < a->count; i++) {
         char one[ADDR_TEXT_BYTES];
         addr_write(one, &a->addrs[i]);
         strcat(strcat(h->addrs, one), " ");
     }
 }
 
+static void hear(const struct heard *h)
+{
+    assert_int_equal(h->count, 0); /* never from inside the call */
+    for (int i = 0; i < 200 && !h->count; i++)
+        loop_tick(&loop);
+    assert_int_equal(h->count, 1);
+}
+
 static struct heard resolve(const char *name)
 {
     struct heard h = {0};
     assert_non_null(dns_resolve(dns, slice_of(name), on_answer, &h));
-    assert_int_equal(h.count, 0); /* never from inside the call */
-    for (int i = 0; i < 200 && !h.count; i++)
-        loop_tick(&loop);
-    assert_int_equal(h.count, 1);
+    hear(&h);
+    return h;
+}
+
+static struct addr ip(const char *text)
+{
+    struct addr a;
+    assert_int_equal(addr_parse_ip(slice_of(text), &a), ERR_OK);
+    return a;
+}
+
+static struct heard reverse(const char *text)
+{
+    struct heard h = {0};
+    struct addr a = ip(text);
+    assert_non_null(dns_reverse(dns, &a, on_answer, &h));
+    hear(&h);
     return h;
 }
 
@@ -199,6 +229,26 @@ static void knows_literals(void **state)
     assert_string_equal(resolve("2001:db8::9").addrs, "[2001:db8::9]:0 ");
 }
 
+static void knows_names_of_addresses(void **state)
+{
+    (void)state;
+    struct heard h = reverse("192.0.2.9");
+    assert_int_equal(h.err, ERR_OK);
+    assert_non_null(strstr(h.names, "bot.test"));
+    assert_non_null(strstr(h.names, "other.test"));
+    assert_non_null(strstr(reverse("::ffff:192.0.2.9").names, "bot.test"));
+    assert_non_null(strstr(reverse("2001:db8::7").names, "six.test"));
+    h = reverse("192.0.2.8");
+    assert_int_equal(h.err, ERR_DNS_FAILED);
+    assert_true(h.none);
+    struct addr nobody = {0};
+    struct heard none = {0};
+    dns_reverse(dns, &nobody, on_answer, &none);
+    hear(&none);
+    assert_int_equal(none.err, ERR_DNS_FAILED);
+    assert_false(none.none);
+}
+
 static void canceled_queries_stay_silent(void **state)
 {
     struct heard h = {0};
@@ -240,5 +290,7 @@ static void refuses_bad_servers(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 UNIT_SUITE(net_dns, CASE(gives_both_families_and_the_smallest_ttl), CASE(ttl_of_zero_is_a_second),
-           CASE(tells_why_it_failed), CASE(knows_literals), CASE(canceled_queries_stay_silent),
-           CASE(free_ends_what_is_outstanding), CASE(refuses_bad_servers));
+           CASE(tells_why_it_failed), CASE(knows_literals), CASE(knows_names_of_addresses),
+
+           CASE(canceled_queries_stay_silent), CASE(free_ends_what_is_outstanding),
+           CASE(refuses_bad_servers));
