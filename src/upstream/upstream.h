@@ -11,6 +11,7 @@
 #include "io/loop.h"
 #include "net/addr.h"
 #include "upstream/limit.h"
+#include "upstream/pressure.h"
 #include <pthread.h>
 
 struct balancer_type;
@@ -86,6 +87,7 @@ struct upstream_shared {
     int64_t waiting;    /* exchanges queued for a connection, all workers */
     int64_t shed_total; /* of those: left without a server, or found no room */
     struct limit_shared limit;
+    struct pressure_shared pressure;
     int64_t panic; /* 1: so few servers are left that all are used, ejected ones, too */
 };
 
