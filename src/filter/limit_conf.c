@@ -16,8 +16,6 @@ enum {
     STATUS_LIMITED = 429,
     PACE_BURST_BYTES = 16384, /* at least so many bytes at once: a record of TLS */
     PACE_PER_BURST = 10,      /* else those of a tenth of a second */
-    ADDR_BITS_V4_MIN = 8,
-    ADDR_BITS_V6_MIN = 16,
 };
 
 #define RATE_MAX (((int64_t)1 << 40) * RATE_THOUSANDTHS) /* 1T/s */
@@ -177,27 +175,11 @@ static struct pace pace_of(int64_t thousandths)
     return (struct pace){per_s, burst > PACE_BURST_BYTES ? burst : PACE_BURST_BYTES};
 }
 
-/* "/24": cut off the front of *rest. */
-static bool bits_cut(struct slice *rest, uint64_t least, uint64_t most, uint8_t *bits)
-{
-    uint64_t number;
-    if (rest->len == 0)
-        return true;
-    *rest = slice_from(*rest, 1);
-    size_t len = slice_find(*rest, '/');
-    if (num_parse_u64(slice_head(*rest, len), &number) != ERR_OK || number < least || number > most)
-        return false;
-    *rest = slice_from(*rest, len);
-    *bits = (uint8_t)number;
-    return true;
-}
-
 static bool by_ip(struct conf_build *b, const struct conf_word *w, struct slice rest,
                   struct limit_line *l)
 {
     l->bits = (struct addr_bits){ADDR_BITS_V4, ADDR_BITS_V6};
-    if (bits_cut(&rest, ADDR_BITS_V4_MIN, 32, &l->bits.v4) &&
-        bits_cut(&rest, ADDR_BITS_V6_MIN, 128, &l->bits.v6) && rest.len == 0)
+    if (addr_bits_parse(rest, &l->bits))
         return true;
     diag_error(b->diag, w->pos, "'by=ip/BITS/BITS' takes %d to 32 bits of IPv4, %d to 128 of IPv6",
                ADDR_BITS_V4_MIN, ADDR_BITS_V6_MIN);

@@ -40,6 +40,29 @@ static void cut(uint8_t bytes[16], unsigned bits)
     }
 }
 
+/* "/24": cut off the front of *rest. */
+static bool bits_cut(struct slice *rest, uint64_t least, uint64_t most, uint8_t *bits)
+{
+    uint64_t number;
+    if (rest->len == 0)
+        return true;
+    if (rest->at[0] != '/')
+        return false;
+    *rest = slice_from(*rest, 1);
+    size_t len = slice_find(*rest, '/');
+    if (num_parse_u64(slice_head(*rest, len), &number) != ERR_OK || number < least || number > most)
+        return false;
+    *rest = slice_from(*rest, len);
+    *bits = (uint8_t)number;
+    return true;
+}
+
+bool addr_bits_parse(struct slice text, struct addr_bits *bits)
+{
+    return bits_cut(&text, ADDR_BITS_V4_MIN, 32, &bits->v4) &&
+           bits_cut(&text, ADDR_BITS_V6_MIN, ALL_BITS, &bits->v6) && text.len == 0;
+}
+
 struct addr_prefix addr_prefix_of(const struct addr *a, struct addr_bits bits)
 {
     struct addr_prefix p = {.bits = ALL_BITS};

@@ -67,6 +67,25 @@ static void unix_sockets_are_one(void **state)
     assert_memory_equal(x.bytes, y.bytes, sizeof x.bytes);
 }
 
-UNIT_SUITE(limit_addr_key, cmocka_unit_test(prefixes_are_cut_to_the_bit),
+static void bits_are_read(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"24",     "/",       "/7",   "/33",
+                                      "/24/15", "/24/129", "/24/", "/24/56/1"};
+    struct addr_bits b = {1, 2};
+    assert_true(addr_bits_parse(SLICE(""), &b));
+    assert_true(b.v4 == 1 && b.v6 == 2);
+    assert_true(addr_bits_parse(SLICE("/24"), &b));
+    assert_true(b.v4 == 24 && b.v6 == 2);
+    assert_true(addr_bits_parse(SLICE("/8/16"), &b));
+    assert_true(b.v4 == 8 && b.v6 == 16);
+    assert_true(addr_bits_parse(SLICE("/32/128"), &b));
+    assert_true(b.v4 == 32 && b.v6 == 128);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(addr_bits_parse(slice_of(bad[i]), &b));
+}
+
+UNIT_SUITE(limit_addr_key, cmocka_unit_test(bits_are_read),
+           cmocka_unit_test(prefixes_are_cut_to_the_bit),
            cmocka_unit_test(mapped_addresses_are_what_they_map),
            cmocka_unit_test(a_network_of_ipv6_is_one), cmocka_unit_test(unix_sockets_are_one));
