@@ -49,6 +49,17 @@ enum limit_status {
     LIMIT_REFUSED,
 };
 
+/* What a challenge did to it. */
+enum challenge_status {
+    CHALLENGE_NONE,    /* there is none */
+    CHALLENGE_OFF,     /* the upstream is not under pressure */
+    CHALLENGE_CRAWLER, /* a crawler, which was verified */
+    CHALLENGE_PASSED,  /* its client has solved one before */
+    CHALLENGE_SOLVED,  /* its client just did */
+    CHALLENGE_SHOWN,   /* it got the page of one */
+    CHALLENGE_REFUSED, /* it loads no page */
+};
+
 /* Moments of an exchange, loop time in us since it began; 0: did not happen. */
 struct exchange_times {
     int64_t began_us; /* absolute: first byte of the head */
@@ -63,6 +74,9 @@ struct exchange {
     uint8_t tries;                  /* servers tried */
     uint8_t interim_count;          /* 1xx that the server sent */
     uint8_t limit_status;           /* enum limit_status */
+    uint8_t challenge_status;       /* enum challenge_status */
+    uint8_t challenge_bits;         /* the difficulty of the challenge that its client has solved */
+    uint32_t challenge_at_s;        /* when that was given, Unix time */
     bool dry;                       /* `test` and `explain`: nothing is sent, no server is chosen */
     bool local;                     /* the response was made here */
     bool replied;                   /* the final head went to the client */
@@ -120,6 +134,7 @@ struct exchange {
     bool (*wanted)(void *ctx); /* does anybody else wait for it? NULL: nobody */
     void *wanted_ctx;
     struct coded_shelf *coded; /* of the answer that is about to go out (coded.h); NULL: none */
+    const char *crawler;       /* its name, when it was verified; NULL: none */
     const char *cache_word;    /* what the cache did for it, for the log; NULL: nothing */
     const char *cors_word;     /* what `cors` said of it, for the log; NULL: nothing */
     const char *csrf_word;     /* what `csrf` said of it */

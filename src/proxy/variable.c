@@ -321,6 +321,23 @@ static struct slice get_limit_status(struct exchange *x, struct slice arg)
     return x->limit_status != LIMIT_NONE ? words[x->limit_status] : SLICE_NONE;
 }
 
+static struct slice get_challenge(struct exchange *x, struct slice arg)
+{
+    static const struct slice words[] = {
+        [CHALLENGE_OFF] = SLICE_INIT("off"),       [CHALLENGE_CRAWLER] = SLICE_INIT("crawler"),
+        [CHALLENGE_PASSED] = SLICE_INIT("passed"), [CHALLENGE_SOLVED] = SLICE_INIT("solved"),
+        [CHALLENGE_SHOWN] = SLICE_INIT("shown"),   [CHALLENGE_REFUSED] = SLICE_INIT("refused"),
+    };
+    (void)arg;
+    return x->challenge_status != CHALLENGE_NONE ? words[x->challenge_status] : SLICE_NONE;
+}
+
+static struct slice get_crawler(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->crawler ? slice_of(x->crawler) : SLICE_NONE;
+}
+
 static struct slice get_upstream(struct exchange *x, struct slice arg)
 {
     (void)arg;
@@ -548,6 +565,11 @@ const struct variable variables_all[] = {
     {"csrf_status", VARIABLE_TEXT, false, get_csrf_status, NULL,
      "What `csrf` said of a request that changes something: `passed`, `refused`, and with "
      "`dry_run` `would_refuse`; empty otherwise"},
+    {"challenge", VARIABLE_TEXT, false, get_challenge, NULL,
+     "What a challenge did: `passed`, `solved`, `shown` (the page), `refused` (it loads no page), "
+     "`crawler` (a verified one), `off` (no pressure); empty without one"},
+    {"crawler", VARIABLE_TEXT, false, get_crawler, NULL,
+     "Name of the crawler, when a challenge has verified that it is one"},
     {"cache_status", VARIABLE_TEXT, false, get_cache_status, NULL,
      "What the cache did: `hit`, `stale`, `revalidated`, `miss` (stored), `pass` (not to be "
      "stored), `bypass`, `purge`; empty without a cache"},
