@@ -23,6 +23,7 @@ enum bundle_kind {
     BUNDLE_WATCH,     /* name: a path whose change is a reason to reload, body: struct watch_mark */
     BUNDLE_SECRET,    /* body: the secret of the installation */
     BUNDLE_NO_SECRET, /* body: why there is none */
+    BUNDLE_BAN_EXPORT, /* name: struct nft_sets, body: struct addr_prefix, as many as are spared */
 };
 
 enum bundle_listen_flags { BUNDLE_INTERNAL = 1 };

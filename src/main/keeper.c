@@ -282,6 +282,7 @@ static void now_in_force(struct supervisor *s, int64_t generation)
         return;
     if (was_read) /* a change by command must not put off the next look at the files */
         watch_set(&s->watch, &b, supervisor_now_ms());
+    ban_export_set(&s->ban_export, &b, supervisor_now_ms());
     if (s->stage == SUPERVISOR_STARTING)
         first_time(s, &b);
     bundle_release(&b);
@@ -311,6 +312,12 @@ static void on_report(struct supervisor *s, struct slice text)
         (void)handover_say(s->elder, HANDOVER_REPORT, 0, text);
 }
 
+static void on_bans(struct supervisor *s, struct slice lines)
+{
+    ban_keeper_take(&s->bans, lines);
+    ban_export_soon(&s->ban_export, supervisor_now_ms());
+}
+
 static void on_message(struct supervisor *s, const struct handover *m)
 {
     switch (m->kind) {
@@ -323,7 +330,7 @@ static void on_message(struct supervisor *s, const struct handover *m)
     case HANDOVER_REPORT: on_report(s, m->text); break;
     case HANDOVER_TICKETS: supervisor_keep_tickets(s, m->text); break;
     case HANDOVER_CHANGES: supervisor_keep_changes(s, m->text); break;
-    case HANDOVER_BANS: ban_keeper_take(&s->bans, m->text); break;
+    case HANDOVER_BANS: on_bans(s, m->text); break;
     case HANDOVER_STOP: supervisor_stop(s); break;
     case HANDOVER_UPGRADE: upgrade_begin(s); break;
     default: give_up(s); break;

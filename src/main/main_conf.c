@@ -4,6 +4,7 @@
  * (reload.c). What a request can see stands in proxy/ and the filters, not here. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/main_conf.h"
+#include "main/ban_export.h"
 #include <sched.h>
 #include <stddef.h>
 
@@ -177,6 +178,20 @@ const struct directive main_rows[] = {
              "tools may look into it. Its memory holds what clients and servers said. Changing it "
              "takes a restart.",
      .example = "core_dumps on"},
+    {.name = "ban_export",
+     .where = IN_TOP,
+     .type = CONF_NONE,
+     .args_min = 5,
+     .args_max = 5,
+     .apply = ban_export_apply,
+     .usage = "nftables FAMILY TABLE SET4 SET6",
+     .text =
+         "Puts banned addresses into two sets of nftables, each until its ban is over, so that "
+         "rules of yours can drop their packets in the kernel. The table and its sets are not "
+         "made by weir: SET4 is of type `ipv4_addr`, SET6 of type `ipv6_addr` and gets the first "
+         "address of each banned /64; both have `flags timeout`. The supervisor needs "
+         "CAP_NET_ADMIN. Addresses in `trust` are left out. See [bans](../limits.md).",
+     .example = "ban_export nftables inet filter weir4 weir6"},
     {.name = "pid_file",
      .where = IN_TOP,
      .type = CONF_NONE,

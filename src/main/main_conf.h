@@ -4,6 +4,7 @@
 #include "conf/directive.h"
 #include "main/cache_rows.h"
 #include "net/addr.h"
+#include "net/nft.h"
 
 #define ADMIN_ADDRESS_DEFAULT "127.0.0.1:9180"
 enum { ADMIN_PORT_DEFAULT = 9180, WORKERS_MAX = 256, RESOLVERS_MAX = 8 };
@@ -19,8 +20,9 @@ struct main_conf {
     bool admin_explicit;
     struct conf_pos admin_pos;
     struct cache_store_conf cache;
-    int error_sink;         /* set by logs_open() */
-    struct slice resolvers; /* as c-ares wants them: "1.1.1.1:53,[::1]:53"; empty: the system's */
+    struct nft_sets ban_sets; /* no table: bans are not exported */
+    int error_sink;           /* set by logs_open() */
+    struct slice resolvers;   /* as c-ares wants them: "1.1.1.1:53,[::1]:53"; empty: the system's */
 };
 
 extern const struct directive main_rows[]; /* scope: struct main_conf */

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "main/reader.h"
 #include "admin/admin.h"
+#include "main/ban_export.h"
 #include "main/bundle.h"
 #include "main/load.h"
 #include "main/main_conf.h"
@@ -65,6 +66,7 @@ static void add_settings(const struct conf *c, struct text *to)
         to, &(struct bundle_entry){.kind = BUNDLE_WORKERS, .number = main_conf_workers(c->main)});
     if (c->main->pid_file.len)
         bundle_add(to, &(struct bundle_entry){.kind = BUNDLE_PID_FILE, .body = c->main->pid_file});
+    ban_export_tell(c, to);
     add_listens(c, to);
     add_watches(c, to);
 }

@@ -178,6 +178,7 @@ static int wait_ms(const struct supervisor *s)
     at = sooner(at, s->start_at_ms);
     at = sooner(at, s->kill_at_ms);
     at = sooner(at, s->watch.at_ms);
+    at = sooner(at, s->ban_export.at_ms);
     at = sooner(at, s->bans.writer ? 0 : s->bans.write_at_ms);
     at = sooner(at, s->reader.pid ? s->reader.by_ms : 0);
     at = sooner(at, s->next.pid ? s->next_by_ms : 0);
@@ -213,6 +214,7 @@ static void clocks_run(struct supervisor *s)
     if (s->start_at_ms && now >= s->start_at_ms)
         keeper_start(s);
     ban_keeper_run(&s->bans, now);
+    ban_export_run(&s->ban_export, now);
     if (s->stage == SUPERVISOR_RUNNING)
         reload_for_certificates(s, watch_run(&s->watch, now));
 }
@@ -282,6 +284,7 @@ static void end(struct supervisor *s)
     }
     reader_cancel(&s->reader);
     ban_keeper_end(&s->bans);
+    ban_export_end(&s->ban_export);
     if (s->pid_file)
         pid_file_remove(s->pid_file);
     sockets_release(&s->sockets, s->own_files ? SOCKETS_REMOVE_FILES : SOCKETS_KEEP_FILES);

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/text.h"
 #include "main/backoff.h"
+#include "main/ban_export.h"
 #include "main/ban_keeper.h"
 #include "main/process.h"
 #include "main/reader.h"
@@ -58,6 +59,7 @@ struct supervisor {
     struct text tickets; /* keys of TLS session tickets, for the next one; secret */
     struct text changes; /* of servers at run time, for the next one */
     struct ban_keeper bans;
+    struct ban_export ban_export;
     struct text report; /* what it said about its configuration */
     /* upgrades */
     struct child next; /* the new supervisor */

@@ -99,6 +99,7 @@ static void leave(struct supervisor *s)
     s->own_files = false;
     s->bans.config_path = NULL; /* the file is the successor's */
     s->bans.write_at_ms = 0;
+    ban_export_end(&s->ban_export); /* as are the sets */
     sockets_release(&s->sockets, SOCKETS_KEEP_FILES);
     if (s->worker.pid)
         keeper_order(s, ORDER_LEAVE);

@@ -37,7 +37,7 @@ class Response:
 class Client:
     """One connection. `to` is a port, an address pair or a unix socket path."""
 
-    def __init__(self, to, timeout=5.0, rcvbuf=None):
+    def __init__(self, to, timeout=5.0, rcvbuf=None, source=None):
         if isinstance(to, int):
             to = ("127.0.0.1", to)
         family = socket.AF_UNIX if isinstance(to, str) else (
@@ -45,6 +45,8 @@ class Client:
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.connect(to)
         if family != socket.AF_UNIX:
