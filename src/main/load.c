@@ -43,6 +43,7 @@ static void build(struct conf_build *b, struct conf *c, const struct load_reques
     apply_section(b, c, cache_store_rows, c->main);
     apply_section(b, c, upstream_rows, c->upstreams);
     proxy_build(b, c);
+    c->proxy->resolvers = c->main->resolvers;
     if (r->changes && !diag_failed(b->diag))
         upstreams_change(b, c->upstreams, r->changes);
     if (diag_failed(b->diag))

@@ -6,6 +6,7 @@
 #include "main/main_conf.h"
 #include "proxy/build.h"
 #include "proxy/filter.h"
+#include "proxy/outbound.h"
 #include "upstream/check.h"
 #include "upstream/upstream.h"
 
@@ -39,6 +40,7 @@ const struct conf_schema *schema_all(void)
     table_add("Upstreams", upstream_rows);
     table_add("Health checks", check_rows);
     table_add("Sites and routes", proxy_rows);
+    table_add("Relay", outbound_rows);
     for (const struct filter_type *const *f = filters_all; *f; f++)
         filter_add(*f);
     return &schema;

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include <ares.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -362,6 +363,15 @@ static bool open_channel(struct dns *d, const char *servers_csv)
     return false;
 }
 
+/* c-ares counts its users without a lock; workers make resolvers, too. */
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static int library_status;
+
+static void library_init(void)
+{
+    library_status = ares_library_init(ARES_LIB_INIT_ALL);
+}
+
 struct dns *dns_new(struct loop *l, const char *servers_csv)
 {
     struct dns *d = MEM_NEW(struct dns);
@@ -369,7 +379,8 @@ struct dns *dns_new(struct loop *l, const char *servers_csv)
     list_init(&d->watches);
     list_init(&d->queries);
     timer_init(&d->timer, on_timer);
-    if (ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS && open_channel(d, servers_csv))
+    pthread_once(&library_once, library_init);
+    if (library_status == ARES_SUCCESS && open_channel(d, servers_csv))
         return d;
     free(d);
     return NULL;
@@ -382,6 +393,5 @@ void dns_free(struct dns *d)
     ares_destroy(d->channel); /* ends what is outstanding and closes the sockets */
     ASSERT(list_empty(&d->queries) && list_empty(&d->watches));
     timer_stop(&d->loop->timers, &d->timer);
-    ares_library_cleanup();
     free(d);
 }

@@ -1,6 +1,7 @@
 /* dns.h - names to addresses, and back, in the background (c-ares on a loop's sockets and timers).
  *
- * One resolver per process, on the main thread's loop. */
+ * The main thread has one for the names of the configuration; a worker that relays makes one of its
+ * own (names.h). A resolver belongs to the thread of its loop. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "io/loop.h"

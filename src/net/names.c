@@ -4,7 +4,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/names.h"
 #include "base/hash.h"
+#include "base/mem.h"
 #include <stdlib.h>
+#include <string.h>
 
 struct names_entry {
     struct list link; /* names->entries, used longest ago first */
@@ -25,7 +27,18 @@ struct names {
     struct hash_map map;
     struct list entries;
     uint32_t count, asked;
+    char *servers; /* as they were given; NULL: the system's */
 };
+
+static char *servers_copy(const char *servers_csv)
+{
+    return servers_csv ? mem_must(strdup(servers_csv), strlen(servers_csv)) : NULL;
+}
+
+static bool servers_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
 
 struct names *names_new(struct loop *l, const char *servers_csv)
 {
@@ -35,6 +48,7 @@ struct names *names_new(struct loop *l, const char *servers_csv)
         free(n);
         return NULL;
     }
+    n->servers = servers_copy(servers_csv);
     n->loop = l;
     n->dns = dns;
     hash_map_init(&n->map);
@@ -69,6 +83,7 @@ void names_free(struct names *n)
     LIST_EACH_SAFE (it, &n->entries)
         entry_free(LIST_ENTRY(it, struct names_entry, link));
     hash_map_release(&n->map);
+    free(n->servers);
     free(n);
 }
 
@@ -116,11 +131,15 @@ static void entry_ask(struct names_entry *e)
 
 bool names_use(struct names *n, const char *servers_csv)
 {
+    if (servers_same(n->servers, servers_csv))
+        return true;
     struct dns *dns = dns_new(n->loop, servers_csv);
     if (!dns)
         return false;
     queries_end(n);
     n->dns = dns;
+    free(n->servers);
+    n->servers = servers_copy(servers_csv);
     LIST_EACH_SAFE (it, &n->entries) {
         struct names_entry *e = LIST_ENTRY(it, struct names_entry, link);
         if (list_empty(&e->waiters))

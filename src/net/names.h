@@ -32,8 +32,8 @@ struct names_ask {
 /* NULL servers: the system's. NULL: there is no resolver. */
 struct names *names_new(struct loop *l, const char *servers_csv);
 void names_free(struct names *n); /* nobody waits any more */
-/* Other servers from now on; what is remembered is forgotten, what is asked for is asked anew.
- * False: they are not usable; nothing has changed. */
+/* If they are other servers than before, what is remembered is forgotten, and what is asked for is
+ * asked anew. False: they are not usable; nothing has changed. */
 bool names_use(struct names *n, const char *servers_csv);
 
 /* `host` in lower case, no dot at the end. A name of several labels is taken as it is: neither

@@ -224,6 +224,7 @@ static void the_one_used_longest_ago_is_forgotten(void **state)
 
 static void other_servers_are_asked_anew(void **state)
 {
+    char twice[2 * ADDR_TEXT_BYTES + 2];
     struct names_ask a = {0}, b = {0};
     (void)state;
     (void)!names_find(names, SLICE("a.test"), &a, &waiter);
@@ -233,7 +234,10 @@ static void other_servers_are_asked_anew(void **state)
     pump(5);
     silent = false;
     assert_false(names_use(names, "nonsense"));
-    assert_true(names_use(names, server_text));
+    assert_true(names_use(names, server_text)); /* the same: nothing changes */
+    assert_int_equal(names_poll(&b), ERR_HOLD);
+    snprintf(twice, sizeof twice, "%s,%s", server_text, server_text);
+    assert_true(names_use(names, twice));
     until_answered(&b);
     assert_int_equal(names_poll(&b), ERR_OK);
     a = (struct names_ask){0};

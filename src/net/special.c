@@ -57,29 +57,27 @@ static const struct special specials[] = {
 static const struct addr_prefix nat64 = V6(96, 0, 0x64, 0xff, 0x9b); /* RFC 6052 2.1 */
 static const struct addr_prefix global_unicast = V6(3, 0x20);
 
-/* The IPv4 address in the last four bytes. */
-static struct addr embedded(const struct addr *a)
+bool special_nat64(const struct addr *a, struct addr *v4)
 {
-    struct addr v4 = {.len = sizeof(v4.in), .in = {.sin_family = AF_INET}};
-    memcpy(&v4.in.sin_addr, a->in6.sin6_addr.s6_addr + 12, 4);
-    return v4;
+    if (a->sa.sa_family != AF_INET6 || !addr_prefix_match(&nat64, a))
+        return false;
+    *v4 = (struct addr){.len = sizeof(v4->in), .in = {.sin_family = AF_INET}};
+    memcpy(&v4->in.sin_addr, a->in6.sin6_addr.s6_addr + 12, 4);
+    return true;
 }
 
 const char *special_find(const struct addr *a)
 {
     if (a->len == 0 || (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6))
         return "not an address of the Internet";
-    struct addr plain = *a;
+    struct addr plain = *a, v4;
     addr_unmap(&plain);
     for (size_t i = 0; i < COUNT_OF(specials); i++)
         if (addr_prefix_match(&specials[i].prefix, &plain))
             return specials[i].what;
     if (plain.sa.sa_family == AF_INET || addr_prefix_match(&global_unicast, &plain))
         return NULL;
-    if (!addr_prefix_match(&nat64, &plain))
-        return "not given out to hosts";
-    struct addr v4 = embedded(&plain);
-    return special_find(&v4);
+    return special_nat64(&plain, &v4) ? special_find(&v4) : "not given out to hosts";
 }
 
 /* A connect() of UDP only chooses a route and a source: that of one's own address is itself. */

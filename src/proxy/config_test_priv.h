@@ -5,6 +5,7 @@
 #include "proxy/cert_test_priv.h"
 #include "proxy/dry_request_priv.h"
 #include "proxy/filter.h"
+#include "proxy/outbound.h"
 #include "tests/unit.h"
 #include "upstream/upstream.h"
 
@@ -25,6 +26,7 @@ static inline void test_schema(struct test_config *t)
 {
     size_t count = 0;
     t->tables[count++] = (struct conf_table){"proxy", proxy_rows};
+    t->tables[count++] = (struct conf_table){"relay", outbound_rows};
     t->tables[count++] = (struct conf_table){"upstream", upstream_rows};
     for (const struct filter_type *const *f = filters_all; *f; f++) {
         t->tables[count++] = (struct conf_table){(*f)->name, (*f)->directives};

@@ -15,6 +15,7 @@
 #include "proxy/exchange_priv.h"
 #include "proxy/headless.h"
 #include "proxy/mirror.h"
+#include "proxy/outbound.h"
 #include <stdlib.h>
 
 enum {
@@ -316,6 +317,8 @@ static void respond_alone(struct exchange *x)
 
 static enum outcome step_response_filters(struct exchange *x)
 {
+    if (x->at == 0)
+        outbound_share(x);
     if (filters_ready(x)) {
         enum outcome o = run_response_filters(x);
         if (o == FAIL && x->failing)

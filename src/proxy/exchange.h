@@ -18,6 +18,7 @@ struct coded_shelf;
 struct fastcgi_use;
 struct file_body;
 struct mirror;
+struct outbound;
 struct hedge;
 struct identity;
 struct split;
@@ -141,8 +142,9 @@ struct exchange {
     struct mirror *mirror;     /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;
-    struct hedge *hedge;      /* a second server is, or may be asked; NULL: none */
-    struct slice server_name; /* of the last server tried, for the log */
+    struct outbound *outbound; /* in place of the lease, with `relay`; NULL: not, or not yet */
+    struct hedge *hedge;       /* a second server is, or may be asked; NULL: none */
+    struct slice server_name;  /* of the last server tried, for the log */
     struct slice upstream_name;
     struct transform *req_transform, *res_transform; /* the last ones; NULL: untouched */
     struct spool *spool;                             /* whole request body, when buffered */

@@ -44,6 +44,8 @@ enum err forwarded_write(struct exchange *x) MUST_CHECK;
 
 /* origin.c: ends the use of the server; safe without one. */
 void origin_release(struct exchange *x, enum lease_verdict v);
+/* Ends its stream alone. */
+void origin_detach(struct exchange *x);
 struct target;
 /* The engine for what was leased. */
 const struct origin_engine *origin_engine_of(const struct worker *w, const struct lease *l);

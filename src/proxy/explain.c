@@ -12,6 +12,7 @@
 #include "proxy/exchange_priv.h"
 #include "proxy/fastcgi.h"
 #include "proxy/mirror.h"
+#include "proxy/outbound.h"
 #include "proxy/split.h"
 #include "proxy/target.h"
 #include "proxy/tls_build_priv.h"
@@ -337,7 +338,20 @@ static void explain_mirror(struct explain *e, const struct mirror_conf *m)
                      (double)m->share / 100);
 }
 
-static void explain_target(struct explain *e, const struct exchange *x)
+/* What may be relayed, and what this request asks for. */
+static void explain_relay(struct explain *e, struct exchange *x, const struct target *t)
+{
+    struct text line;
+    struct slice url = outbound_url(x);
+    text_init(&line);
+    outbound_explain(t, &line);
+    explain_line(e, "relay", t->pos, "%.*s", (int)line.len, line.at ? line.at : "");
+    if (url.at)
+        explain_line(e, "target", NOWHERE, "%.*s", SLICE_ARG(url));
+    text_release(&line);
+}
+
+static void explain_target(struct explain *e, struct exchange *x)
 {
     const struct target *t = x->settings->target;
     if (!t)
@@ -352,6 +366,8 @@ static void explain_target(struct explain *e, const struct exchange *x)
         explain_fastcgi(e, t);
         explain_sticky(e, t->upstream);
     }
+    if (t->kind == TARGET_OUTBOUND)
+        explain_relay(e, x, t);
     if (t->kind != TARGET_LOCAL) {
         explain_mirror(e, x->settings->mirror);
         return;

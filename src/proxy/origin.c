@@ -11,6 +11,7 @@
 #include "proxy/fastcgi_priv.h"
 #include "proxy/hedge.h"
 #include "proxy/mirror.h"
+#include "proxy/outbound_priv.h"
 #include "proxy/split.h"
 #include "proxy/target.h"
 #include "proxy/template.h"
@@ -110,6 +111,8 @@ static enum outcome origin_broke(struct exchange *x, enum err e)
 /* The connection may have come, or failed, in the same tick as its deadline. */
 enum outcome connect_timed_out(struct exchange *x)
 {
+    if (x->outbound)
+        return outbound_timed_out(x);
     if (x->lease.state != LEASE_CONNECTING || x->lease.err != ERR_HOLD) {
         deadline_stop(x);
         return step_pick(x);
@@ -120,7 +123,7 @@ enum outcome connect_timed_out(struct exchange *x)
 }
 
 /* The fields of a response lie in the buffers of its stream: without that there is no response. */
-static void origin_detach(struct exchange *x)
+void origin_detach(struct exchange *x)
 {
     struct counters_shared *c = x->worker->counters;
     counter_add(c, METRIC_ORIGIN_BYTES_OUT, (int64_t)x->origin->sent_bytes);
@@ -141,6 +144,10 @@ void origin_release(struct exchange *x, enum lease_verdict v)
         if (v == LEASE_KEEP && !x->origin->reusable)
             v = LEASE_CLOSE;
         origin_detach(x);
+    }
+    if (x->outbound) {
+        outbound_release(x, v == LEASE_KEEP || v == LEASE_CLOSE);
+        return;
     }
     if (!x->lease.view || (x->lease.state == LEASE_IDLE && untouched && !x->lease.conn))
         return;
@@ -291,6 +298,8 @@ enum outcome step_pick(struct exchange *x)
         return exchange_fail(x, e);
     if (x->target->kind == TARGET_LOCAL)
         return serve_local(x, x->target);
+    if (x->target->kind == TARGET_OUTBOUND)
+        return outbound_pick(x);
     if (x->target->fastcgi && !x->fastcgi) {
         enum outcome o = fastcgi_choose(x, x->target->fastcgi);
         if (o != NEXT)
@@ -375,6 +384,8 @@ static enum err request_send(struct exchange *x)
 
 enum outcome step_forward(struct exchange *x)
 {
+    if (x->outbound)
+        return outbound_forward(x);
     enum err e = request_send(x);
     if (e == ERR_OK) {
         hedge_arm(x);
@@ -429,7 +440,7 @@ enum err continue_send(struct exchange *x)
 
 bool origin_status_failed(const struct exchange *x)
 {
-    if (!x->origin)
+    if (!x->origin || !x->lease.view)
         return false;
     const struct retry_conf *r = &upstream_of(x)->retry;
     int64_t set = x->settings->retry_statuses;
@@ -535,6 +546,8 @@ static void hedge_look(struct exchange *x)
 
 enum outcome step_await(struct exchange *x)
 {
+    if (x->outbound)
+        return outbound_await(x);
     if (x->hedge)
         hedge_look(x);
     if (x->origin->err != ERR_OK && x->origin->head_state != STREAM_HEAD_FINAL)

@@ -52,7 +52,7 @@ static bool is_policy(const struct conf_node *n)
 
 /* --- scalar policies ---------------------------------------------------------------------------*/
 
-/* Two of proxy, split, respond, redirect in one block: which one counts would be a guess. */
+/* Two of proxy, split, relay, respond, redirect in one block: which one counts would be a guess. */
 static void check_one_target(struct derivation *d, const struct settings *before,
                              const struct settings *after, const struct conf_node *n,
                              const struct conf_node **target_node)
@@ -189,6 +189,7 @@ static const struct {
     {"split", SPAN(target, target)},
     {"files", SPAN(target, target)},
     {"fastcgi", SPAN(target, target)},
+    {"relay", SPAN(target, target)},
     {"mirror", SPAN(mirror, mirror)},
 #undef SPAN
 };

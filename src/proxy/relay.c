@@ -163,9 +163,10 @@ static uint64_t taken_by(const struct stream *s)
 
 static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)
 {
+    static const struct upstream_timeouts none;
     if (!x->origin)
         return;
-    const struct upstream_timeouts *t = &x->lease.view->up->timeouts;
+    const struct upstream_timeouts *t = x->lease.view ? &x->lease.view->up->timeouts : &none;
     watch_response_body(x, s, now, upstream_ms(t->read_ms, x->settings->read_ms));
     progress(taken_by(x->origin), &x->origin_tx_seen, &x->origin_tx_ms, now, x->origin->blocked);
     if (x->origin->blocked)

@@ -118,6 +118,7 @@ struct proxy_conf {
     uint32_t site_count;
     struct settings defaults;    /* top level, complete */
     struct stream_limits limits; /* of origin-side heads */
+    struct slice resolvers; /* for names that requests bring, as dns_new(); empty: the system's */
     struct trust_conf trust;
     struct geo_conf geo;
     struct identity_fields identity_fields;

@@ -11,6 +11,7 @@
 #include "proxy/fastcgi.h"
 #include "proxy/files.h"
 #include "proxy/mirror.h"
+#include "proxy/outbound.h"
 #include "proxy/respond.h"
 #include "proxy/split.h"
 #include "proxy/sticky.h"
@@ -482,6 +483,25 @@ const struct directive proxy_rows[] = {
              "VALUE may hold variables. The standard ones are those of CGI, with `HTTP_NAME` for "
              "each header field.",
      .example = "param APP_ENV production"},
+    {.name = "relay",
+     .where = IN_POLICY,
+     .args_min = 1,
+     .args_max = 255,
+     .opens = IN_RELAY,
+     .options = outbound_options,
+     .apply = outbound_apply,
+     .usage = "[SCHEME://]HOST[:PORT|:*]... | any [OPTION=VALUE...] [{ ... }]",
+     .text =
+         "Fetches what clients name, as CORS relays do: `/?url=https://api.example.com/v1`, or "
+         "the URL as the path. Only the targets listed here are relayed; `*.example.com` stands "
+         "for all hosts below it, `:*` for any port, a target without a scheme for http and "
+         "https. `any` relays everything that is public. Whatever the list says, addresses that "
+         "are not public are refused, also after a redirect, and whatever a name server answers. "
+         "Credentials of this site stay here, cookies of targets do not pass, and answers get "
+         "CORS fields, unless a `cors` in the same block makes them, and a sandbox, so that no "
+         "page of a target runs under this site's name. See docs/relay.md.",
+     .example = "relay https://api.example.com *.example.org {\n"
+                "    methods GET HEAD POST\n    redirects 3\n}"},
     {.name = "redirect",
      .where = IN_POLICY,
      .args_min = 1,

@@ -14,8 +14,9 @@ struct template;
 struct text;
 struct upstream;
 
-enum target_kind { TARGET_UPSTREAM, TARGET_LOCAL, TARGET_SPLIT };
+enum target_kind { TARGET_UPSTREAM, TARGET_LOCAL, TARGET_SPLIT, TARGET_OUTBOUND };
 
+struct outbound_conf;
 struct split;
 
 struct local_origin {
@@ -33,5 +34,6 @@ struct target {
     const struct template *hash_key; /* of the upstream's balancer; NULL: none */
     const struct local_origin *local;
     const void *local_conf;
-    const struct split *split; /* one of its targets is chosen for each request */
+    const struct split *split;            /* one of its targets is chosen for each request */
+    const struct outbound_conf *outbound; /* what clients may name (`relay`) */
 };

@@ -13,6 +13,7 @@
 #include "proxy/client_geo.h"
 #include "proxy/exchange.h"
 #include "proxy/identity.h"
+#include "proxy/outbound.h"
 #include "proxy/own_cookie.h"
 #include "tls/tls.h"
 
@@ -350,6 +351,12 @@ static struct slice get_server(struct exchange *x, struct slice arg)
     return x->server_name.len > 0 ? x->server_name : SLICE_NONE;
 }
 
+static struct slice get_relay_url(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return outbound_url(x);
+}
+
 static size_t write_tries(struct exchange *x, char *to)
 {
     return x->tries > 0 ? num_write_u64(to, x->tries) : 0;
@@ -575,6 +582,8 @@ const struct variable variables_all[] = {
      "stored), `bypass`, `purge`; empty without a cache"},
     {"upstream", VARIABLE_TEXT, false, get_upstream, NULL, "Upstream that the request goes to"},
     {"server", VARIABLE_TEXT, false, get_server, NULL, "Server of it that was tried last"},
+    {"relay_url", VARIABLE_TEXT, false, get_relay_url, NULL,
+     "URL that was relayed, after redirects the last one"},
     {"tries", VARIABLE_NUMBER, false, NULL, write_tries, "Number of servers tried"},
     {"hedged", VARIABLE_NUMBER, false, NULL, write_hedged,
      "1 when a second server was asked beside the first"},

@@ -5,6 +5,7 @@
 #include "proxy/ask.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/headless.h"
+#include "proxy/outbound.h"
 #include "proxy/route.h"
 #include <stdlib.h>
 
@@ -147,6 +148,7 @@ void worker_settle(struct worker *w)
 {
     asks_abort(w);
     origin_pools_close(&w->pools);
+    outbound_names_release(w);
     file_cache_release(w);
 }
 
@@ -158,6 +160,7 @@ void worker_release(struct worker *w)
     w->view = NULL;
     origin_pools_release(&w->pools);
     shed_release(w);
+    outbound_names_release(w);
     file_cache_release(w);
     loop_release(&w->loop);
     free_exchanges(&w->loop);
