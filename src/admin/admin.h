@@ -12,6 +12,7 @@
 
 struct cache_shared;
 struct conf;
+struct json_t;
 struct server_changes;
 struct server_order;
 struct text;
@@ -49,6 +50,7 @@ struct admin_source {
     void (*stop)(void *ctx);
     bool (*upgrade)(void *ctx, struct text *why); /* false: it cannot be begun now */
     const struct admin_supervisor *supervisor;    /* NULL: none */
+    struct json_t *(*sandbox)(void *ctx);         /* what holds; NULL: not known */
 };
 
 /* Adds the internal listeners of the snapshot that is being built. `b->app` is c; proxy_build() was

@@ -415,6 +415,8 @@ static json_t *status_json(const struct admin_page *p)
     set_int(o, "uptime_s", (p->unix_ms - s->started_unix_ms) / 1000);
     set_int(o, "workers", s->worker_count);
     json_object_set_new(o, "supervisor", supervisor_json(p));
+    if (s->sandbox)
+        json_object_set_new(o, "sandbox", s->sandbox(s->ctx));
     json_object_set_new(o, "config", config_json(p));
     json_object_set_new(o, "listeners", listeners_json(p));
     json_object_set_new(o, "certificates", certificates_json(p));

@@ -52,6 +52,7 @@ struct conf_choice {
 };
 
 struct conf_build;
+struct conf_place;
 struct conf_source;
 typedef void conf_apply_fn(struct conf_build *b, void *scope, const struct conf_node *n);
 
@@ -114,6 +115,7 @@ struct conf_build {
     const struct conf_schema *schema;
     void *app;                        /* the wiring's own context */
     const struct conf_source *source; /* of files that directives name; NULL: the system */
+    struct conf_place **places; /* where the process will open files (places.h); NULL: never */
 };
 
 /* Options of a checked node into the struct that their rows describe, defaults first. */

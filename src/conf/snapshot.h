@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "conf/tree.h"
 
+struct conf_place;
 struct main_conf;
 struct proxy_conf;
 struct upstreams_conf;
@@ -25,6 +26,7 @@ struct conf {
     uint32_t refs_shared; /* atomic */
     struct conf_tree *tree;
     struct conf_cleanup *cleanups;
+    struct conf_place *places;      /* that requests lead to (places.h) */
     void (*unused)(struct conf *c); /* last count is gone; any thread; hands it to main's thread */
     void *unused_ctx;               /* what unused() needs, since it must not need memory */
     /* one object per section, in the arena */

@@ -24,6 +24,7 @@ enum bundle_kind {
     BUNDLE_SECRET,    /* body: the secret of the installation */
     BUNDLE_NO_SECRET, /* body: why there is none */
     BUNDLE_BAN_EXPORT, /* name: struct nft_sets, body: struct addr_prefix, as many as are spared */
+    BUNDLE_SANDBOX,    /* number: enum sandbox_mode */
 };
 
 enum bundle_listen_flags { BUNDLE_INTERNAL = 1 };

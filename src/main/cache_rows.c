@@ -1,6 +1,7 @@
 /* cache_rows.c - see cache_rows.h. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/cache_rows.h"
+#include "conf/places.h"
 #include "main/main_conf.h"
 
 struct store_options {
@@ -45,6 +46,7 @@ static void apply_disk(struct conf_build *b, struct cache_store_conf *c, const s
     c->disk_path = arena_dup(b->arena, n->args[1].text); /* NUL-terminated, unlike words */
     c->disk_bytes = bytes ? bytes : (int64_t)1 << 30;
     c->disk_pos = n->pos;
+    conf_place_add(b, n->args[1].pos, c->disk_path.at, CONF_OWNS);
 }
 
 static void apply_cache_store(struct conf_build *b, void *scope, const struct conf_node *n)

@@ -21,6 +21,7 @@
  *     PREPARE    read the configuration anew, bind what it wants
  *     IN_FORCE   every thread has the configuration: what it does not want is closed
  *     REFUSED    the one prepared is not wanted: the old one stays
+ *     REPLACE    it is good, but only a new process reaches what it names: LEAVE or STAY follows
  *     REPORT     what is wrong with it, for people
  *     STOP, UPGRADE  somebody asked the worker for it
  *     TICKETS, CHANGES  what the next worker is to have
@@ -48,6 +49,7 @@ enum handover_kind {
     HANDOVER_TICKETS,
     HANDOVER_CHANGES,
     HANDOVER_BANS,
+    HANDOVER_REPLACE,
     HANDOVER_KIND_END,
 };
 
@@ -57,6 +59,7 @@ enum handover_order {
     ORDER_END_NOW,
     ORDER_RELOAD,
     ORDER_REOPEN, /* log files */
+    ORDER_STAY,   /* the process that was asked for by REPLACE does not come */
     ORDER_END,
 };
 
@@ -67,6 +70,7 @@ enum hello_number {
     HELLO_RESTARTS,
     HELLO_RESTARTED_MS,
     HELLO_LISTENERS, /* to a new supervisor: messages that follow */
+    HELLO_SANDBOX,   /* what holds for the supervisor (sandbox_facts_pack()) */
 };
 enum config_number { CONFIG_LISTENERS, CONFIG_GENERATION };
 enum listener_number { LISTENER_INTERNAL, LISTENER_ERR, LISTENER_ERRNO };

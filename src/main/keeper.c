@@ -9,12 +9,14 @@
 #include "main/bundle.h"
 #include "main/command.h"
 #include "main/notify.h"
+#include "main/sandbox.h"
 #include "main/spawn.h"
 #include "main/supervisor_priv.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,6 +88,24 @@ static bool apply_bundle(struct supervisor *s, int fd)
     return ok;
 }
 
+/* Our own system calls, and so those of all that we start. For good: once. */
+static void confine(struct supervisor *s, int fd)
+{
+    struct bundle b;
+    struct bundle_entry e;
+    if (s->confined || !bundle_open(&b, fd))
+        return;
+    for (size_t at = 0; bundle_next(&b, &at, &e);) {
+        if (e.kind != BUNDLE_SANDBOX)
+            continue;
+        s->confined = true;
+        if (!sandbox_enter_supervisor((enum sandbox_mode)e.number))
+            log_write(LOG_WARN_, "the supervisor's system calls are not confined: %s",
+                      strerror(errno));
+    }
+    bundle_release(&b);
+}
+
 /* ---- talking to the worker ---- */
 
 /* It does not listen any more: its death will follow. */
@@ -110,6 +130,9 @@ static bool send_hello(struct supervisor *s)
     m.numbers[HELLO_STARTED_MS] = s->started_unix_ms;
     m.numbers[HELLO_RESTARTS] = s->restarts;
     m.numbers[HELLO_RESTARTED_MS] = s->restarted_unix_ms;
+    struct sandbox_facts own;
+    sandbox_facts_read(&own);
+    m.numbers[HELLO_SANDBOX] = sandbox_facts_pack(&own);
     return handover_send(s->worker.channel, &m);
 }
 
@@ -168,7 +191,9 @@ void keeper_start(struct supervisor *s)
     s->ready = s->asked = false;
     text_release(&s->report);
     sockets_taken_back(&s->sockets);
-    bool ok = apply_bundle(s, bundle) && spawn_worker(s);
+    bool ok = apply_bundle(s, bundle);
+    confine(s, bundle);
+    ok = ok && spawn_worker(s);
     if (ok && !(send_hello(s) && send_tickets(s) && send_changes(s) &&
                 ban_keeper_send(s->worker.channel) && send_config(s, bundle)))
         give_up(s);
@@ -182,7 +207,7 @@ void keeper_start(struct supervisor *s)
 
 /* ---- reloading ---- */
 
-static void drop_next(struct supervisor *s)
+void keeper_forget_next(struct supervisor *s)
 {
     close_fd(&s->bundle_next);
     sockets_refuse(&s->sockets);
@@ -245,7 +270,7 @@ void keeper_on_read(struct supervisor *s, int bundle)
         return;
     }
     if (!s->asked || !apply_bundle(s, bundle)) {
-        drop_next(s);
+        keeper_forget_next(s);
         read_failed(s);
         return;
     }
@@ -299,6 +324,7 @@ static void on_in_force(struct supervisor *s, int64_t generation)
                   (long)s->worker.pid, (long long)(supervisor_now_ms() - s->died_ms));
     s->ready = true;
     s->died_ms = 0;
+    replace_finish(s);
     notify_ready();
     if (first && s->reload_due)
         keeper_order(s, ORDER_RELOAD);
@@ -324,9 +350,10 @@ static void on_message(struct supervisor *s, const struct handover *m)
     case HANDOVER_PREPARE: on_prepare(s); break;
     case HANDOVER_IN_FORCE: on_in_force(s, m->numbers[IN_FORCE_GENERATION]); break;
     case HANDOVER_REFUSED:
-        drop_next(s);
+        keeper_forget_next(s);
         notify_ready();
         break;
+    case HANDOVER_REPLACE: replace_begin(s); break;
     case HANDOVER_REPORT: on_report(s, m->text); break;
     case HANDOVER_TICKETS: supervisor_keep_tickets(s, m->text); break;
     case HANDOVER_CHANGES: supervisor_keep_changes(s, m->text); break;
@@ -386,7 +413,7 @@ static void refuse_reload(struct supervisor *s)
                   (long long)s->generation);
     s->asked = false;
     reader_cancel(&s->reader);
-    drop_next(s);
+    keeper_forget_next(s);
 }
 
 static void restart(struct supervisor *s, pid_t pid)
@@ -405,6 +432,14 @@ static void restart(struct supervisor *s, pid_t pid)
         keeper_start(s);
 }
 
+/* One that hands over may still have requests. */
+static void last_ended(struct supervisor *s, int status)
+{
+    s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+    if (!s->old.pid)
+        supervisor_end(s, s->exit_code);
+}
+
 void keeper_on_death(struct supervisor *s, int status)
 {
     pid_t pid = s->worker.pid;
@@ -416,7 +451,9 @@ void keeper_on_death(struct supervisor *s, int status)
     text_clear(&s->reason);
     supervisor_add_status(&s->reason, status);
     if (s->stage >= SUPERVISOR_STOPPING)
-        supervisor_end(s, WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED);
+        last_ended(s, status);
+    else if (replace_take_back(s, s->reason.at))
+        return;
     else if (s->stage == SUPERVISOR_STARTING)
         first_failed(s, status);
     else

@@ -41,6 +41,7 @@ static void build(struct conf_build *b, struct conf *c, const struct load_reques
     main_conf_init(c->main);
     apply_section(b, c, main_rows, c->main);
     apply_section(b, c, cache_store_rows, c->main);
+    apply_section(b, c, sandbox_rows, c->main);
     apply_section(b, c, upstream_rows, c->upstreams);
     proxy_build(b, c);
     c->proxy->resolvers = c->main->resolvers;
@@ -71,7 +72,7 @@ bool load_run(struct load *l, const struct load_request *r)
         conf_check(schema_all(), c->tree, &l->diag);
     if (diag_failed(&l->diag) || !c->tree)
         return false;
-    struct conf_build b = {&c->arena, &l->diag, schema_all(), c, source};
+    struct conf_build b = {&c->arena, &l->diag, schema_all(), c, source, &c->places};
     build(&b, c, r);
     if (!diag_failed(&l->diag) && r->run_tests)
         proxy_tests_run(c, &l->diag, &l->test_count);

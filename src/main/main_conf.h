@@ -3,6 +3,7 @@
 #pragma once
 #include "conf/directive.h"
 #include "main/cache_rows.h"
+#include "main/sandbox_rows.h"
 #include "net/addr.h"
 #include "net/nft.h"
 
@@ -20,6 +21,7 @@ struct main_conf {
     bool admin_explicit;
     struct conf_pos admin_pos;
     struct cache_store_conf cache;
+    int64_t sandbox;          /* enum sandbox_mode */
     struct nft_sets ban_sets; /* no table: bans are not exported */
     int error_sink;           /* set by logs_open() */
     struct slice resolvers;   /* as c-ares wants them: "1.1.1.1:53,[::1]:53"; empty: the system's */

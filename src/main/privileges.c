@@ -1,7 +1,9 @@
-/* privileges.c - raises the limit of open files, and gives up every right, for good. */
+/* privileges.c - raises the limit of open files, and gives up rights, for good: of a supervisor all
+ * but a few, of a worker process every one. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/privileges.h"
 #include "base/asan.h"
+#include "base/assert.h"
 #include "base/log.h"
 #include <errno.h>
 #include <grp.h>
@@ -89,11 +91,64 @@ static bool drop_capabilities(void)
     return true;
 }
 
-static void drop_bounding_set(void)
+static void drop_bounding_set(uint64_t but)
 {
     for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+        if (!(but >> cap & 1))
+            (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
+
+/* ---- the supervisor ---- */
+
+/* Why each is needed, by a supervisor that root started; without the rest of them nothing of what
+ * it does was found to fail. */
+static const struct {
+    uint8_t cap;
+    const char *why;
+} kept[] = {
+    {CAP_NET_BIND_SERVICE, "ports below 1024, also those of a later configuration"},
+    {CAP_DAC_OVERRIDE, "files of the configuration, of certificates and logs of any owner"},
+    {CAP_SETUID, "the worker becomes `user`"},
+    {CAP_SETGID, "and takes its groups"},
+    {CAP_CHOWN, "log files become that user's"},
+    {CAP_KILL, "a worker of another user is killed when it hangs"},
+    {CAP_SETPCAP, "the worker empties its bounding set"},
+    {CAP_NET_ADMIN, "`ban_export`; a filter on a socket that is taken out, where the kernel asks"},
+};
+
+static uint64_t kept_set(void)
+{
+    uint64_t set = 0;
+    for (size_t i = 0; i < COUNT_OF(kept); i++)
+        set |= UINT64_C(1) << kept[i].cap;
+    return set;
+}
+
+static void keep_capabilities(uint64_t set)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &head, caps) != 0)
+        return;
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        uint32_t part = (uint32_t)(set >> 32 * i);
+        caps[i].permitted &= part;
+        caps[i].effective &= part;
+        caps[i].inheritable &= part;
+    }
+    (void)syscall(SYS_capset, &head, caps);
+}
+
+void privileges_keep_few(void)
+{
+    uint64_t set = kept_set();
+    drop_bounding_set(set);
+    keep_capabilities(set);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    memory_hide();
+}
+
+/* ---- the worker process ---- */
 
 /* After the last change of credentials, which resets both. */
 static void set_process_flags(bool core_dumps)
@@ -107,7 +162,7 @@ static void set_process_flags(bool core_dumps)
 
 bool privileges_drop(struct slice user, struct slice group, bool core_dumps)
 {
-    drop_bounding_set();
+    drop_bounding_set(0);
     if (!become_user(user, group) || !drop_capabilities())
         return false;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

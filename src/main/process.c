@@ -45,7 +45,8 @@ static bool on_stopping(void *ctx)
 
 static bool on_installing(void *ctx)
 {
-    return ((struct process *)ctx)->workers.installing > 0;
+    const struct process *p = ctx;
+    return p->workers.installing > 0 || p->replaced;
 }
 
 static bool on_listening(void *ctx, struct slice key)
@@ -98,6 +99,7 @@ static void admin_init(struct process *p)
         .stop = on_stop,
         .upgrade = on_upgrade,
         .supervisor = &p->supervised.info,
+        .sandbox = process_sandbox_json,
     };
 }
 
@@ -114,7 +116,7 @@ static void admin_set_pages(struct process *p)
 static void reload(struct process *p)
 {
     struct text report;
-    p->reload_due = p->workers.installing > 0;
+    p->reload_due = p->workers.installing > 0 || p->replaced;
     if (p->reload_due)
         return;
     text_init(&report);
@@ -128,6 +130,7 @@ static void carry_out(struct process *p, int order)
     case ORDER_RELOAD: p->reload_due = true; break;
     case ORDER_REOPEN: log_sinks_reopen(); break;
     case ORDER_LEAVE: process_leave(p); break;
+    case ORDER_STAY: process_stay(p); break;
     case ORDER_END_NOW: process_end_now(); break;
     case ORDER_STOP: process_stop(p); break;
     default: break;
@@ -185,7 +188,10 @@ static bool open_first(struct process *p, struct load *l)
     bool ok = listeners_open(&p->listeners, l->conf, &p->supervised.sockets, &l->diag) &&
               logs_open(l->conf, &l->diag);
     print_diag(p, &l->diag);
-    return ok && privileges_drop(m->user, m->group, m->core_dumps);
+    ok = ok && privileges_drop(m->user, m->group, m->core_dumps);
+    if (ok)
+        sandbox_enter(&p->sandbox, (enum sandbox_mode)m->sandbox, l->conf->places);
+    return ok;
 }
 
 /* The supervisor's name for the configuration: the path that it was started with. */
@@ -354,6 +360,7 @@ int process_run(void)
     int code = run(&p);
     supervised_release(&p.supervised);
     server_changes_release(&p.changes);
+    sandbox_release(&p.sandbox);
     if (p.bundle >= 0)
         close(p.bundle);
     free(p.path);

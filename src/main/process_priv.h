@@ -7,6 +7,7 @@
 #include "main/listeners.h"
 #include "main/load.h"
 #include "main/process.h"
+#include "main/sandbox.h"
 #include "main/supervised.h"
 #include "main/workers.h"
 #include "net/dns.h"
@@ -27,6 +28,7 @@ struct process {
     struct tls_tickets *tickets; /* shared by the workers */
     struct timer tickets_renew, bans_tell;
     struct listeners listeners;
+    struct sandbox sandbox;
     struct admin_source admin;
     struct conf *conf;             /* in force; main's count */
     int bundle;                    /* that conf was made from; -1: none yet */
@@ -45,6 +47,7 @@ struct process {
     struct slice resolvers; /* that `dns` was made with; in conf's arena */
     bool aborted;           /* the deadline has passed once */
     bool reloaded;          /* at least once */
+    bool replaced;          /* by a process that is being started: it has the next configuration */
     bool reload_due;        /* ordered while an earlier one was still being installed */
     uint8_t stage;          /* enum process_stage */
 };
@@ -59,6 +62,7 @@ void process_install(struct process *p, struct conf *c);
 bool process_load(struct process *p, struct load *l, int bundle, uint64_t generation);
 /* Reads the configuration again. False: the old one stays, the errors are in *report. */
 bool process_reload(struct process *p, struct text *report);
+void process_stay(struct process *p); /* nobody replaces it after all */
 /* Builds the configuration in force again, because p->changes are others. False: the old one stays.
  */
 bool process_rebuild(struct process *p, struct text *why);
@@ -89,6 +93,9 @@ void process_checks_free(struct process *p);
 bool process_cache_begin(struct process *p);
 void process_cache_sync(struct process *p, struct conf *c);
 void process_cache_end(struct process *p); /* after the workers */
+
+/* sandbox_status.c */
+struct json_t *process_sandbox_json(void *ctx);
 
 /* stop.c */
 void process_stop_init(struct process *p);

@@ -64,6 +64,8 @@ static void add_settings(const struct conf *c, struct text *to)
 {
     bundle_add(
         to, &(struct bundle_entry){.kind = BUNDLE_WORKERS, .number = main_conf_workers(c->main)});
+    bundle_add(
+        to, &(struct bundle_entry){.kind = BUNDLE_SANDBOX, .number = (uint32_t)c->main->sandbox});
     if (c->main->pid_file.len)
         bundle_add(to, &(struct bundle_entry){.kind = BUNDLE_PID_FILE, .body = c->main->pid_file});
     ban_export_tell(c, to);

@@ -93,6 +93,8 @@ static void warn_of_fixed(const struct main_conf *old, const struct main_conf *n
         warn_restart("workers");
     if (!slice_eq(old->user, new->user) || !slice_eq(old->group, new->group))
         warn_restart("user");
+    if (old->sandbox != new->sandbox)
+        warn_restart("sandbox");
     if (!slice_eq(old->pid_file, new->pid_file))
         warn_restart("pid_file");
 }
@@ -107,10 +109,11 @@ static void log_lines(enum log_level level, struct slice text)
             log_write(level, "%.*s", SLICE_ARG(line));
 }
 
-static bool load_next(struct process *p, struct load *l, int bundle, struct text *report)
+/* `ok`: it was loaded. */
+static bool open_next(struct process *p, struct load *l, bool ok, struct text *report)
 {
-    bool ok = process_load(p, l, bundle, p->conf->generation + 1) && logs_open(l->conf, &l->diag) &&
-              listeners_open(&p->listeners, l->conf, &p->supervised.sockets, &l->diag);
+    ok = ok && logs_open(l->conf, &l->diag) &&
+         listeners_open(&p->listeners, l->conf, &p->supervised.sockets, &l->diag);
     diag_print(&l->diag, report, false);
     return ok;
 }
@@ -119,7 +122,7 @@ static bool may_reload(const struct process *p, struct text *report)
 {
     if (p->stage != PROCESS_RUNNING)
         text_add(report, SLICE("weir is stopping\n"));
-    else if (p->workers.installing > 0)
+    else if (p->workers.installing > 0 || p->replaced)
         text_add(report, SLICE("the last reload is still being installed; try again\n"));
     return report->len == 0;
 }
@@ -151,24 +154,60 @@ static void keep_bundle(struct process *p, int bundle)
     p->bundle = bundle;
 }
 
+/* Good, but out of this process's reach: the supervisor starts one that has it. */
+static void hand_over(struct process *p, const struct load *l, struct text *report)
+{
+    struct diag told;
+    diag_init(&told);
+    (void)sandbox_suffices(&p->sandbox, l->conf->places, &told);
+    diag_print(&told, report, false);
+    diag_release(&told);
+    p->replaced = true;
+    supervised_ask_replace(&p->supervised);
+}
+
+void process_stay(struct process *p)
+{
+    if (p->replaced)
+        log_write(LOG_ERROR_, "configuration %llu stays", (unsigned long long)p->conf->generation);
+    p->replaced = false;
+}
+
+static void take(struct process *p, struct load *l, int bundle)
+{
+    warn_of_fixed(p->conf->main, l->conf->main);
+    warn_of_idle_changes(p, l->conf);
+    keep_bundle(p, bundle);
+    p->reloaded = true;
+    process_install(p, load_take(l));
+}
+
+static bool load_prepared(struct process *p, struct load *l, int bundle, struct text *report)
+{
+    bool ok = process_load(p, l, bundle, p->conf->generation + 1);
+    if (ok && !sandbox_suffices(&p->sandbox, l->conf->places, NULL)) {
+        diag_print(&l->diag, report, false);
+        hand_over(p, l, report);
+        return true;
+    }
+    return open_next(p, l, ok, report);
+}
+
 bool process_reload(struct process *p, struct text *report)
 {
     struct load l = {0};
     if (!may_reload(p, report))
         return false;
     int bundle = supervised_prepare(&p->supervised, report);
-    bool ok = bundle >= 0 && load_next(p, &l, bundle, report);
+    bool ok = bundle >= 0 && load_prepared(p, &l, bundle, report);
     log_lines(ok ? LOG_WARN_ : LOG_ERROR_, text_slice(report));
-    if (ok) {
-        warn_of_fixed(p->conf->main, l.conf->main);
-        warn_of_idle_changes(p, l.conf);
-        keep_bundle(p, bundle);
-        p->reloaded = true;
-        process_install(p, load_take(&l));
+    if (ok && !p->replaced) {
+        take(p, &l, bundle);
     } else {
         if (bundle >= 0)
             close(bundle);
-        refused(p);
+        if (!ok)
+            refused(p);
     }
     load_release(&l);
     return ok;
@@ -179,7 +218,8 @@ bool process_rebuild(struct process *p, struct text *why)
     struct load l = {0};
     if (!may_reload(p, why))
         return false;
-    bool ok = load_next(p, &l, p->bundle, why);
+    bool ok = process_load(p, &l, p->bundle, p->conf->generation + 1);
+    ok = open_next(p, &l, ok, why);
     if (ok)
         process_install(p, load_take(&l));
     load_release(&l);

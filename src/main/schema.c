@@ -37,6 +37,7 @@ const struct conf_schema *schema_all(void)
     table_add("Language", conf_core_rows);
     table_add("Process", main_rows);
     table_add("Cache store", cache_store_rows);
+    table_add("Sandbox", sandbox_rows);
     table_add("Upstreams", upstream_rows);
     table_add("Health checks", check_rows);
     table_add("Sites and routes", proxy_rows);

@@ -68,6 +68,46 @@ static void add_head(struct text *out, const json_t *j)
     text_add(out, SLICE("\n"));
 }
 
+static void add_capabilities(struct text *out, const json_t *facts)
+{
+    const json_t *all = json_object_get(facts, "capabilities"), *name;
+    size_t i;
+    text_add(out, json_array_size(all) ? SLICE("capabilities") : SLICE("no capabilities"));
+    json_array_foreach(all, i, name)
+    {
+        text_addf(out, " %s", json_string_value(name));
+    }
+}
+
+static void add_facts(struct text *out, const json_t *facts)
+{
+    add_capabilities(out, facts);
+    text_addf(out, ", %s new privileges, system calls %s, memory %s\n",
+              json_is_true(json_object_get(facts, "no_new_privs")) ? "no" : "may gain",
+              json_is_true(json_object_get(facts, "seccomp")) ? "filtered" : "not filtered",
+              json_is_true(json_object_get(facts, "dumpable")) ? "open to its user" : "closed");
+}
+
+static void add_sandbox(struct text *out, const json_t *j)
+{
+    const json_t *s = json_object_get(j, "sandbox");
+    const char *error = str(s, "landlock_error"), *calls = str(s, "seccomp_error");
+    if (!json_is_object(s))
+        return;
+    text_addf(out, "sandbox        %s: ", str(s, "mode"));
+    if (num(s, "landlock"))
+        text_addf(out, "files confined (Landlock %lld), ", num(s, "landlock"));
+    else
+        text_addf(out, "files not confined%s%s, ", *error ? ": " : "", error);
+    if (*calls)
+        text_addf(out, "no filter of system calls: %s, ", calls);
+    add_facts(out, json_object_get(s, "worker"));
+    if (json_object_get(s, "supervisor")) {
+        text_add(out, SLICE("  supervisor   "));
+        add_facts(out, json_object_get(s, "supervisor"));
+    }
+}
+
 static void add_listeners(struct text *out, const json_t *j)
 {
     const json_t *l;
@@ -209,6 +249,7 @@ bool status_text_write(struct slice json, struct text *out)
         return false;
     }
     add_head(out, j);
+    add_sandbox(out, j);
     add_listeners(out, j);
     add_certificates(out, j);
     add_traffic(out, j);

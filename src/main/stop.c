@@ -68,7 +68,7 @@ void process_stop(struct process *p)
 void process_leave(struct process *p)
 {
     int64_t half_ms = p->conf->main->stop_ms / 2;
-    if (drain_begin(p, "leaving to the new binary"))
+    if (drain_begin(p, "leaving to the next process"))
         workers_leave(&p->workers, half_ms < LEAVE_IDLE_MS ? half_ms : LEAVE_IDLE_MS);
 }
 

@@ -78,6 +78,7 @@ static void hello(struct supervised *s, const struct handover *m)
 {
     s->control = m->addr;
     text_add(&s->reason, m->text);
+    sandbox_facts_unpack(&s->keeper, m->numbers[HELLO_SANDBOX]);
     s->info = (struct admin_supervisor){
         .pid = m->numbers[HELLO_PID],
         .started_unix_ms = m->numbers[HELLO_STARTED_MS],
@@ -177,6 +178,12 @@ void supervised_give_bans(struct supervised *s, struct slice lines)
 void supervised_ask_stop(struct supervised *s)
 {
     say(s, HANDOVER_STOP, 0, SLICE_NONE);
+}
+
+void supervised_ask_replace(struct supervised *s)
+{
+    forget_sockets(s);
+    say(s, HANDOVER_REPLACE, 0, SLICE_NONE);
 }
 
 void supervised_ask_upgrade(struct supervised *s)

@@ -9,12 +9,14 @@
 #include "base/text.h"
 #include "io/loop.h"
 #include "main/bundle.h"
+#include "main/sandbox.h"
 #include "main/sockets.h"
 
 struct supervised {
     int channel;
     struct addr control;          /* of the control socket; len 0: none */
     struct admin_supervisor info; /* for /status */
+    struct sandbox_facts keeper;  /* of the supervisor */
     struct text reason;           /* of the last process's death */
     struct text news;             /* why the last upgrade failed */
     struct text tickets;          /* keys of the worker before; secret */
@@ -48,6 +50,7 @@ void supervised_give_bans(struct supervised *s, struct slice lines);
 void supervised_report(struct supervised *s, struct slice text);
 void supervised_ask_stop(struct supervised *s);
 void supervised_ask_upgrade(struct supervised *s);
+void supervised_ask_replace(struct supervised *s);
 
 /* Watches the channel from now on: what arrives sets `orders`. */
 bool supervised_watch(struct supervised *s, struct loop *l);

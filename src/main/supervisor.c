@@ -96,15 +96,18 @@ void supervisor_stop(struct supervisor *s)
     reader_cancel(&s->reader);
     keeper_refuse(s, "weir is stopping");
     sockets_close_public(&s->sockets);
+    replace_stop(s);
+    s->exit_code = EXIT_OK;
     if (s->worker.pid)
         keeper_order(s, ORDER_STOP);
-    else
+    else if (!s->old.pid)
         supervisor_end(s, EXIT_OK);
 }
 
 /* The worker writes what its logs still hold; if it does not even do that it is killed. */
 static void end_now(struct supervisor *s)
 {
+    replace_end_now(s);
     if (s->worker.pid && s->kill_at_ms == 0) {
         s->kill_at_ms = supervisor_now_ms() + END_NOW_MS;
         keeper_order(s, ORDER_END_NOW);
@@ -156,6 +159,8 @@ static void children_run(struct supervisor *s)
     while (s->stage != SUPERVISOR_ENDED && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == s->worker.pid)
             keeper_on_death(s, status);
+        else if (pid == s->old.pid)
+            replace_on_death(s);
         else if (pid == s->reader.pid)
             on_reader_end(s, status);
         else if (pid == s->next.pid)
@@ -226,7 +231,8 @@ static void tick(struct supervisor *s)
     struct pollfd fds[] = {{.fd = s->signals, .events = POLLIN},
                            {.fd = s->worker.channel, .events = POLLIN},
                            {.fd = s->next.channel, .events = POLLIN},
-                           {.fd = s->elder, .events = POLLIN}};
+                           {.fd = s->elder, .events = POLLIN},
+                           {.fd = s->old.channel, .events = POLLIN}};
     if (poll(fds, sizeof fds / sizeof *fds, wait_ms(s)) < 0 && errno != EINTR)
         return;
     /* What was said before a death is heard before it. */
@@ -236,6 +242,8 @@ static void tick(struct supervisor *s)
         upgrade_on_message(s);
     if (fds[3].revents)
         upgrade_on_elder(s);
+    if (fds[4].revents)
+        replace_on_message(s);
     signals_run(s);
     children_run(s);
     if (s->stage != SUPERVISOR_ENDED)
@@ -267,6 +275,7 @@ static bool begin(struct supervisor *s)
     descriptors_raise();
     if (!s->options->text.at)
         ban_keeper_load(&s->bans, s->options->path);
+    privileges_keep_few();
     if (!signals_open(s) || !upgrade_inherit(s) || !control_init(s))
         return false;
     if (reader_start(&s->reader, s->options, &s->control, supervisor_now_ms()))
@@ -275,21 +284,27 @@ static bool begin(struct supervisor *s)
     return false;
 }
 
+static void end_child(const struct child *c)
+{
+    if (!c->pid)
+        return;
+    kill(c->pid, SIGKILL);
+    waitpid(c->pid, NULL, 0);
+}
+
 /* What a successor serves, or the elder still does, is left alone. */
 static void end(struct supervisor *s)
 {
-    if (s->worker.pid) {
-        kill(s->worker.pid, SIGKILL);
-        waitpid(s->worker.pid, NULL, 0);
-    }
+    end_child(&s->worker);
+    end_child(&s->old);
     reader_cancel(&s->reader);
     ban_keeper_end(&s->bans);
     ban_export_end(&s->ban_export);
     if (s->pid_file)
         pid_file_remove(s->pid_file);
     sockets_release(&s->sockets, s->own_files ? SOCKETS_REMOVE_FILES : SOCKETS_KEEP_FILES);
-    int fds[] = {s->signals,        s->bundle,       s->bundle_next,
-                 s->worker.channel, s->next.channel, s->elder};
+    int fds[] = {s->signals,      s->bundle, s->bundle_next, s->worker.channel,
+                 s->next.channel, s->elder,  s->old.channel};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -311,6 +326,7 @@ int supervisor_run(const struct process_options *o)
                            .bundle = -1,
                            .bundle_next = -1,
                            .worker.channel = -1,
+                           .old.channel = -1,
                            .next.channel = -1,
                            .elder = -1,
                            .own_files = true,

@@ -33,6 +33,7 @@ struct supervisor {
     struct addr control; /* len 0: none */
     struct sockets sockets;
     int signals;
+    bool confined;  /* its system calls, once a configuration said how */
     bool own_files; /* remove the files of unix sockets at the end */
     uint8_t stage;  /* enum supervisor_stage */
     int exit_code;
@@ -46,9 +47,12 @@ struct supervisor {
     char *pid_file;     /* written by us; NULL */
     /* the worker process */
     struct child worker;
-    bool ready;          /* it serves */
-    bool asked;          /* it waits for a HANDOVER_CONFIG */
-    bool reload_due;     /* as soon as it serves */
+    struct child
+        old;         /* the one before it, while it hands over and until it has ended (replace.c) */
+    bool old_leaves; /* the next one serves */
+    bool ready;      /* it serves */
+    bool asked;      /* it waits for a HANDOVER_CONFIG */
+    bool reload_due; /* as soon as it serves */
     int64_t kill_at_ms;  /* when it must have ended; 0: whenever it likes */
     int64_t start_at_ms; /* when the next is due; 0: none is */
     struct backoff backoff;
@@ -89,6 +93,20 @@ void keeper_order(struct supervisor *s, enum handover_order o);
 void keeper_reload(struct supervisor *s);
 /* Answers a worker that waits for a configuration, which hears nothing else until then. */
 void keeper_refuse(struct supervisor *s, const char *why);
+
+/* What was prepared is not wanted any more. */
+void keeper_forget_next(struct supervisor *s);
+
+/* ---- replace.c: from one worker process to the next ---- */
+
+void replace_begin(struct supervisor *s);
+/* The next one failed: the old one stays. False: there is none that could. */
+bool replace_take_back(struct supervisor *s, const char *why);
+void replace_finish(struct supervisor *s); /* the next one serves */
+void replace_stop(struct supervisor *s);
+void replace_end_now(struct supervisor *s);
+void replace_on_message(struct supervisor *s);
+void replace_on_death(struct supervisor *s);
 
 /* ---- upgrade.c ---- */
 

@@ -8,6 +8,7 @@
 #include "proxy/access_log.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "conf/places.h"
 #include "proxy/build_priv.h"
 #include "proxy/exchange.h"
 #include "proxy/template.h"
@@ -226,6 +227,7 @@ bool log_target_parse(struct conf_build *b, const struct conf_word *w, enum log_
     }
     *target = LOG_TO_FILE;
     *path = arena_dup(b->arena, w->text);
+    conf_place_add(b, w->pos, path->at, CONF_APPENDS);
     return path->at != NULL;
 }
 

@@ -4,6 +4,7 @@
  * `root`, by a `files` beside it, or by what stands around the block; so it is known only once all
  * of the block was read. */
 // SPDX-License-Identifier: Apache-2.0
+#include "conf/places.h"
 #include "conf/source.h"
 #include "proxy/apply_priv.h"
 #include "proxy/build_priv.h"
@@ -218,13 +219,14 @@ void fastcgi_combine(struct settings *own, const struct target *before)
 }
 
 /* Without `files` a folder that is not here is nobody's mistake: the server may see another. */
-static void look_without_files(struct conf_build *b, struct fastcgi_conf *c)
+static void look_without_files(struct conf_build *b, struct fastcgi_conf *c, struct conf_pos pos)
 {
     struct stat st;
     c->look.links = LINKS_ANY;
     if (b->source == &conf_source_nothing || stat(c->root.at, &st) != 0 || !S_ISDIR(st.st_mode))
         return;
     c->look.root = c->root;
+    conf_place_add(b, pos, c->root.at, CONF_READS);
 }
 
 static void root_find(struct conf_build *b, struct fastcgi_conf *c, const struct settings *around,
@@ -244,7 +246,7 @@ static void root_find(struct conf_build *b, struct fastcgi_conf *c, const struct
         return;
     }
     if (!files)
-        look_without_files(b, c);
+        look_without_files(b, c, pos);
     if (!c->check_file || c->split.len == 0)
         c->look.root = SLICE("");
 }

@@ -7,6 +7,7 @@
 #include "proxy/files.h"
 #include "base/date.h"
 #include "base/rand.h"
+#include "conf/places.h"
 #include "conf/source.h"
 #include "http/conditional.h"
 #include "http/mime.h"
@@ -190,6 +191,7 @@ void files_apply(struct conf_build *b, void *scope, const struct conf_node *n)
     if (c->types_file.len > 0)
         c->types = types_read(b, n, c->types_file);
     root_check(b, &n->args[0], c->root.at);
+    conf_place_add(b, n->args[0].pos, c->root.at, CONF_READS);
     *t = (struct target){
         .kind = TARGET_LOCAL, .pos = n->pos, .local = &files_origin, .local_conf = c};
     s->target = t;
