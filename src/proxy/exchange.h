@@ -139,6 +139,7 @@ struct exchange {
     const char *cache_word;    /* what the cache did for it, for the log; NULL: nothing */
     const char *cors_word;     /* what `cors` said of it, for the log; NULL: nothing */
     const char *csrf_word;     /* what `csrf` said of it */
+    const char *auth_word;     /* what was wrong with credentials, for the log; NULL: nothing */
     struct mirror *mirror;     /* while it gathers this request */
     bool mirror_decided;
     struct lease lease;

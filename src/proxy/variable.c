@@ -309,6 +309,12 @@ static struct slice get_csrf_status(struct exchange *x, struct slice arg)
     return x->csrf_word ? slice_of(x->csrf_word) : SLICE_NONE;
 }
 
+static struct slice get_auth_refusal(struct exchange *x, struct slice arg)
+{
+    (void)arg;
+    return x->auth_word ? slice_of(x->auth_word) : SLICE_NONE;
+}
+
 static struct slice get_limit_status(struct exchange *x, struct slice arg)
 {
     static const struct slice words[] = {
@@ -534,6 +540,8 @@ const struct variable variables_all[] = {
      "Who asks, as `auth` found out; empty when nobody in particular"},
     {"auth", VARIABLE_TEXT, false, get_auth, NULL,
      "How that was found out: `basic`, `key`, `jwt` ..."},
+    {"auth_refusal", VARIABLE_TEXT, false, get_auth_refusal, NULL,
+     "What was wrong with a token or signature: `expired`, `bad_signature` ..."},
     {"claim.", VARIABLE_TEXT, false, get_claim, NULL,
      "What is said of them: `${claim.email}`, `${claim.realm_access.roles}`; several values are "
      "joined by commas"},
