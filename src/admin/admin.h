@@ -1,4 +1,4 @@
-/* admin.h - the admin API as local origins: /metrics, /status, /config, and on the control socket
+/* admin.h - the admin API as local origins: /metrics, /status, /config, and for those who may,
  * POST /reload, /server and /stop.
  *
  * It is served by the main thread's worker over the same exchanges as everything else. What the
@@ -10,6 +10,7 @@
 #include "conf/directive.h"
 #include "net/addr.h"
 
+struct admin_token;
 struct cache_shared;
 struct conf;
 struct json_t;
@@ -28,6 +29,42 @@ struct admin_supervisor {
     bool upgrading;
 };
 
+/* What somebody may do; each may what those before may. */
+enum admin_role {
+    ADMIN_NOBODY,
+    ADMIN_METRICS, /* /metrics */
+    ADMIN_READ,    /* all that changes nothing */
+    ADMIN_FULL,
+};
+
+/* An `admin` line: where it listens, and who may do what there. In the snapshot's arena. */
+struct admin_listen {
+    struct admin_listen *next;
+    const struct conf_node *node; /* NULL: the one that is there without a line */
+    struct conf_pos pos;
+    struct addr addr;
+    const struct admin_token *tokens;
+    int64_t cert_role; /* of whom a client certificate lets in; ADMIN_NOBODY: none is required */
+    const struct slice *names; /* by which it may be asked, besides addresses and localhost */
+    uint32_t name_count;
+    bool insecure;
+    struct slice group; /* of a unix socket; empty: the user's own */
+    uint16_t mode;      /* its permission bits */
+};
+
+/* All of them. */
+struct admin_listens {
+    struct admin_listen *first, *last;
+    uint32_t count;
+    bool off;
+};
+
+extern const struct directive admin_rows[]; /* scope: struct admin_listens */
+
+/* Where the admin API is when nothing is configured: a unix socket beside the control socket. */
+#define ADMIN_SOCKET_NAME "admin.sock"
+enum { ADMIN_PORT_DEFAULT = 9180, ADMIN_LISTENS_MAX = 4 };
+
 /* Owner: the process; lives as long as any snapshot. Called on the main thread only. */
 struct admin_source {
     void *ctx;
@@ -37,6 +74,7 @@ struct admin_source {
     const struct counters_shared *main_page; /* the main thread's: its background work */
     uint32_t worker_count;
     const struct addr *control; /* of the control socket; NULL: none */
+    int64_t owner_uid;          /* the user that started weir */
     uint32_t (*snapshots_alive)(void *ctx);
     bool (*stopping)(void *ctx);
     bool (*installing)(void *ctx); /* a newer snapshot is on its way to the workers */
@@ -54,6 +92,6 @@ struct admin_source {
 };
 
 /* Adds the internal listeners of the snapshot that is being built. `b->app` is c; proxy_build() was
- * called. `admin` NULL: no admin listener; `pos`: where it is configured. */
+ * called. Without a line, and with a control socket, the default one is added to `lines`. */
 void admin_build(struct conf_build *b, struct conf *c, const struct admin_source *source,
-                 const struct addr *admin, struct conf_pos pos);
+                 struct admin_listens *lines);

@@ -25,6 +25,7 @@ enum conf_where {
     IN_CACHE = 2048,
     IN_AUTH = 4096, /* what a route demands of who asks: in auth, any and all */
     IN_RELAY = 8192,
+    IN_ADMIN = 16384,
     IN_POLICY = IN_SITE | IN_ROUTE | IN_WHEN,
     IN_SERVERS = IN_UPSTREAM | IN_PROXY,
 };

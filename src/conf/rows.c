@@ -5,7 +5,7 @@
 
 enum {
     IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK | IN_FASTCGI |
-             IN_CACHE | IN_AUTH | IN_RELAY
+             IN_CACHE | IN_AUTH | IN_RELAY | IN_ADMIN
 };
 
 const struct directive conf_core_rows[] = {
@@ -63,6 +63,7 @@ const struct conf_where_name conf_where_names[CONF_WHERE_COUNT] = {
     {IN_CACHE, "cache", "in the block of a cache"},
     {IN_AUTH, "auth", "in an auth"},
     {IN_RELAY, "relay", "in the block of a relay"},
+    {IN_ADMIN, "admin", "in the block of an admin"},
 };
 
 static int bits_of(unsigned where)

@@ -11,7 +11,7 @@
 #include "proxy/exchange.h"
 #include "proxy/filter.h"
 
-enum { UNSET, OFF = -1 };
+enum { UNSET, OFF = CONF_OFF }; /* off: left to the server */
 enum { FRAME_SAME = 1, FRAME_DENY };
 enum { SERVER_REMOVE = 1, SERVER_KEEP };
 
@@ -32,14 +32,12 @@ static const struct conf_choice preset_choices[] = {{"secure", 0, "the fields be
 
 static const struct conf_choice nosniff_choices[] = {
     {"on", 1, "X-Content-Type-Options: nosniff"},
-    {"off", OFF, "left to the server"},
     {0},
 };
 
 static const struct conf_choice frame_choices[] = {
     {"deny", FRAME_DENY, "no page may show it in a frame"},
     {"same", FRAME_SAME, "pages of the same origin may"},
-    {"off", OFF, "left to the server"},
     {0},
 };
 
@@ -52,7 +50,6 @@ static const struct conf_choice referrer_choices[] = {
     {"origin-when-cross-origin", 3, "the URL here, the origin elsewhere"},
     {"no-referrer-when-downgrade", 2, "the URL, unless HTTPS leads to HTTP"},
     {"unsafe-url", 1, "the URL, always"},
-    {"off", OFF, "left to the server"},
     {0},
 };
 
@@ -61,7 +58,6 @@ static const struct conf_choice opener_choices[] = {
     {"noopener-allow-popups", 3, "nor does who opened it"},
     {"same-origin-allow-popups", 2, "but on those that it opens itself"},
     {"unsafe-none", 1, "they have"},
-    {"off", OFF, "left to the server"},
     {0},
 };
 
@@ -69,7 +65,6 @@ static const struct conf_choice resource_choices[] = {
     {"same-origin", 3, "pages of this origin may embed it"},
     {"same-site", 2, "pages of this site's other hosts may, too"},
     {"cross-origin", 1, "all pages may"},
-    {"off", OFF, "left to the server"},
     {0},
 };
 
@@ -85,6 +80,7 @@ static const struct directive headers_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_CHOICE,
      .offset = FIELD(nosniff),
+     .off_ok = true,
      .choices = nosniff_choices,
      .usage = "on|off",
      .text = "X-Content-Type-Options: browsers believe the type that is told. Usually on."},
@@ -92,6 +88,7 @@ static const struct directive headers_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_CHOICE,
      .offset = FIELD(frame),
+     .off_ok = true,
      .choices = frame_choices,
      .usage = "same|deny|off",
      .text = "Who may show the page in a frame: X-Frame-Options, and `frame-ancestors` in "
@@ -101,6 +98,7 @@ static const struct directive headers_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_CHOICE,
      .offset = FIELD(referrer),
+     .off_ok = true,
      .choices = referrer_choices,
      .usage = "POLICY|off",
      .text = "Referrer-Policy: what other sites learn of the URL. Usually "
@@ -116,6 +114,7 @@ static const struct directive headers_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_CHOICE,
      .offset = FIELD(opener),
+     .off_ok = true,
      .choices = opener_choices,
      .usage = "POLICY|off",
      .text = "Cross-Origin-Opener-Policy. Usually `same-origin`; `same-origin-allow-popups` where "
@@ -124,6 +123,7 @@ static const struct directive headers_options[] = {
      .where = IN_OPTIONS,
      .type = CONF_CHOICE,
      .offset = FIELD(resource),
+     .off_ok = true,
      .choices = resource_choices,
      .usage = "POLICY|off",
      .text = "Cross-Origin-Resource-Policy: who may embed images, scripts and the like. Usually "
@@ -239,6 +239,8 @@ static int64_t word_rank(const struct conf_choice *choices, struct slice word)
 
 static const char *rank_word(const struct conf_choice *choices, int64_t rank)
 {
+    if (rank == OFF)
+        return "off";
     while (choices->word && choices->value != rank)
         choices++;
     return choices->word ? choices->word : "";
@@ -377,6 +379,7 @@ static const struct directive headers_rows[] = {
      .type = CONF_CHOICE,
      .offset = FIELD(preset),
      .choices = preset_choices,
+     .repeat = true,
      .adds = true,
      .args_min = 1,
      .args_max = 1,

@@ -25,6 +25,8 @@ enum bundle_kind {
     BUNDLE_NO_SECRET, /* body: why there is none */
     BUNDLE_BAN_EXPORT, /* name: struct nft_sets, body: struct addr_prefix, as many as are spared */
     BUNDLE_SANDBOX,    /* number: enum sandbox_mode */
+    BUNDLE_RIGHTS,     /* number: mode of an internal unix socket, name: its group's number,
+                        * body: struct addr. Before its BUNDLE_LISTEN */
 };
 
 enum bundle_listen_flags { BUNDLE_INTERNAL = 1 };

@@ -1,5 +1,6 @@
 /* cmd_check.c - check, explain, fmt: what reads a configuration without running it. */
 // SPDX-License-Identifier: Apache-2.0
+#include "admin/admin.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "main/command.h"
@@ -48,7 +49,9 @@ int cmd_check(const struct args *a)
 {
     const char *path = a->word_count ? a->words[0] : args_config(a);
     struct load l;
-    bool ok = load_run(&l, &(struct load_request){.path = path, .run_tests = true});
+    struct admin_source admin = {0}; /* its listeners are built, and nobody asks them */
+    bool ok =
+        load_run(&l, &(struct load_request){.path = path, .run_tests = true, .admin = &admin});
     print_diag(&l.diag);
     if (ok)
         print_summary(path, &l);

@@ -63,7 +63,7 @@ int cmd_demo(const struct args *a)
     text_init(&ca);
     uint16_t tls_port = local_ca_ready(&ca) ? demo_tls_port() : 0;
     demo_config(&config, args_listen(a), tls_port, ports);
-    demo_banner(&banner, args_listen(a), tls_port, ca.at);
+    demo_banner(&banner, args_listen(a), tls_port, ports, ca.at);
     int code = supervisor_run(&(struct process_options){.path = "(demo)",
                                                         .text = text_slice(&config),
                                                         .hint = LISTEN_HINT,

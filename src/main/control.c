@@ -15,7 +15,7 @@ enum { ANSWER_MAX_BYTES = 256 << 20, WAIT_S = 120 };
 
 /* ---- where ---- */
 
-static void folder_of(char *to, size_t cap)
+void control_folder(char *to, size_t cap)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (geteuid() == 0)
@@ -55,8 +55,8 @@ static uint64_t path_hash(const char *path)
 
 bool control_address(const char *config_path, struct addr *out, struct text *why)
 {
-    char folder[80], path[PATH_MAX];
-    folder_of(folder, sizeof folder);
+    char folder[CONTROL_FOLDER_BYTES], path[PATH_MAX];
+    control_folder(folder, sizeof folder);
     if (!folder_make(folder, why))
         return false;
     int len = snprintf(path, sizeof path, "%s/%016llx.sock", folder,

@@ -9,6 +9,9 @@
 #include "base/text.h"
 #include "net/addr.h"
 
+enum { CONTROL_FOLDER_BYTES = 80 };
+/* The folder of all of this user's control sockets, NUL-terminated. */
+void control_folder(char *to, size_t cap);
 /* The address for a configuration file; the folder is made when it is missing. False: the folder
  * can not be made or is not safe; the reason is in *why. */
 bool control_address(const char *config_path, struct addr *out, struct text *why);

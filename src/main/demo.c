@@ -4,6 +4,7 @@
  * nothing but itself; the fourth server is an address where nobody listens. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/demo.h"
+#include "main/control.h"
 #include "main/main_conf.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,13 +36,23 @@ static void add_tls(struct text *out, uint16_t port)
                   port);
 }
 
+/* A socket of its own: several demos may run. */
+static void add_admin(struct text *out, const uint16_t ports[DEMO_PORTS])
+{
+    char folder[CONTROL_FOLDER_BYTES];
+    control_folder(folder, sizeof folder);
+    text_addf(out, "%s/demo-%u.sock", folder, ports[0]);
+}
+
 void demo_config(struct text *out, const char *listen, uint16_t tls_port,
                  const uint16_t ports[DEMO_PORTS])
 {
+    text_add(out, SLICE("# The demo of weir: one site, two servers, a third that is dead.\n"
+                        "admin unix:"));
+    add_admin(out, ports);
     text_addf(
         out,
-        "# The demo of weir: one site, two servers, a third that is dead.\n"
-        "log access \"$method $uri -> $status from $server, tries $tries, $duration_ms ms\"\n\n"
+        "\nlog access \"$method $uri -> $status from $server, tries $tries, $duration_ms ms\"\n\n"
         "upstream app {\n"
         "    server 127.0.0.1:%u\n"
         "    server 127.0.0.1:%u\n"
@@ -95,7 +106,8 @@ static void add_tls_try(struct text *out, uint16_t port, const char *ca)
                   ca, port);
 }
 
-void demo_banner(struct text *out, const char *listen, uint16_t tls_port, const char *ca)
+void demo_banner(struct text *out, const char *listen, uint16_t tls_port,
+                 const uint16_t ports[DEMO_PORTS], const char *ca)
 {
     struct text url;
     text_init(&url);
@@ -108,10 +120,10 @@ void demo_banner(struct text *out, const char *listen, uint16_t tls_port, const 
         "  curl -i %s/broken/  # only the dead server: a 502 that says why\n",
         url.at, tls_port ? "five" : "four", url.at, url.at, url.at);
     add_tls_try(out, tls_port, ca);
-    text_addf(out,
-              "  curl http://%s/status  # what weir knows; look for the dead server\n\n"
-              "Ctrl-C ends it. The log follows.\n\n",
-              ADMIN_ADDRESS_DEFAULT);
+    text_add(out, SLICE("  curl --unix-socket "));
+    add_admin(out, ports);
+    text_add(out, SLICE(" http://localhost/status  # what weir knows; look for the dead server\n\n"
+                        "Ctrl-C ends it. The log follows.\n\n"));
     text_release(&url);
 }
 

@@ -12,7 +12,8 @@ enum { DEMO_PORTS = 4 };
 void demo_config(struct text *out, const char *listen, uint16_t tls_port,
                  const uint16_t ports[DEMO_PORTS]);
 /* Things to try. `ca`: the file of the local CA. */
-void demo_banner(struct text *out, const char *listen, uint16_t tls_port, const char *ca);
+void demo_banner(struct text *out, const char *listen, uint16_t tls_port,
+                 const uint16_t ports[DEMO_PORTS], const char *ca);
 /* 8443 when it is free, else another one; 0: none. */
 uint16_t demo_tls_port(void);
 /* Free loopback ports. False: errno. */

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "main/bundle.h"
 #include "main/command.h"
 #include "main/notify.h"
@@ -39,6 +40,16 @@ static bool want_listen(struct supervisor *s, const struct bundle_entry *e, uint
     return sockets_want(&s->sockets, &a, e->number & BUNDLE_INTERNAL, workers, alone);
 }
 
+static bool wish_rights(struct supervisor *s, const struct bundle_entry *e)
+{
+    struct addr a;
+    uint64_t group = SOCKET_GROUP_OWN;
+    if (e->body.len != sizeof a || num_parse_u64(e->name, &group) != ERR_OK)
+        return true;
+    memcpy(&a, e->body.at, sizeof a);
+    return sockets_wish(&s->sockets, &a, (struct socket_rights){e->number, (uint32_t)group});
+}
+
 /* False: no memory. The supervisor does not end for that. */
 static bool want_all(struct supervisor *s, const struct bundle *b)
 {
@@ -48,6 +59,8 @@ static bool want_all(struct supervisor *s, const struct bundle *b)
     for (size_t at = 0; bundle_next(b, &at, &e);) {
         if (e.kind == BUNDLE_WORKERS)
             workers = e.number;
+        else if (e.kind == BUNDLE_RIGHTS && !wish_rights(s, &e))
+            return false;
         else if (e.kind == BUNDLE_LISTEN && !want_listen(s, &e, workers))
             return false;
     }

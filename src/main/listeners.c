@@ -97,6 +97,8 @@ static void say_failed(struct diag *d, const struct listen_conf *c, enum err e, 
         diag_error(d, c->pos, "cannot listen on %.*s: %s", len, text, err_row(e)->text);
     if (e == ERR_NO_PERMISSION && addr_port(&c->addr) > 0 && addr_port(&c->addr) < 1024)
         diag_hint(d, "ports below 1024 take root or CAP_NET_BIND_SERVICE");
+    if (c->addr.sa.sa_family == AF_UNIX && e == ERR_IO && error == ENOENT)
+        diag_hint(d, "is there such a folder, and such a group?");
     if (e == ERR_ADDRESS_IN_USE && addr_port(&c->addr) > 0)
         diag_hint(d, "'ss -ltnp sport = :%d' shows who listens there", addr_port(&c->addr));
 }
@@ -105,8 +107,8 @@ static void say_failed(struct diag *d, const struct listen_conf *c, enum err e, 
 static bool is_optional(const struct listeners *l, const struct conf *c,
                         const struct listen_conf *lc)
 {
-    return lc->internal && !c->main->admin_explicit &&
-           !(l->control && addr_eq(l->control, &lc->addr));
+    const struct admin_listen *first = c->main->admin.first;
+    return lc->internal && first && !first->node && !(l->control && addr_eq(l->control, &lc->addr));
 }
 
 static bool open_one(struct listeners *l, const struct conf *c, const struct listen_conf *lc,
@@ -124,8 +126,9 @@ static bool open_one(struct listeners *l, const struct conf *c, const struct lis
         return false;
     }
     s->wanted = false;
-    diag_warn(d, lc->pos, "no admin listener: %s is not free (%s)", ADMIN_ADDRESS_DEFAULT,
-              err_row(e)->text);
+    char addr[ADDR_TEXT_BYTES];
+    diag_warn(d, lc->pos, "no admin listener: %.*s is not free (%s)",
+              (int)addr_write(addr, &lc->addr), addr, err_row(e)->text);
     diag_hint(d, "give it another with 'admin ADDRESS', or say 'admin off'");
     return true;
 }

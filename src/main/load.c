@@ -40,6 +40,7 @@ static void build(struct conf_build *b, struct conf *c, const struct load_reques
     }
     main_conf_init(c->main);
     apply_section(b, c, main_rows, c->main);
+    apply_section(b, c, admin_rows, &c->main->admin);
     apply_section(b, c, cache_store_rows, c->main);
     apply_section(b, c, sandbox_rows, c->main);
     apply_section(b, c, upstream_rows, c->upstreams);
@@ -52,8 +53,7 @@ static void build(struct conf_build *b, struct conf *c, const struct load_reques
     proxy_servers_known(b, c);
     upstreams_bind(b, c);
     if (r->admin && !diag_failed(b->diag))
-        admin_build(b, c, r->admin, c->main->admin.len ? &c->main->admin : NULL,
-                    c->main->admin_pos);
+        admin_build(b, c, r->admin, &c->main->admin);
 }
 
 bool load_run(struct load *l, const struct load_request *r)

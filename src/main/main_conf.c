@@ -1,4 +1,4 @@
-/* main_conf.c - the rows about the process: workers, user, admin, resolver, limits.
+/* main_conf.c - the rows about the process: workers, user, resolver, limits.
  *
  * Most of them take effect when weir starts; a reload that changes such a row says so
  * (reload.c). What a request can see stands in proxy/ and the filters, not here. */
@@ -36,43 +36,6 @@ static void apply_pid_file(struct conf_build *b, void *scope, const struct conf_
 {
     struct main_conf *m = scope;
     m->pid_file = arena_dup(b->arena, n->args[0].text); /* NUL-terminated, unlike words */
-}
-
-/* ERR_BAD_ADDRESS when it is neither an IP address nor a unix socket. */
-static enum err admin_address(struct slice text, struct addr *out)
-{
-    struct addr_spec spec;
-    TRY(addr_spec_parse(text, &spec));
-    if (!spec.is_unix && !spec.is_literal && slice_eq_nocase(spec.host, SLICE("localhost"))) {
-        spec.host = SLICE("127.0.0.1");
-        spec.is_literal = true;
-    }
-    if (!spec.is_unix && !spec.is_literal && spec.host.len > 0)
-        return ERR_BAD_ADDRESS;
-    TRY(addr_from_spec(&spec, out));
-    if (!spec.is_unix && spec.port == 0)
-        addr_set_port(out, ADMIN_PORT_DEFAULT);
-    return ERR_OK;
-}
-
-static void apply_admin(struct conf_build *b, void *scope, const struct conf_node *n)
-{
-    struct main_conf *m = scope;
-    m->admin_explicit = true;
-    m->admin_pos = n->args[0].pos;
-    if (slice_eq(n->args[0].text, SLICE("off"))) {
-        m->admin.len = 0;
-        return;
-    }
-    if (admin_address(n->args[0].text, &m->admin) != ERR_OK) {
-        diag_error(b->diag, n->args[0].pos,
-                   "expected an address such as " ADMIN_ADDRESS_DEFAULT
-                   ", unix:/run/weir/admin, or off");
-        return;
-    }
-    if (m->admin.sa.sa_family != AF_UNIX && !addr_is_loopback(&m->admin))
-        diag_warn(b->diag, n->args[0].pos,
-                  "the admin listener has no password and is open to other machines here");
 }
 
 /* Appends one server to the list; false when the word is not an address. */
@@ -125,18 +88,6 @@ const struct directive main_rows[] = {
              "started by root. Without GROUP it is the account's own group. Log files become "
              "that account's, so that they can be opened anew after a rotation.",
      .example = "user www-data"},
-    {.name = "admin",
-     .where = IN_TOP,
-     .type = CONF_NONE,
-     .args_min = 1,
-     .args_max = 1,
-     .def = ADMIN_ADDRESS_DEFAULT,
-     .apply = apply_admin,
-     .usage = "ADDRESS|off",
-     .text = "Where `/metrics`, `/status` and `/config` are served. There is no password: keep it "
-             "on loopback or on a unix socket. When the default address is taken, weir starts "
-             "without it; one that is written here must be free.",
-     .example = "admin 127.0.0.1:9180"},
     {.name = "resolver",
      .where = IN_TOP,
      .type = CONF_NONE,
@@ -210,8 +161,6 @@ void main_conf_init(struct main_conf *m)
 {
     *m = (struct main_conf){0};
     conf_defaults(main_rows, IN_TOP, m);
-    if (admin_address(SLICE(ADMIN_ADDRESS_DEFAULT), &m->admin) != ERR_OK)
-        m->admin.len = 0;
 }
 
 uint32_t main_conf_workers(const struct main_conf *m)

@@ -1,14 +1,14 @@
 /* main_conf.h - what the top level of a configuration says about the process itself. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "admin/admin.h"
 #include "conf/directive.h"
 #include "main/cache_rows.h"
 #include "main/sandbox_rows.h"
 #include "net/addr.h"
 #include "net/nft.h"
 
-#define ADMIN_ADDRESS_DEFAULT "127.0.0.1:9180"
-enum { ADMIN_PORT_DEFAULT = 9180, WORKERS_MAX = 256, RESOLVERS_MAX = 8 };
+enum { WORKERS_MAX = 256, RESOLVERS_MAX = 8 };
 
 struct main_conf {
     int64_t workers;       /* 0: one per core that the process may use */
@@ -17,9 +17,7 @@ struct main_conf {
     struct slice user, group;
     bool core_dumps;
     struct slice pid_file; /* NUL-terminated */
-    struct addr admin;     /* len 0: off */
-    bool admin_explicit;
-    struct conf_pos admin_pos;
+    struct admin_listens admin;
     struct cache_store_conf cache;
     int64_t sandbox;          /* enum sandbox_mode */
     struct nft_sets ban_sets; /* no table: bans are not exported */

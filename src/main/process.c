@@ -89,6 +89,7 @@ static void admin_init(struct process *p)
         .ctx = p,
         .started_unix_ms = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
         .control = p->supervised.control.len ? &p->supervised.control : NULL,
+        .owner_uid = geteuid(), /* before it is given up */
         .snapshots_alive = on_snapshots_alive,
         .stopping = on_stopping,
         .installing = on_installing,

@@ -8,13 +8,32 @@
 #include "main/load.h"
 #include "main/main_conf.h"
 #include "main/privileges.h"
+#include "main/sockets.h"
 #include "main/watch.h"
 #include "proxy/route.h"
 #include "proxy/tls_build.h"
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+/* Groups have names only out here: a worker may not be able to look them up. */
+static void add_rights(const struct conf *c, struct text *to)
+{
+    char number[24];
+    for (const struct admin_listen *a = c->main->admin.first; a; a = a->next) {
+        struct slice addr = {(const char *)&a->addr, sizeof a->addr};
+        const struct group *g = a->group.len ? getgrnam(a->group.at) : NULL;
+        unsigned gid = g ? g->gr_gid : a->group.len ? SOCKET_GROUP_UNKNOWN : SOCKET_GROUP_OWN;
+        uint32_t mode = a->mode ? a->mode : SOCKET_MODE;
+        int len = snprintf(number, sizeof number, "%u", gid);
+        if (a->addr.sa.sa_family == AF_UNIX)
+            bundle_add(to,
+                       &(struct bundle_entry){BUNDLE_RIGHTS, mode, {number, (size_t)len}, addr});
+    }
+}
 
 static void add_listens(const struct conf *c, struct text *to)
 {
@@ -69,6 +88,7 @@ static void add_settings(const struct conf *c, struct text *to)
     if (c->main->pid_file.len)
         bundle_add(to, &(struct bundle_entry){.kind = BUNDLE_PID_FILE, .body = c->main->pid_file});
     ban_export_tell(c, to);
+    add_rights(c, to);
     add_listens(c, to);
     add_watches(c, to);
 }

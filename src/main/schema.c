@@ -36,6 +36,7 @@ const struct conf_schema *schema_all(void)
     schema.tables = tables;
     table_add("Language", conf_core_rows);
     table_add("Process", main_rows);
+    table_add("Admin", admin_rows);
     table_add("Cache store", cache_store_rows);
     table_add("Sandbox", sandbox_rows);
     table_add("Upstreams", upstream_rows);

@@ -8,6 +8,7 @@
 #include "net/listener.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct socket_slot *sockets_find(const struct sockets *s, const struct addr *a, bool internal)
@@ -29,6 +30,8 @@ static struct socket_slot *slot_get(struct sockets *s, const struct addr *a, boo
         return NULL;
     slot->addr = *a;
     slot->internal = internal;
+    slot->rights = slot->wish =
+        (struct socket_rights){.mode = SOCKET_MODE, .group = SOCKET_GROUP_OWN};
     struct socket_slot **tail = &s->slots;
     while (*tail)
         tail = &(*tail)->next;
@@ -76,9 +79,40 @@ static enum err probe(const struct addr *a)
     return ERR_OK;
 }
 
+/* The group first: the mode may let it in. */
+static enum err rights_set(const char *path, const struct socket_rights *r)
+{
+    if (r->group == SOCKET_GROUP_UNKNOWN) {
+        errno = ENOENT;
+        return ERR_IO;
+    }
+    if (r->group != SOCKET_GROUP_OWN && chown(path, (uid_t)-1, r->group) != 0)
+        return ERR_IO;
+    return chmod(path, r->mode) == 0 ? ERR_OK : ERR_IO;
+}
+
+/* Of what is open and internal. What can not be set stays as it was. */
+static enum err slot_rights(struct socket_slot *slot)
+{
+    bool same = slot->rights.mode == slot->wish.mode && slot->rights.group == slot->wish.group;
+    if (same || !slot->internal || !is_unix(slot) || slot->count == 0)
+        return ERR_OK;
+    TRY(rights_set(slot->addr.un.sun_path, &slot->wish));
+    slot->rights = slot->wish;
+    return ERR_OK;
+}
+
+bool sockets_wish(struct sockets *s, const struct addr *a, struct socket_rights rights)
+{
+    struct socket_slot *slot = slot_get(s, a, true);
+    if (slot)
+        slot->wish = rights;
+    return slot != NULL;
+}
+
 static enum err slot_bind(struct socket_slot *slot, uint32_t count, bool alone)
 {
-    struct listen_options o = {.unix_mode = slot->internal ? 0600 : 0};
+    struct listen_options o = {.unix_mode = slot->internal ? SOCKET_MODE : 0};
     if (slot->internal || is_unix(slot))
         count = 1;
     o.reuseport = !slot->internal && !is_unix(slot);
@@ -93,7 +127,7 @@ static enum err slot_bind(struct socket_slot *slot, uint32_t count, bool alone)
             return ERR_NO_MEMORY;
         }
     }
-    return ERR_OK;
+    return slot_rights(slot);
 }
 
 bool sockets_want(struct sockets *s, const struct addr *a, bool internal, uint32_t count,
@@ -167,15 +201,19 @@ void sockets_accept(struct sockets *s)
     for (struct socket_slot *slot = s->slots; slot; slot = slot->next)
         slot->inherited = false;
     slots_drop(s, is_not_wanted);
-    for (struct socket_slot *slot = s->slots; slot; slot = slot->next)
+    for (struct socket_slot *slot = s->slots; slot; slot = slot->next) {
         slot->fresh = false;
+        (void)!slot_rights(slot);
+    }
 }
 
 void sockets_refuse(struct sockets *s)
 {
     slots_drop(s, is_fresh);
-    for (struct socket_slot *slot = s->slots; slot; slot = slot->next)
+    for (struct socket_slot *slot = s->slots; slot; slot = slot->next) {
         slot->wanted = true;
+        slot->wish = slot->rights;
+    }
 }
 
 void sockets_close_public(struct sockets *s)

@@ -9,13 +9,24 @@
 #include "base/err.h"
 #include "main/handover.h"
 
+/* Who may connect to an internal unix socket. */
+struct socket_rights {
+    uint32_t mode;  /* permission bits */
+    uint32_t group; /* its number */
+};
+
+#define SOCKET_GROUP_OWN     UINT32_MAX       /* the user's own */
+#define SOCKET_GROUP_UNKNOWN (UINT32_MAX - 1) /* such a socket is not bound */
+enum { SOCKET_MODE = 0600 };
+
 struct socket_slot {
     struct socket_slot *next;
     struct addr addr;
     bool internal;
-    bool wanted; /* by the configuration that is being prepared */
-    bool fresh;  /* bound for it: closed again when it is refused */
-    bool given;  /* to the worker process that runs now */
+    struct socket_rights rights, wish; /* internal unix sockets: now, and as it is prepared */
+    bool wanted;                       /* by the configuration that is being prepared */
+    bool fresh;                        /* bound for it: closed again when it is refused */
+    bool given;                        /* to the worker process that runs now */
     bool
         inherited; /* from the old supervisor, which still serves: its file is not ours to remove */
     int error;     /* errno of a failed bind */
@@ -38,6 +49,9 @@ void sockets_want_none(struct sockets *s);
  * memory, nothing was done. */
 bool sockets_want(struct sockets *s, const struct addr *a, bool internal, uint32_t count,
                   bool alone);
+/* Before an internal unix socket is wanted. One that is open already changes when the configuration
+ * is accepted. False: no memory. */
+bool sockets_wish(struct sockets *s, const struct addr *a, struct socket_rights rights);
 void sockets_accept(struct sockets *s); /* closes what is not wanted; nothing is fresh any more */
 void sockets_refuse(struct sockets *s); /* closes what is fresh */
 void sockets_close_public(struct sockets *s); /* a stop: clients are refused from now on */

@@ -86,6 +86,50 @@ static void an_accepted_one_closes_the_rest(void **state)
     sockets_release(&s, SOCKETS_KEEP_FILES);
 }
 
+static unsigned mode_of(const struct addr *a)
+{
+    struct stat st;
+    assert_int_equal(stat(a->un.sun_path, &st), 0);
+    return st.st_mode & 0777;
+}
+
+static void rights_are_those_that_were_accepted(void **state)
+{
+    struct sockets s = {0};
+    struct addr a = unix_path("/tmp/weir-sockets-test.sock");
+    struct socket_rights all = {.mode = 0666, .group = SOCKET_GROUP_OWN}, own = {0600, getgid()};
+    (void)state;
+    assert_true(sockets_wish(&s, &a, all));
+    sockets_want(&s, &a, true, 1, false);
+    assert_int_equal(mode_of(&a), 0666);
+    sockets_accept(&s);
+    assert_true(sockets_wish(&s, &a, own));
+    sockets_want(&s, &a, true, 1, false);
+    assert_int_equal(mode_of(&a), 0666);
+    sockets_refuse(&s);
+    sockets_want(&s, &a, true, 1, false);
+    sockets_accept(&s);
+    assert_int_equal(mode_of(&a), 0666); /* the refused wish is forgotten */
+    assert_true(sockets_wish(&s, &a, own));
+    sockets_want(&s, &a, true, 1, false);
+    sockets_accept(&s);
+    assert_int_equal(mode_of(&a), 0600);
+    sockets_release(&s, SOCKETS_REMOVE_FILES);
+}
+
+static void a_group_that_is_unknown_is_a_failure(void **state)
+{
+    struct sockets s = {0};
+    struct addr a = unix_path("/tmp/weir-sockets-test.sock");
+    (void)state;
+    assert_true(sockets_wish(&s, &a, (struct socket_rights){0660, SOCKET_GROUP_UNKNOWN}));
+    sockets_want(&s, &a, true, 1, false);
+    assert_int_equal(sockets_find(&s, &a, true)->err, ERR_IO);
+    assert_int_equal(sockets_find(&s, &a, true)->count, 0);
+    unlink(a.un.sun_path);
+    sockets_release(&s, SOCKETS_REMOVE_FILES);
+}
+
 static void a_taken_address_says_so(void **state)
 {
     struct sockets s = {0};
@@ -164,5 +208,7 @@ static void inherited_files_stay(void **state)
 UNIT_SUITE(main_sockets, cmocka_unit_test(slots_have_sockets_by_kind),
            cmocka_unit_test(a_refused_configuration_leaves_what_was),
            cmocka_unit_test(an_accepted_one_closes_the_rest),
+           cmocka_unit_test(rights_are_those_that_were_accepted),
+           cmocka_unit_test(a_group_that_is_unknown_is_a_failure),
            cmocka_unit_test(a_taken_address_says_so),
            cmocka_unit_test(only_what_is_missing_is_sent), cmocka_unit_test(inherited_files_stay));

@@ -198,6 +198,15 @@ struct update {
     struct listen_change changes[];
 };
 
+/* Without memory for it handshakes do not begin. */
+static void tls_need(struct worker_thread *t, const struct conf *c)
+{
+    const struct proxy_conf *p = c->proxy;
+    for (uint32_t i = 0; i < p->listen_count && t->is_main && !t->worker.tls; i++)
+        if (p->listens[i]->internal && p->listens[i]->tls)
+            t->worker.tls = tls_worker_new(&t->worker.loop, t->set->tickets);
+}
+
 /* Closed listeners go first, so that their points keep the view they had; opened ones come after
  * the install, because their points need the new view. */
 static void update_apply(struct update *u)
@@ -208,6 +217,7 @@ static void update_apply(struct update *u)
         if (u->changes[i].fd < 0)
             listen_close_key(t, u->changes[i].key);
     l->bufs.cap_bytes = (size_t)u->conf->main->buffers_bytes;
+    tls_need(t, u->conf);
     worker_install(&t->worker, u->conf);
     for (uint32_t i = 0; i < u->change_count; i++) {
         struct listen_change *c = &u->changes[i];
@@ -478,7 +488,7 @@ struct worker_thread *workers_main(const struct workers *w)
 }
 
 /* An OpenSSL library context is not cheap, so the main thread, which only serves the admin API and
- * resolves names, has none. */
+ * resolves names, has none before an admin listener speaks TLS. */
 static bool tls_init(struct worker_thread *t, struct tls_tickets *tickets)
 {
     if (t->is_main)
@@ -515,7 +525,7 @@ static bool thread_init(struct workers *w, uint32_t i, size_t buffer_cap_bytes,
 bool workers_init(struct workers *w, uint32_t count, size_t buffer_cap_bytes,
                   struct tls_tickets *tickets)
 {
-    *w = (struct workers){.count = count};
+    *w = (struct workers){.count = count, .tickets = tickets};
     w->all = mem_new((count + 1) * sizeof *w->all);
     w->pages = mem_new((count + 1) * sizeof *w->pages);
     for (uint32_t i = 0; i <= count; i++)

@@ -45,6 +45,7 @@ struct workers {
     uint32_t installing;            /* snapshots that are on their way; main thread's */
     void (*on_installed)(void *ctx, const struct conf *c); /* main thread; may be NULL */
     void *ctx;
+    struct tls_tickets *tickets; /* borrowed */
 };
 
 /* Makes every worker; no thread runs yet. `tickets` are shared by them and outlive them. False: the

@@ -556,6 +556,18 @@ void listen_tls_finish(struct listen_conf *l)
     alpn_set(l, l->server);
 }
 
+void listen_tls_alone(struct conf_build *b, struct conf *c, struct listen_conf *l, struct site *s)
+{
+    struct builder bu = {.b = b, .conf = c, .proxy = c->proxy};
+    tls_terms_defaults(&bu.tls_top);
+    l->tls = true;
+    site_tls_need(&bu, s);
+    if (diag_failed(b->diag))
+        return;
+    listen_tls_name(&bu, l, s, SLICE("*"));
+    listen_tls_finish(l);
+}
+
 void proxy_tls_release(struct proxy_conf *p)
 {
     for (struct proxy_cert *c = p->certs; c; c = c->next)

@@ -21,6 +21,11 @@ struct proxy_folder {
     const char *path;
 };
 
+struct conf;
+struct conf_build;
+struct listen_conf;
+struct site;
+
 /* What a site has to do with TLS. */
 struct site_tls {
     struct tls_policy policy; /* sealed */
@@ -28,3 +33,7 @@ struct site_tls {
     uint32_t cert_count;
     bool local; /* the certificate is from the local CA */
 };
+
+/* A listener that is none of the configuration's sites': it speaks TLS as the `tls` lines in the
+ * block s->node say, whatever name a client asks for. Errors go to b->diag. */
+void listen_tls_alone(struct conf_build *b, struct conf *c, struct listen_conf *l, struct site *s);

@@ -194,7 +194,7 @@ def test_the_admin_address_only_lists(weir):
     w = weir(site(""))
     with Client(w.admin_port) as c:
         for path in "/ban?ip=10.0.0.1&seconds=60", "/unban?all=1":
-            assert c.post(path, host=f"127.0.0.1:{w.admin_port}").status == 404
+            assert c.post(path, host=f"127.0.0.1:{w.admin_port}").status == 403
     assert bans(w) == {}
 
 
