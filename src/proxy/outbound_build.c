@@ -151,31 +151,11 @@ static void pass_apply(struct conf_build *b, void *scope, const struct conf_node
     }
 }
 
-/* "https://app.example.com", written as browsers do. */
-static bool origin_read(struct conf_build *b, struct slice text, struct slice *out)
-{
-    struct url u;
-    if (url_parse(b->arena, text, &u) != ERR_OK || !slice_eq(u.target, SLICE("/")) ||
-        slice_ends(text, SLICE("/")) || slice_find(text, '#') < text.len)
-        return false;
-    *out = ARENA_CONCAT(b->arena, u.tls ? SLICE("https://") : SLICE("http://"), u.authority);
-    return out->at != NULL;
-}
-
 static void origins_apply(struct conf_build *b, void *scope, const struct conf_node *n)
 {
     struct outbound_conf *c = scope;
-    if (n->arg_count == 1 && slice_eq(n->args[0].text, SLICE("any")))
-        return;
-    for (uint32_t i = 0; i < n->arg_count; i++) {
-        struct slice origin;
-        if (origin_read(b, n->args[i].text, &origin)) {
-            *word_add(b, &c->origins, n) = origin;
-            continue;
-        }
-        diag_error(b->diag, n->args[i].pos, "not an origin: '%.*s'", SLICE_ARG(n->args[i].text));
-        diag_hint(b->diag, "an origin is a scheme, a host and a port: https://app.example.com");
-    }
+    if (web_origins_read(b, n, &c->origins))
+        c->origins_named = !c->origins.any;
 }
 
 const struct directive outbound_rows[] = {
@@ -231,11 +211,12 @@ const struct directive outbound_rows[] = {
      .apply = origins_apply,
      .args_min = 1,
      .args_max = 255,
-     .usage = "ORIGIN...|any",
+     .usage = "ORIGIN...",
      .text = "The origins whose pages may read answers; requests of others get 403. Without it "
-             "any. Programs that are no browsers send no Origin, or whichever they like: to keep "
+             "any. `https://*.example.com` stands for all below it. Programs that are no browsers "
+             "send no Origin, or whichever they like: to keep "
              "them out takes keys.",
-     .example = "origins https://app.example.com"},
+     .example = "origins https://app.example.com http://localhost:*"},
     {0}};
 
 /* ---- the directive ---- */

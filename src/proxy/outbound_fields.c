@@ -67,11 +67,18 @@ static bool is_of_body(const struct header *h)
            h->id == FIELD_CONTENT_LANGUAGE || h->id == FIELD_CONTENT_LOCATION;
 }
 
-static bool is_sent(const struct outbound *ob, const struct header *h)
+/* Who the client is to this site, by `auth`. */
+static bool is_identity(const struct exchange *x, struct slice name)
+{
+    const struct identity_fields *f = &x->view->conf->proxy->identity_fields;
+    return is_among(name, f->names, f->count);
+}
+
+static bool is_sent(const struct exchange *x, const struct outbound *ob, const struct header *h)
 {
     if (is_never_sent(h) || (ob->drops_body && is_of_body(h)))
         return false;
-    if (!stays_here(h->name))
+    if (!stays_here(h->name) && !is_identity(x, h->name))
         return true;
     return !ob->origin_left && is_among(h->name, ob->conf->pass.at, ob->conf->pass.count);
 }
@@ -116,7 +123,7 @@ enum err outbound_request(struct exchange *x, struct outbound *ob)
     body_describe(x, ob, m);
     TRY(headers_add_id(&m->headers, &x->arena, FIELD_HOST, ob->url.authority));
     HEADER_EACH (h, &x->req.headers)
-        if (is_sent(ob, h))
+        if (is_sent(x, ob, h))
             TRY(headers_append(&m->headers, &x->arena, (enum field_id)h->id, h->name, h->value));
     return loop_mark(x, &m->headers);
 }
@@ -181,19 +188,11 @@ enum err outbound_response(struct exchange *x, const struct outbound *ob)
 
 /* ---- CORS ---- */
 
-static bool is_listed(const struct outbound_conf *c, struct slice origin)
-{
-    for (uint32_t i = 0; i < c->origins.count; i++)
-        if (slice_eq(origin, c->origins.at[i]))
-            return true;
-    return false;
-}
-
 bool outbound_origin_allowed(const struct exchange *x, const struct outbound_conf *c)
 {
     const struct header *h = headers_find(&x->req.headers, FIELD_ORIGIN);
-    for (; h && c->origins.count > 0; h = headers_next(&x->req.headers, h))
-        if (!is_listed(c, h->value))
+    for (; h && c->origins_named; h = headers_next(&x->req.headers, h))
+        if (!web_origins_have(&c->origins, h->value))
             return false;
     return true;
 }
@@ -252,10 +251,10 @@ static enum err share(struct exchange *x, const struct outbound_conf *c)
 {
     struct headers *h = &x->res.headers;
     struct slice origin = headers_get(&x->req.headers, FIELD_ORIGIN);
-    struct slice who = c->origins.count == 0 ? SLICE("*") : origin;
+    struct slice who = c->origins_named ? origin : SLICE("*");
     if (x->err == ERR_RELAY_METHOD) /* RFC 9110 15.5.6 */
         TRY(headers_add_id(h, &x->arena, FIELD_ALLOW, c->methods_text));
-    if (c->origins.count > 0)
+    if (c->origins_named)
         TRY(headers_add_id(h, &x->arena, FIELD_VARY, SLICE("Origin")));
     if (!who.at || !outbound_origin_allowed(x, c))
         return ERR_OK;

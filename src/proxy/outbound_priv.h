@@ -4,6 +4,7 @@
 #include "net/names.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/outbound.h"
+#include "proxy/web_origins.h"
 #include "tls/dial.h"
 
 /* ---- the configuration (outbound_build.c) ---- */
@@ -37,9 +38,10 @@ struct outbound_conf {
     uint16_t ports[OUTBOUND_PORTS_MAX];
     uint32_t port_count;
     struct outbound_prefixes private, denied;
-    struct outbound_words pass;    /* request fields that are kept */
-    struct outbound_words origins; /* as browsers write them; none: all */
-    struct slice query, ca;        /* options */
+    struct outbound_words pass; /* request fields that are kept */
+    struct web_origins origins; /* whose pages may read answers */
+    bool origins_named;         /* else those of all */
+    struct slice query, ca;     /* options */
     bool path;
     int64_t redirects, max_bytes;
     struct tls_origin tls;

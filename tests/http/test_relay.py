@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`relay`: targets that clients name. What may be fetched, what is refused, and the ways around it that people
 try: odd forms of addresses, names that lead to private ones, answers that change, redirects."""
+import pathlib
+import subprocess
 import time
 from urllib.parse import quote
 
@@ -470,7 +472,7 @@ def test_preflight_is_answered_here(names, target):
 
 
 def test_origins(names, target):
-    with relay(names, LOCAL + "\n origins https://app.test http://localhost:3000") as w:
+    with relay(names, LOCAL + "\n origins https://app.test http://localhost:*") as w:
         r = fetch(w, url(target), ["Origin: https://app.test"])
         assert (r.status, r.get("Access-Control-Allow-Origin"), r.get("Vary")) == (200, "https://app.test", "Origin")
         assert fetch(w, url(target), ["Origin: http://localhost:3000"]).status == 200
@@ -553,7 +555,7 @@ def test_explain_and_tests(tmp_path):
     ("relay *", "not a target"), ("relay *.1.2.3.4", "not a target"), ("relay 0x7f.1", "not a target"), ("relay a.test:0", "not a target"),
     ("relay a.test:80:*", "not a target"), ("relay u@a.test", "not a target"), ("relay a.test { methods CONNECT }", "can not be relayed"),
     ("relay a.test { private all }", "prefix"), ("relay a.test { ports 0 }", "ports are"), ("relay a.test { pass Connection }", "no field"),
-    ("relay a.test { origins app.test }", "not an origin"), ("relay a.test { origins https://a.test/ }", "not an origin"),
+    ("relay a.test { origins app.test }", "not an origin"), ("relay a.test { origins https://a.test/ }", "not an origin"), ("relay a.test { origins a.test b.test }", "not an origin"),
     ("relay a.test { redirects 21 }", "21"), ("relay a.test\n proxy 127.0.0.1:1", "already"), ("relay a.test ca=missing", "missing"),
 ])
 def test_mistakes_are_told(tmp_path, line, said):
@@ -561,3 +563,80 @@ def test_mistakes_are_told(tmp_path, line, said):
     conf.write_text("listen :8080\nsite a.test {\n " + line + "\n}\n")
     done = weir_cli("check", "-c", str(conf))
     assert done.returncode != 0 and said in done.stderr + done.stdout, done.stderr + done.stdout
+
+
+def test_cors_of_the_site_takes_over(names, target):
+    with relay(names, site="cors https://app.test credentials") as w:
+        r = fetch(w, url(target), ["Origin: https://app.test"])
+        assert (r.all("Access-Control-Allow-Origin"), r.all("Access-Control-Allow-Credentials")) == (["https://app.test"], ["true"])
+        r = fetch(w, url(target), ["Origin: https://evil.test"])
+        assert (r.status, r.all("Access-Control-Allow-Origin")) == (200, [])
+        r = preflight(w, "/http://no.test/", "https://app.test")
+        assert r.status in (200, 204) and r.all("Access-Control-Allow-Origin") == ["https://app.test"]
+        assert r.get("Content-Security-Policy") is None
+        assert len(target.requests) == 2
+
+
+def test_identities_stay_here(names, target):
+    with relay(names, site="auth { require ip in 127.0.0.0/8\n header X-Who me\n header Remote-User you }") as w:
+        assert fetch(w, url(target)).status == 200
+        assert target.requests[0].get("X-Who") is None and target.requests[0].get("Remote-User") is None
+
+
+def test_auth_comes_first(names, target):
+    with relay(names, site="auth require header.X-Door == open") as w:
+        assert fetch(w, url(target)).status in (401, 403)
+        assert not names.asked
+        assert fetch(w, url(target), ["X-Door: open"]).status == 200
+
+
+def test_answers_from_a_cache(names):
+    with Origin(lambda r: answer("x", headers=["Cache-Control: max-age=60", "Set-Cookie: a=b"])) as o, \
+            Weir("cache_store memory size=16M\nworkers 1\nlisten @listen@\nadmin @admin@\nresolver @names@\nsite * { cache\n relay *.ok.test:* { "
+                 + LOCAL + "\n origins https://app.test https://b.test } }", names=names.address) as w:
+        for origin in "https://app.test", "https://b.test", "https://app.test":
+            r = fetch(w, url(o), ["Origin: " + origin])
+            assert (r.status, r.all("Access-Control-Allow-Origin")) == (200, [origin])
+            assert r.all("Content-Security-Policy") == ["sandbox"] and r.get("Set-Cookie") is None
+        assert fetch(w, url(o), ["Origin: https://evil.test"]).get("Access-Control-Allow-Origin") is None
+        assert fetch(w, url(o, "/?x")).status == 200
+        assert len({r.target for r in o.requests}) == 2
+
+
+def test_names_are_asked_of_one_worker_at_most_128_at_once(names):
+    names.silent.update(f"s{i}.ok.test" for i in range(140))
+    with relay(names, site="timeout connect=3s") as w:
+        clients = [w.client() for _ in range(140)]
+        for i, c in enumerate(clients):
+            c.send(f"GET /http://s{i}.ok.test/ HTTP/1.1\r\nHost: relay.test\r\n\r\n".encode())
+        wait_until(lambda: w.metrics().get('weir_request_errors_total{error="relay_busy"}') == 12, 5, "twelve are too many")
+        for c in clients:
+            c.close()
+
+
+def test_chromium_reads_a_relayed_answer(names, target, tmp_path):
+    """A page of one origin reads what another one says, by way of the relay; what it relays runs nothing."""
+    if not pathlib.Path("/usr/bin/chromium").exists():
+        pytest.skip("no chromium")
+    script = """<script>
+      fetch('%s', {headers: {'X-Own': '1'}}).then(async r => {
+        document.title = [r.status, await r.text(), r.headers.get('X-Final-Url')].join(' ') })
+        .catch(e => { document.title = 'failed ' + e })</script>"""
+
+    def page(r):
+        if r.target == "/evil":
+            return answer("<title>no</title><script>document.title='ran'</script>", headers=["Content-Type: text/html"])
+        return answer(script % (where + url(target, "/read")), headers=["Content-Type: text/html"])
+    with Origin(page) as o, relay(names) as w:
+        where = w.url("/")
+        assert f"<title>200 GET /read {url(target, '/read')}</title>" in dom(tmp_path / "a", f"http://{o.address}/page")
+        assert target.requests[-1].get("X-Own") == "1"
+        assert "<title>no</title>" in dom(tmp_path / "b", where + url(o, "/evil"))
+
+
+def dom(home, address):
+    home.mkdir()
+    done = subprocess.run(["/usr/bin/chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000",
+                           f"--user-data-dir={home}", "--dump-dom", address], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+    return done.stdout
