@@ -256,7 +256,7 @@ static enum outcome step_request_filters(struct exchange *x)
         const struct filter_use *f = &chain->uses[x->at];
         if (!filter_applies(x, f))
             continue;
-        switch (f->type->on_request(x, f->conf, x->filter_states + f->state_offset)) {
+        switch (f->run(x, f->conf, x->filter_states + f->state_offset)) {
         case PASS: break;
         case ANSWERED: return SKIP;
         case WAIT: return HOLD;

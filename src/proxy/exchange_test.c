@@ -448,7 +448,7 @@ static void script_start(const char *config, enum verdict request, enum verdict 
                                             .on_request = script_request,
                                             .on_response = script_response,
                                             .on_finish = script_finish};
-    static const struct filter_use use = {.type = &type};
+    static const struct filter_use use = {.type = &type, .run = script_request};
     memset(&script, 0, sizeof script);
     script.request = request;
     script.response = response;

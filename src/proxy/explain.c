@@ -203,7 +203,8 @@ static void explain_filters(struct explain *e, const struct exchange *x, enum fi
     const struct filter_chain *c = &x->route->chains[hook];
     for (uint32_t i = 0; i < c->count; i++) {
         const struct filter_use *u = &c->uses[i];
-        bool shown_before = hook == HOOK_RESPONSE && u->type->on_request;
+        bool shown_before =
+            hook == HOOK_RESPONSE ? u->type->on_request != NULL : u->run != u->type->on_request;
         if (u->type->explain && !shown_before && (u->when == 0 || (x->whens & u->when)))
             u->type->explain(u->conf, e);
     }

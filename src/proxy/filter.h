@@ -35,6 +35,7 @@ struct filter_type {
     size_t state_bytes;                   /* per exchange, zeroed, in its arena */
     void (*ready)(struct conf_build *b, void *conf); /* may be NULL, as all below */
     filter_fn *on_request;
+    filter_fn *on_known;    /* again, once it is known who asks: after all of STAGE_AUTH */
     filter_fn *on_response; /* reverse order; ANSWERED is not allowed here */
     void (*on_finish)(struct exchange *x, const void *conf, void *state);
     /* Adds the lines that `weir explain` prints (explain_line()). */
@@ -46,6 +47,7 @@ extern const struct filter_type *const filters_all[]; /* generated from file nam
 /* A filter as used by one route. */
 struct filter_use {
     const struct filter_type *type;
+    filter_fn *run; /* on requests: on_request or on_known */
     const void *conf;
     uint32_t slot; /* in x->filter_states */
     uint32_t state_offset;

@@ -325,26 +325,50 @@ static void when_add(struct derivation *d, const struct conf_node *n)
 
 static bool hooked(const struct filter_type *t, enum filter_hook hook)
 {
-    switch (hook) {
-    case HOOK_REQUEST: return t->on_request != NULL;
-    case HOOK_RESPONSE: return t->on_response != NULL;
-    default: return t->on_finish != NULL;
-    }
+    return hook == HOOK_RESPONSE ? t->on_response != NULL : t->on_finish != NULL;
 }
 
 static struct filter_chain chain_make(struct builder *bu, const struct filter_use *uses,
                                       uint32_t count, enum filter_hook hook)
 {
+    struct filter_use *to = count > 0 ? BUILD_ARRAY(bu->b, struct filter_use, count) : NULL;
     uint32_t used = 0;
-    for (uint32_t i = 0; i < count; i++)
-        used += hooked(uses[i].type, hook);
-    struct filter_use *to = used > 0 ? BUILD_ARRAY(bu->b, struct filter_use, used) : NULL;
-    for (uint32_t i = 0, at = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct filter_use *u = &uses[hook == HOOK_RESPONSE ? count - 1 - i : i];
         if (hooked(u->type, hook))
-            to[at++] = *u;
+            to[used++] = *u;
     }
     return (struct filter_chain){to, used};
+}
+
+static void run_add(struct filter_chain *to, struct filter_use *at, const struct filter_use *u,
+                    filter_fn *run)
+{
+    if (!run)
+        return;
+    at[to->count] = *u;
+    at[to->count++].run = run;
+}
+
+static bool knows_who(const struct filter_use *u)
+{
+    return u->type->stage > STAGE_AUTH;
+}
+
+/* In the middle those that are asked again once it is known who asks. */
+static struct filter_chain request_chain_make(struct builder *bu, const struct filter_use *uses,
+                                              uint32_t count)
+{
+    struct filter_use *at = count > 0 ? BUILD_ARRAY(bu->b, struct filter_use, 2 * count) : NULL;
+    struct filter_chain chain = {.uses = at};
+    uint32_t i = 0;
+    for (; i < count && !knows_who(&uses[i]); i++)
+        run_add(&chain, at, &uses[i], uses[i].type->on_request);
+    for (uint32_t k = 0; k < count; k++)
+        run_add(&chain, at, &uses[k], uses[k].type->on_known);
+    for (; i < count; i++)
+        run_add(&chain, at, &uses[i], uses[i].type->on_request);
+    return chain;
 }
 
 static void use_add(struct policy *p, struct filter_use *uses, const struct filter_type *type,
@@ -374,8 +398,9 @@ static void chains_make(struct builder *bu, struct policy *p)
                 use_add(p, uses, bu->filters[i], conf, (uint64_t)1 << w);
         }
     }
-    for (int hook = 0; hook < HOOK_COUNT; hook++)
-        p->chains[hook] = chain_make(bu, uses, p->use_count, (enum filter_hook)hook);
+    p->chains[HOOK_REQUEST] = request_chain_make(bu, uses, p->use_count);
+    p->chains[HOOK_RESPONSE] = chain_make(bu, uses, p->use_count, HOOK_RESPONSE);
+    p->chains[HOOK_FINISH] = chain_make(bu, uses, p->use_count, HOOK_FINISH);
 }
 
 /* --- derivation --------------------------------------------------------------------------------*/
