@@ -3,9 +3,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
 #include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 __attribute__((noreturn, cold)) static void out_of_memory(size_t size)
@@ -41,6 +43,14 @@ char *mem_dup(const char *at, size_t len)
         memcpy(copy, at, len);
     copy[len] = '\0';
     return copy;
+}
+
+void mem_keep_out_of_cores(const void *at, size_t len)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = (uintptr_t)at & ~(page - 1);
+    if (len > 0)
+        (void)madvise((void *)from, len + ((uintptr_t)at - from), MADV_DONTDUMP);
 }
 
 void mem_give_back(void)

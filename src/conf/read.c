@@ -90,6 +90,8 @@ static void load_file(struct reader *r, struct conf_node *parent, const char *pa
         return;
     }
     struct slice text = conf_dup(r->subst.arena, text_slice(&content));
+    if (content.len)
+        explicit_bzero(content.at, content.len); /* it may hold secrets */
     text_release(&content);
     expand_file(r, parent, path, text);
 }
@@ -342,6 +344,8 @@ struct conf_tree *conf_read_from(const struct conf_source *source, struct arena 
     else
         load_file(&r, &t->root, path, (struct conf_pos){0});
     hash_map_release(&r.snippets);
+    if (r.subst.scratch.at)
+        explicit_bzero(r.subst.scratch.at, r.subst.scratch.cap);
     text_release(&r.subst.scratch);
     return t;
 }

@@ -12,6 +12,8 @@
 #include "conf/rows_priv.h"
 #include <stdlib.h>
 
+enum { CORE_PLACES_MAX = 4096 }; /* each may split a mapping, of which there are 65530 */
+
 static const struct slice stars = SLICE_INIT("***");
 
 struct place {
@@ -189,11 +191,25 @@ static void hide_all(const struct finder *f)
     }
 }
 
+/* Those of many are pages of few files. */
+static void keep_out_of_cores(const struct conf_tree *t)
+{
+    uint32_t left = CORE_PLACES_MAX;
+    for (const struct conf_secret *s = t->secrets; s && left > 0; s = s->next, left--)
+        mem_keep_out_of_cores(s->text.at, s->text.len);
+    for (uint32_t i = 0; i < t->file_count; i++) {
+        const struct conf_file *f = t->files[i];
+        if (f->hidden_count)
+            mem_keep_out_of_cores(f->text.at, f->text.len);
+    }
+}
+
 void conf_secrets_find(const struct conf_schema *s, struct conf_tree *t)
 {
     struct finder f = {.schema = s, .tree = t};
     look_at(&f, &t->root);
     hide_all(&f);
+    keep_out_of_cores(t);
     free(f.places);
 }
 

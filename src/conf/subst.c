@@ -80,6 +80,7 @@ static void put_file(struct conf_subst *s, struct part *p, struct slice name)
         line = slice_trim(line);
         conf_secret_add(s->arena, s->secrets, conf_dup(s->arena, line));
         add_plain(s, p, line);
+        explicit_bzero(content.at, content.len);
     }
     text_release(&content);
 }

@@ -2,6 +2,7 @@
  * and body, each with a NUL so that they can be used in place. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/bundle.h"
+#include "base/mem.h"
 #include "main/authority.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -151,6 +152,7 @@ bool bundle_open(struct bundle *b, int fd)
     void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (at == MAP_FAILED)
         return false;
+    mem_keep_out_of_cores(at, (size_t)st.st_size); /* private keys among it */
     b->bytes = (struct slice){at, (size_t)st.st_size};
     return true;
 }

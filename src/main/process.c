@@ -14,12 +14,14 @@
 #include "main/server_log.h"
 #include "main/snapshots.h"
 #include "proxy/route.h"
+#include "tls/key_heap.h"
 #include "tls/tls.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,6 +184,13 @@ static bool system_failed(const char *what)
     return false;
 }
 
+/* A core file is written with our rights, to the folder that we are in. */
+static const struct conf_place *places_of(const struct conf *c, struct conf_place *cores)
+{
+    *cores = (struct conf_place){.next = c->places, .path = ".", .access = CONF_OWNS};
+    return c->main->core_dumps ? cores : c->places;
+}
+
 /* What may need root, before it is given up. */
 static bool open_first(struct process *p, struct load *l)
 {
@@ -189,9 +198,10 @@ static bool open_first(struct process *p, struct load *l)
     bool ok = listeners_open(&p->listeners, l->conf, &p->supervised.sockets, &l->diag) &&
               logs_open(l->conf, &l->diag);
     print_diag(p, &l->diag);
+    struct conf_place cores;
     ok = ok && privileges_drop(m->user, m->group, m->core_dumps);
     if (ok)
-        sandbox_enter(&p->sandbox, (enum sandbox_mode)m->sandbox, l->conf->places);
+        sandbox_enter(&p->sandbox, (enum sandbox_mode)m->sandbox, places_of(l->conf, &cores));
     return ok;
 }
 
@@ -233,6 +243,8 @@ static int load_first(struct process *p, struct load *l)
         return EXIT_FAILED;
     p->bundle = bundle;
     process_changes_init(p);
+    struct stat st;
+    key_heap_begin(fstat(bundle, &st) == 0 ? (size_t)st.st_size : 0);
     memory_hide(); /* privileges_drop() settles it; log files like /dev/stderr need it till then */
     bool ok = process_load(p, l, bundle, (uint64_t)p->supervised.generation);
     memory_show();

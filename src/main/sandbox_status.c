@@ -2,6 +2,7 @@
  * that the page does not say what was only meant. */
 // SPDX-License-Identifier: Apache-2.0
 #include "main/process_priv.h"
+#include "tls/key_heap.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +97,7 @@ json_t *process_sandbox_json(void *ctx)
     set_error(o, "landlock_error", s->landlock_error);
     set_error(o, "seccomp_error", s->seccomp_error);
     json_object_set_new(o, "worker", facts_json(&own));
+    json_object_set_new(o, "keys_locked", json_boolean(key_heap_locked()));
     if (p->supervised.keeper.known)
         json_object_set_new(o, "supervisor", facts_json(&p->supervised.keeper));
     return o;

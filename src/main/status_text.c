@@ -106,6 +106,9 @@ static void add_sandbox(struct text *out, const json_t *j)
         text_add(out, SLICE("  supervisor   "));
         add_facts(out, json_object_get(s, "supervisor"));
     }
+    text_addf(out, "  private keys kept apart, %s\n",
+              json_is_true(json_object_get(s, "keys_locked")) ? "locked in memory"
+                                                              : "not locked: RLIMIT_MEMLOCK");
 }
 
 static void add_listeners(struct text *out, const json_t *j)

@@ -9,6 +9,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
 #include "base/rand.h"
+#include "tls/key_heap.h"
 #include "tls/tls_conn_priv.h"
 #include <openssl/core_names.h>
 #include <openssl/rand.h>
@@ -42,7 +43,7 @@ static void make_key(struct key *k, int64_t now_s)
 
 struct tls_tickets *tls_tickets_new(void)
 {
-    struct tls_tickets *t = MEM_NEW(struct tls_tickets);
+    struct tls_tickets *t = key_heap_take(sizeof *t);
     pthread_mutex_init(&t->lock, NULL);
     return t;
 }
@@ -52,8 +53,7 @@ void tls_tickets_free(struct tls_tickets *t)
     if (!t)
         return;
     pthread_mutex_destroy(&t->lock);
-    explicit_bzero(t->keys, sizeof t->keys);
-    free(t);
+    key_heap_wipe(t, sizeof *t);
 }
 
 /* ---- choosing a key ---- */
