@@ -116,13 +116,26 @@ static void take_back(struct limit_state *s, const struct limit_lines *c, uint32
     s->until_ns = 0;
 }
 
+/* All keys first: while one line is asked the memory of the next is on its way. */
+static enum err keys_make(struct limit_state *s, const struct limit_lines *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct limit_line *l = c->lines[i];
+        TRY(key_of(s->x, l, &s->keys[i]));
+        if (l->requests)
+            meters_prefetch(l->requests, s->keys[i]);
+        if (l->at_once)
+            meters_prefetch(l->at_once, s->keys[i]);
+    }
+    return ERR_OK;
+}
+
 static enum err lines_ask(struct limit_state *s, const struct limit_lines *c,
                           const struct limit_line **refuser)
 {
-    struct exchange *x = s->x;
+    TRY(keys_make(s, c));
     for (uint32_t i = 0; i < c->count; i++) {
         const struct limit_line *l = c->lines[i];
-        TRY(key_of(x, l, &s->keys[i]));
         enum err e = line_ask(s, l, i);
         s->passed = i + 1;
         if (e == ERR_OK || l->dry_run)

@@ -1,35 +1,41 @@
-/* meters.c - see meters.h. The table is cut into sets of eight keys, and a key has its place in one
- * set alone. So a check costs what one access to memory costs: the set's two lines are fetched at
- * once, nothing is chained, and no list by age is kept, whose neighbours would be fetched, too.
- * There are twice as many places as keys: of a full table about one key in a hundred has to share.
+/* meters.c - see meters.h. The table is cut into sets of five keys, and a key has its place in one
+ * set alone. A set is one line of the cache, lock included: so a check costs what one access to
+ * memory costs; nothing is chained, and no list by age is kept, whose neighbours would be fetched,
+ * too. There are two and a half times as many places as keys: of a full table about one key in a
+ * hundred has to share. A key is known by its set and 32 bits more; two of a million keys being
+ * taken for one happens once in a thousand tables.
  *
  * In every meaning of the number a smaller one is idle for longer, and 0 is as good as none; so who
- * has to go is who has the smallest. Locks stand apart from the sets, one for each 64th of them:
- * they are few enough to stay in the nearest cache. */
+ * has to go is who has the smallest. The lock spins, for it is held for some ten nanoseconds, and
+ * stands in the line that is wanted anyway (docs/decisions/016). */
 // SPDX-License-Identifier: Apache-2.0
 #include "limit/meters.h"
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SET_KEYS = 8, STRIPES = 64, HUGE_PAGE_BYTES = 2 << 20, SECOND_NS = 1000 * 1000 * 1000 };
+enum {
+    SET_KEYS = 5,
+    KEYS_PER_SET = 2, /* that there is a set for */
+    SPINS = 100,
+    HUGE_PAGE_BYTES = 2 << 20,
+    SECOND_NS = 1000 * 1000 * 1000
+};
 
 struct set {
-    uint64_t keys[SET_KEYS]; /* 0: free */
+    uint32_t lock;
+    uint32_t tags[SET_KEYS]; /* 0: free */
     int64_t values[SET_KEYS];
-} __attribute__((aligned(128)));
-
-struct stripe {
-    pthread_mutex_t lock;
 } __attribute__((aligned(64)));
+_Static_assert(sizeof(struct set) == 64, "one line of the cache");
 
 struct meters_shared {
-    struct stripe stripes[STRIPES];
     struct set *sets; /* in `map`; untouched ones take no memory */
     char *map;
     uint32_t set_count;
@@ -71,20 +77,15 @@ static void sets_map(struct meters_shared *m)
 
 static struct meters_shared *meters_new(struct slice identity, uint32_t keys)
 {
-    struct meters_shared *m =
-        mem_must(aligned_alloc(_Alignof(struct meters_shared), sizeof *m), sizeof *m);
-    *m = (struct meters_shared){.keys = keys, .set_count = keys / (SET_KEYS / 2) + 1};
+    struct meters_shared *m = MEM_NEW(struct meters_shared);
+    *m = (struct meters_shared){.keys = keys, .set_count = keys / KEYS_PER_SET + 1};
     m->identity = (struct slice){mem_dup(identity.at, identity.len), identity.len};
     sets_map(m);
-    for (int i = 0; i < STRIPES; i++)
-        pthread_mutex_init(&m->stripes[i].lock, NULL);
     return m;
 }
 
 static void meters_free(struct meters_shared *m)
 {
-    for (int i = 0; i < STRIPES; i++)
-        pthread_mutex_destroy(&m->stripes[i].lock);
     munmap(m->map, map_bytes(m));
     free((char *)m->identity.at);
     free(m);
@@ -131,25 +132,43 @@ void meters_drop(struct meters_shared *m)
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-/* A key's place, held with its stripe's lock. */
+/* A key's place, held with its set's lock. */
 struct place {
     struct set *set;
-    struct stripe *stripe;
     unsigned at;
     bool there; /* the key is in it */
 };
 
-static uint64_t key_fixed(uint64_t key)
+static struct set *set_of(struct meters_shared *m, uint64_t key)
 {
-    return key ? key : 1; /* 0 marks a free place */
+    return &m->sets[(key >> 32) * m->set_count >> 32];
+}
+
+static uint32_t tag_of(uint64_t key)
+{
+    return (uint32_t)key ? (uint32_t)key : 1; /* 0 marks a free place */
+}
+
+static void set_lock(struct set *s)
+{
+    unsigned spins = 0;
+    while (__atomic_exchange_n(&s->lock, 1, __ATOMIC_ACQUIRE))
+        while (__atomic_load_n(&s->lock, __ATOMIC_RELAXED))
+            if (++spins % SPINS == 0)
+                sched_yield(); /* whoever holds it may not be running */
+}
+
+static void set_unlock(struct set *s)
+{
+    __atomic_store_n(&s->lock, 0, __ATOMIC_RELEASE);
 }
 
 /* Its own place, else a free one, else that of the one that has been idle the longest. */
-static unsigned place_in(const struct set *s, uint64_t key, bool *there)
+static unsigned place_in(const struct set *s, uint32_t tag, bool *there)
 {
     unsigned best = 0;
     for (unsigned i = 0; i < SET_KEYS; i++) {
-        *there = s->keys[i] == key;
+        *there = s->tags[i] == tag;
         if (*there)
             return i;
         if (s->values[i] < s->values[best])
@@ -160,12 +179,9 @@ static unsigned place_in(const struct set *s, uint64_t key, bool *there)
 
 static struct place place_lock(struct meters_shared *m, uint64_t key)
 {
-    uint32_t at = (uint32_t)(((key >> 32) * m->set_count) >> 32);
-    struct place p = {.set = &m->sets[at], .stripe = &m->stripes[at % STRIPES]};
-    __builtin_prefetch(&p.set->keys, 1);
-    __builtin_prefetch(&p.set->values, 1);
-    pthread_mutex_lock(&p.stripe->lock);
-    p.at = place_in(p.set, key, &p.there);
+    struct place p = {.set = set_of(m, key)};
+    set_lock(p.set);
+    p.at = place_in(p.set, tag_of(key), &p.there);
     return p;
 }
 
@@ -176,31 +192,35 @@ static int64_t place_get(const struct place *p)
 
 static void place_put(const struct place *p, uint64_t key, int64_t value)
 {
-    p->set->keys[p->at] = key;
+    p->set->tags[p->at] = tag_of(key);
     p->set->values[p->at] = value;
+}
+
+static void place_free(const struct place *p)
+{
+    p->set->tags[p->at] = 0;
+    p->set->values[p->at] = 0;
 }
 
 static void place_unlock(const struct place *p)
 {
-    pthread_mutex_unlock(&p->stripe->lock);
+    set_unlock(p->set);
 }
 
-static uint64_t stripe_used(struct meters_shared *m, uint32_t stripe)
+void meters_prefetch(struct meters_shared *m, uint64_t key)
 {
-    uint64_t used = 0;
-    pthread_mutex_lock(&m->stripes[stripe].lock);
-    for (uint32_t i = stripe; i < m->set_count; i += STRIPES)
-        for (int k = 0; k < SET_KEYS; k++)
-            used += m->sets[i].keys[k] != 0;
-    pthread_mutex_unlock(&m->stripes[stripe].lock);
-    return used;
+    __builtin_prefetch(set_of(m, key), 1);
 }
 
 uint64_t meters_used(struct meters_shared *m)
 {
     uint64_t used = 0;
-    for (uint32_t i = 0; i < STRIPES; i++)
-        used += stripe_used(m, i);
+    for (uint32_t i = 0; i < m->set_count; i++) {
+        set_lock(&m->sets[i]);
+        for (int k = 0; k < SET_KEYS; k++)
+            used += m->sets[i].tags[k] != 0;
+        set_unlock(&m->sets[i]);
+    }
     return used;
 }
 
@@ -210,7 +230,6 @@ uint64_t meters_used(struct meters_shared *m)
 struct rate_answer meters_rate(struct meters_shared *m, uint64_t key, const struct rate *r,
                                int64_t now_ns)
 {
-    key = key_fixed(key);
     struct place p = place_lock(m, key);
     int64_t tat = place_get(&p), owed = tat > now_ns ? tat - now_ns : 0;
     int64_t over = owed + r->step_ns - r->burst * r->step_ns; /* > 0: how much too early */
@@ -230,7 +249,6 @@ struct rate_answer meters_rate(struct meters_shared *m, uint64_t key, const stru
 
 void meters_rate_undo(struct meters_shared *m, uint64_t key, const struct rate *r)
 {
-    key = key_fixed(key);
     struct place p = place_lock(m, key);
     if (p.there)
         p.set->values[p.at] -= r->step_ns;
@@ -252,7 +270,6 @@ static int64_t ns_bytes(const struct pace *p, int64_t ns)
 int64_t meters_pace(struct meters_shared *m, uint64_t key, const struct pace *p, int64_t want,
                     int64_t now_ns, int64_t *wait_ns)
 {
-    key = key_fixed(key);
     struct place place = place_lock(m, key);
     int64_t tat = place_get(&place), owed = tat > now_ns ? tat - now_ns : 0;
     int64_t room = p->burst_bytes - ns_bytes(p, owed);
@@ -272,7 +289,6 @@ int64_t meters_pace(struct meters_shared *m, uint64_t key, const struct pace *p,
 
 enum enter_verdict meters_enter(struct meters_shared *m, uint64_t key, int64_t most)
 {
-    key = key_fixed(key);
     struct place p = place_lock(m, key);
     enum enter_verdict v = ENTER_IN;
     int64_t in = place_get(&p);
@@ -288,11 +304,10 @@ enum enter_verdict meters_enter(struct meters_shared *m, uint64_t key, int64_t m
 
 void meters_leave(struct meters_shared *m, uint64_t key)
 {
-    key = key_fixed(key);
     struct place p = place_lock(m, key);
     ASSERT(p.there && p.set->values[p.at] > 0);
     if (--p.set->values[p.at] == 0)
-        p.set->keys[p.at] = 0;
+        place_free(&p);
     place_unlock(&p);
 }
 
@@ -309,7 +324,6 @@ static int64_t hits_min(int64_t n)
 
 int64_t meters_hit(struct meters_shared *m, uint64_t key, int64_t window_ms, int64_t now_ms)
 {
-    key = key_fixed(key);
     struct place p = place_lock(m, key);
     int64_t v = place_get(&p), window = now_ms / window_ms & INT32_MAX, was = v >> 32;
     int64_t now = v & 0xffff, before = v >> 16 & 0xffff;
@@ -325,9 +339,8 @@ int64_t meters_hit(struct meters_shared *m, uint64_t key, int64_t window_ms, int
 
 void meters_clear(struct meters_shared *m, uint64_t key)
 {
-    key = key_fixed(key);
     struct place p = place_lock(m, key);
     if (p.there)
-        place_put(&p, 0, 0);
+        place_free(&p);
     place_unlock(&p);
 }

@@ -20,6 +20,8 @@ enum { METERS_KEYS_MAX = 100 * 1000 * 1000 };
 struct meters_shared *meters_take(struct slice identity, uint32_t keys);
 void meters_drop(struct meters_shared *m);
 uint64_t meters_used(struct meters_shared *m); /* keys that have a place, idle ones included */
+/* The key will be asked about soon: its line of memory is on its way meanwhile. */
+void meters_prefetch(struct meters_shared *m, uint64_t key);
 
 /* --- requests per time ------------------------------------------------------------------------ */
 
