@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sandbox of the processes: what holds, what works in it all the same, and what a reload does that needs more."""
 import os
+import pathlib
+import platform
 import signal
+import tempfile
 
 import pytest
 
-from kit import Hold, answer, wait_until, weir_cli
+from kit import BINARY, Hold, answer, mmdb, wait_until, weir_cli
 from kit.weir import has_ended
 
 FEW = {"chown", "dac_override", "kill", "setgid", "setuid", "setpcap", "net_bind_service",
@@ -205,3 +208,72 @@ def test_logs_are_opened_anew_and_elsewhere(confined, tmp_path):
     w.get("/c")
     wait_until(lambda: "/c" in (logs / "two").read_text(), 5, "a line in the other log")
     assert w.worker_pid == before
+
+
+# -- another user
+
+def test_a_worker_of_another_user_does_all_of_it(weir, origin):
+    """Files, a cache on disk, a log that is rotated, a database that is exchanged, a folder that a reload adds."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    with tempfile.TemporaryDirectory(prefix="weir-user-") as name:
+        public = pathlib.Path(name)
+        public.chmod(0o755)
+        one, two, logs, cache = (folder(public, n) for n in ("one", "two", "logs", "cache"))
+        for own in (logs, cache):
+            os.chown(own, 65534, 65534)
+        countries = {"203.0.113.0/24": {"country": {"iso_code": "DE"}}}
+        mmdb.write(public / "countries", countries)
+        text = (f"user nobody\nworkers 1\nlisten @listen@\nadmin @admin@\nlog access json to={logs}/access\n"
+                f"trust 127.0.0.0/8\ngeo {public}/countries\ncache_store disk {cache} size=10M\nsite * {{\n"
+                f' route /f/ strip {{ files {one} }}\n route /c {{ cache 10s; proxy @o@ }}\n respond 200 "$country"\n}}\n')
+        w = weir(text, o=origin(answer("hello", headers=["Cache-Control: max-age=60"])))
+        assert proc(w.worker_pid, "Uid") == "65534"
+        assert w.get("/f/page.txt").text == "one" and w.get("/c").text == w.get("/c").text == "hello"
+        countries["203.0.113.0/24"] = {"country": {"iso_code": "AT"}}
+        mmdb.write(public / "countries", countries)
+        w.reload()
+        assert w.get("/", headers=["X-Forwarded-For: 203.0.113.9"]).text == "AT"
+        os.rename(logs / "access", logs / "access.1")
+        w.send_signal(signal.SIGUSR1)
+        wait_until((logs / "access").exists, 5, "the next log")
+        before = w.worker_pid
+        w.reload(text.replace(str(one), str(two)), by="cli")
+        assert w.get("/f/page.txt").text == "two" and w.worker_pid != before
+        assert (cache / "journal").exists()
+        w.stop()
+
+
+# -- kernels that have less
+
+WRAPPER = """#!/usr/bin/python3
+import ctypes, os, struct, sys
+MISSING = {444: 38, 445: 38, 446: 38, 317: 38}  # landlock_*, seccomp: "Function not implemented"
+code = [(0x20, 0, 0, 0)]
+for number, error in MISSING.items():
+    code += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | error)]
+code.append((0x06, 0, 0, 0x7fff0000))
+steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code), ctypes.addressof(steps)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execv(@weir@, [@weir@, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of system calls")
+def test_what_the_kernel_lacks_is_left_out_and_told(weir, tmp_path):
+    wrapper = tmp_path / "weir"
+    wrapper.write_text(WRAPPER.replace("@weir@", repr(str(BINARY))))
+    wrapper.chmod(0o755)
+    later = folder(tmp_path, "later")
+    w = weir("site * { respond 200 ok }\n", binary=wrapper)
+    s = sandbox(w)
+    assert s["landlock"] == 0 and s["landlock_error"] == s["seccomp_error"] == "Function not implemented"
+    assert s["worker"]["capabilities"] == [] and s["worker"]["no_new_privs"]
+    told = weir_cli("status", "-c", w.config).stdout
+    assert "files not confined: Function not implemented" in told, told
+    assert "no filter of system calls: Function not implemented" in told, told
+    w.wait_stderr("are not confined")
+    w.reload(f"site * {{ files {later} }}\n")
+    assert w.get("/page.txt").text == "later"
