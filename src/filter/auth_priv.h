@@ -44,7 +44,7 @@ struct auth_method {
  * apply = auth_method_apply, which calls the method's own. */
 conf_apply_fn auth_method_apply;
 
-#define AUTH_METHODS(METHOD) METHOD(jwt) METHOD(oidc) METHOD(require)
+#define AUTH_METHODS(METHOD) METHOD(hmac) METHOD(jwt) METHOD(oidc) METHOD(require) METHOD(signed)
 
 #define AUTH_METHOD_DECLARE(name)                \
     extern const struct auth_method auth_##name; \
