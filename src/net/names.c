@@ -5,6 +5,7 @@
 #include "net/names.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +16,13 @@ struct names_entry {
     struct list waiters;
     int64_t ends_ms; /* remembered until then */
     enum err err;
+    bool none;
     uint32_t count;
     struct addr_packed addrs[NAMES_ADDRS_MAX];
+    struct addr_packed of; /* the address whose names they are; of no family: of a host */
+    char *hosts;           /* its names; NULL: none */
     struct slice host;
-    char text[]; /* the host, and the dot that makes it absolute */
+    char text[]; /* the host, and the dot that makes it absolute; or the address */
 };
 
 struct names {
@@ -62,6 +66,7 @@ static void entry_free(struct names_entry *e)
     hash_map_remove(&e->names->map, e->host);
     list_remove(&e->link);
     e->names->count--;
+    free(e->hosts);
     free(e);
 }
 
@@ -93,7 +98,9 @@ static void answer_give(struct names_ask *ask, const struct names_entry *e)
 {
     ask->entry = NULL;
     ask->err = e->err;
+    ask->none = e->none;
     ask->count = e->count;
+    snprintf(ask->hosts, sizeof ask->hosts, "%s", e->hosts ? e->hosts : "");
     for (uint32_t i = 0; i < e->count; i++)
         addr_unpack(&ask->addrs[i], &e->addrs[i]);
 }
@@ -103,6 +110,51 @@ static int64_t kept_ms(int64_t ttl_ms)
     return ttl_ms < NAMES_KEPT_MS ? ttl_ms : NAMES_KEPT_MS;
 }
 
+/* Strangers wrote it: only what a name of a host has in it. */
+static bool host_write(char *to, const char *from, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = from[i];
+        bool upper = c >= 'A' && c <= 'Z';
+        if (!upper && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.' &&
+            c != '_')
+            return false;
+        to[i] = (char)(upper ? c - 'A' + 'a' : c);
+    }
+    return len > 0;
+}
+
+static size_t host_len(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && name[len - 1] == '.' ? len - 1 : len;
+}
+
+static void hosts_keep(struct names_entry *e, const struct dns_answer *a)
+{
+    size_t at = 0;
+    free(e->hosts);
+    e->hosts = a->names ? calloc(1, NAMES_HOSTS_BYTES) : NULL;
+    for (size_t i = 0; e->hosts && i < a->count; i++) {
+        size_t len = host_len(a->names[i]), blank = at > 0;
+        if (at + blank + len >= NAMES_HOSTS_BYTES ||
+            !host_write(e->hosts + at + blank, a->names[i], len))
+            continue;
+        if (blank)
+            e->hosts[at] = ' ';
+        at += blank + len;
+    }
+    if (e->hosts)
+        e->hosts[at] = '\0';
+}
+
+static void addrs_keep(struct names_entry *e, const struct dns_answer *a)
+{
+    e->count = !a->addrs ? 0 : a->count < NAMES_ADDRS_MAX ? (uint32_t)a->count : NAMES_ADDRS_MAX;
+    for (uint32_t i = 0; i < e->count; i++)
+        addr_pack(&e->addrs[i], &a->addrs[i]);
+}
+
 static void on_answer(void *ctx, const struct dns_answer *a)
 {
     struct names_entry *e = ctx;
@@ -110,9 +162,9 @@ static void on_answer(void *ctx, const struct dns_answer *a)
     e->query = NULL;
     e->names->asked--;
     e->err = a->err;
-    e->count = a->count < NAMES_ADDRS_MAX ? (uint32_t)a->count : NAMES_ADDRS_MAX;
-    for (uint32_t i = 0; i < e->count; i++)
-        addr_pack(&e->addrs[i], &a->addrs[i]);
+    e->none = a->none;
+    addrs_keep(e, a);
+    hosts_keep(e, a);
     e->ends_ms = e->names->loop->now_ms + kept_ms(a->ttl_ms);
     while ((l = list_pop(&e->waiters))) {
         struct names_ask *ask = LIST_ENTRY(l, struct names_ask, link);
@@ -121,8 +173,20 @@ static void on_answer(void *ctx, const struct dns_answer *a)
     }
 }
 
+static void entry_ask_back(struct names_entry *e)
+{
+    struct addr a;
+    addr_unpack(&a, &e->of);
+    e->names->asked++;
+    e->query = dns_reverse(e->names->dns, &a, on_answer, e);
+}
+
 static void entry_ask(struct names_entry *e)
 {
+    if (e->of.family != AF_UNSPEC) {
+        entry_ask_back(e);
+        return;
+    }
     bool several = slice_find(e->host, '.') < e->host.len;
     e->names->asked++;
     e->query =
@@ -185,7 +249,8 @@ static struct names_entry *entry_new(struct names *n, struct slice host)
 }
 
 /* Still good, or under way; else it is asked for again. */
-static enum err entry_find(struct names *n, struct slice host, struct names_entry **out)
+static enum err entry_find(struct names *n, struct slice host, const struct addr_packed *of,
+                           struct names_entry **out)
 {
     struct names_entry *e = hash_map_find(&n->map, host);
     *out = e;
@@ -197,16 +262,18 @@ static enum err entry_find(struct names *n, struct slice host, struct names_entr
         *out = e = entry_new(n, host);
     if (!e)
         return ERR_NO_MEMORY;
+    e->of = *of;
     entry_ask(e);
     return ERR_OK;
 }
 
-enum err names_find(struct names *n, struct slice host, struct names_ask *ask, struct task *waiter)
+static enum err find(struct names *n, struct slice host, const struct addr_packed *of,
+                     struct names_ask *ask, struct task *waiter)
 {
     struct names_entry *e;
     uint32_t asked = n->asked;
     list_init(&ask->link);
-    TRY(entry_find(n, host, &e));
+    TRY(entry_find(n, host, of, &e));
     ask->waiter = waiter;
     ask->looked_up = n->asked > asked;
     list_remove(&e->link);
@@ -219,6 +286,24 @@ enum err names_find(struct names *n, struct slice host, struct names_ask *ask, s
     ask->err = ERR_HOLD;
     list_push(&e->waiters, &ask->link);
     return ERR_HOLD;
+}
+
+enum err names_find(struct names *n, struct slice host, struct names_ask *ask, struct task *waiter)
+{
+    return find(n, host, &(struct addr_packed){0}, ask, waiter);
+}
+
+/* Remembered among the hosts, with a sign in front that none has. */
+enum err names_reverse(struct names *n, const struct addr *a, struct names_ask *ask,
+                       struct task *waiter)
+{
+    char text[1 + ADDR_TEXT_BYTES] = "@";
+    struct addr_packed of;
+    size_t len = addr_write_ip(text + 1, a);
+    addr_pack(&of, a);
+    if (of.family == AF_UNIX || of.family == AF_UNSPEC)
+        return ERR_DNS_FAILED;
+    return find(n, (struct slice){text, 1 + len}, &of, ask, waiter);
 }
 
 enum err names_poll(const struct names_ask *ask)

@@ -10,9 +10,10 @@
 
 enum {
     NAMES_KEPT_MAX = 1024,
-    NAMES_ASKED_MAX = 128, /* at once */
-    NAMES_ADDRS_MAX = 16,  /* of a name that has more, the first */
-    NAMES_KEPT_MS = 60000, /* at most, whatever the TTL; at least a second */
+    NAMES_ASKED_MAX = 128,   /* at once */
+    NAMES_ADDRS_MAX = 16,    /* of a name that has more, the first */
+    NAMES_HOSTS_BYTES = 512, /* of an address, the names that fit */
+    NAMES_KEPT_MS = 60000,   /* at most, whatever the TTL; at least a second */
 };
 
 struct names;
@@ -25,8 +26,10 @@ struct names_ask {
     struct names_entry *entry; /* waits for it; NULL: does not */
     enum err err;
     bool looked_up; /* it was not remembered */
+    bool none;      /* it failed because there is no such name or address */
     uint32_t count;
     struct addr addrs[NAMES_ADDRS_MAX]; /* port 0 */
+    char hosts[NAMES_HOSTS_BYTES];      /* of names_reverse(): with a blank between them */
 };
 
 /* NULL servers: the system's. NULL: there is no resolver. */
@@ -42,5 +45,10 @@ bool names_use(struct names *n, const char *servers_csv);
  * many are looked up, ERR_NO_MEMORY. */
 enum err names_find(struct names *n, struct slice host, struct names_ask *ask,
                     struct task *waiter) MUST_CHECK;
+/* The names that an address says it has, in lower case, without a dot at the end: whoever holds the
+ * address chooses them, so they are worth nothing until names_find() says that they have it. Errors
+ * as names_find(). */
+enum err names_reverse(struct names *n, const struct addr *a, struct names_ask *ask,
+                       struct task *waiter) MUST_CHECK;
 enum err names_poll(const struct names_ask *ask) MUST_CHECK;
 void names_cancel(struct names_ask *ask); /* in any state; twice is fine */

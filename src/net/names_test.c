@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 12, TYPE_A = 1 };
+enum { HEADER_BYTES = 12, TYPE_A = 1, TYPE_PTR = 12 };
 
 static struct counters_shared counters;
 static struct loop loop;
@@ -17,8 +17,9 @@ static struct names *names;
 static int server_fd;
 static char server_text[ADDR_TEXT_BYTES];
 static int questions;         /* of type A */
+static int questions_back;    /* of type PTR */
 static unsigned char last_ip; /* counts up: 10.0.0.1, 10.0.0.2... */
-static bool silent;
+static bool silent, blank;
 static struct task waiter;
 static int wakes;
 
@@ -26,6 +27,25 @@ static void on_wake(struct task *t)
 {
     (void)t;
     wakes++;
+}
+
+/* Two good ones, and with `blank` one that would be two. */
+static size_t put_names(unsigned char *p, size_t end)
+{
+    static const struct {
+        const char *bytes;
+        unsigned char len;
+    } names_of_it[] = {{"\5Crawl\4Test\0", 12}, {"\5other\4test\0", 12}, {"\3a b\4test\0", 10}};
+    int count = blank ? 3 : 2;
+    for (int i = 0; i < count; i++) {
+        const unsigned char head[] = {0xc0, HEADER_BYTES,      0, TYPE_PTR, 0, 1, 0, 0, 0, 2,
+                                      0,    names_of_it[i].len};
+        memcpy(p + end, head, sizeof head);
+        memcpy(p + end + sizeof head, names_of_it[i].bytes, names_of_it[i].len);
+        end += sizeof head + names_of_it[i].len;
+    }
+    p[7] = (unsigned char)count;
+    return end;
 }
 
 /* ---- the name server: A records with a TTL of 2 s; names with "none" in them do not exist ---- */
@@ -39,6 +59,7 @@ static void answer_one(unsigned char *p, ssize_t n, struct sockaddr *to, socklen
     bool is_a = p[end + 2] == TYPE_A, none = memmem(p, (size_t)n, "none", 4) != NULL;
     end += 5;
     questions += is_a;
+    questions_back += p[end - 3] == TYPE_PTR;
     if (silent)
         return;
     p[2] = 0x85;
@@ -50,6 +71,8 @@ static void answer_one(unsigned char *p, ssize_t n, struct sockaddr *to, socklen
         memcpy(p + end + sizeof record, (unsigned char[]){10, 0, 0, ++last_ip}, 4);
         end += sizeof record + 4;
     }
+    if (p[end - 3] == TYPE_PTR && !none)
+        end = put_names(p, end);
     sendto(server_fd, p, end, 0, to, to_len);
 }
 
@@ -86,9 +109,9 @@ static int set_up(void **state)
     names = names_new(&loop, server_text);
     assert_non_null(names);
     task_init(&waiter, on_wake);
-    questions = wakes = 0;
+    questions = questions_back = wakes = 0;
     last_ip = 0;
-    silent = false;
+    silent = blank = false;
     return 0;
 }
 
@@ -114,6 +137,46 @@ static void expect_addr(const struct names_ask *ask, const char *text)
     assert_int_equal(ask->count, 1);
     addr_write(got, &ask->addrs[0]);
     assert_string_equal(got, text);
+}
+
+static void names_of_addresses(void **state)
+{
+    struct names_ask ask = {0}, again = {0};
+    struct addr a, unix_socket = {.len = sizeof unix_socket.un, .un.sun_family = AF_UNIX};
+    (void)state;
+    assert_int_equal(addr_parse_ip(SLICE("192.0.2.9"), &a), ERR_OK);
+    assert_int_equal(names_reverse(names, &a, &ask, &waiter), ERR_HOLD);
+    until_answered(&ask);
+    assert_int_equal(names_poll(&ask), ERR_OK);
+    assert_non_null(strstr(ask.hosts, "crawl.test")); /* lower case */
+    assert_non_null(strstr(ask.hosts, "other.test"));
+    assert_int_equal(ask.count, 0);
+    assert_int_equal(names_reverse(names, &a, &again, &waiter), ERR_OK);
+    assert_string_equal(again.hosts, ask.hosts);
+    assert_int_equal(questions_back, 1);
+    assert_int_equal(names_reverse(names, &unix_socket, &ask, &waiter), ERR_DNS_FAILED);
+}
+
+static void a_name_with_a_blank_is_none(void **state)
+{
+    struct names_ask ask = {0};
+    struct addr a;
+    (void)state;
+    blank = true;
+    assert_int_equal(addr_parse_ip(SLICE("192.0.2.9"), &a), ERR_OK);
+    assert_int_equal(names_reverse(names, &a, &ask, &waiter), ERR_HOLD);
+    until_answered(&ask);
+    assert_null(strstr(ask.hosts, "b.test"));
+}
+
+static void whether_there_is_none_is_told(void **state)
+{
+    struct names_ask ask = {0};
+    (void)state;
+    assert_int_equal(names_find(names, SLICE("none.test"), &ask, &waiter), ERR_HOLD);
+    until_answered(&ask);
+    assert_int_equal(names_poll(&ask), ERR_DNS_FAILED);
+    assert_true(ask.none);
 }
 
 static void one_question_for_all_who_wait(void **state)
@@ -232,7 +295,7 @@ static void other_servers_are_asked_anew(void **state)
     silent = true;
     assert_int_equal(names_find(names, SLICE("b.test"), &b, &waiter), ERR_HOLD);
     pump(5);
-    silent = false;
+    silent = blank = false;
     assert_false(names_use(names, "nonsense"));
     assert_true(names_use(names, server_text)); /* the same: nothing changes */
     assert_int_equal(names_poll(&b), ERR_HOLD);
@@ -247,7 +310,8 @@ static void other_servers_are_asked_anew(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
-UNIT_SUITE(net_names, CASE(one_question_for_all_who_wait), CASE(the_ttl_ends_what_is_remembered),
-           CASE(failures_are_remembered_too), CASE(canceled_ones_are_not_woken),
-           CASE(so_many_are_asked_for_at_once), CASE(the_one_used_longest_ago_is_forgotten),
-           CASE(other_servers_are_asked_anew));
+UNIT_SUITE(net_names, CASE(names_of_addresses), CASE(a_name_with_a_blank_is_none),
+           CASE(whether_there_is_none_is_told), CASE(one_question_for_all_who_wait),
+           CASE(the_ttl_ends_what_is_remembered), CASE(failures_are_remembered_too),
+           CASE(canceled_ones_are_not_woken), CASE(so_many_are_asked_for_at_once),
+           CASE(the_one_used_longest_ago_is_forgotten), CASE(other_servers_are_asked_anew));

@@ -108,27 +108,9 @@ static enum outcome begin(struct exchange *x)
     return NEXT;
 }
 
-static struct names *names_of(struct worker *w)
-{
-    struct slice servers = w->view->conf->proxy->resolvers;
-    const char *csv = servers.len > 0 ? servers.at : NULL;
-    if (!w->names)
-        w->names = names_new(&w->loop, csv);
-    else
-        (void)names_use(w->names, csv); /* else with those that it had */
-    return w->names;
-}
-
-void outbound_names_release(struct worker *w)
-{
-    if (w->names)
-        names_free(w->names);
-    w->names = NULL;
-}
-
 static enum err resolve(struct exchange *x, struct outbound *ob)
 {
-    struct names *names = names_of(x->worker);
+    struct names *names = worker_names(x->worker);
     if (!names)
         return ERR_RELAY_UNRESOLVED;
     ob->ask = (struct names_ask){0};

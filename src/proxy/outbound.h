@@ -14,7 +14,6 @@
 struct exchange;
 struct outbound_conf;
 struct target;
-struct worker;
 
 conf_apply_fn outbound_apply;
 extern const struct directive outbound_options[];
@@ -26,4 +25,3 @@ void outbound_share(struct exchange *x);
 /* The URL that was asked for last, without credentials; .at NULL: none. */
 struct slice outbound_url(struct exchange *x);
 void outbound_explain(const struct target *t, struct text *out);
-void outbound_names_release(struct worker *w); /* safe without any */

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/worker.h"
 #include "conf/directive.h"
+#include "net/names.h"
 #include "proxy/ask.h"
 #include "proxy/exchange_priv.h"
 #include "proxy/headless.h"
-#include "proxy/outbound.h"
 #include "proxy/route.h"
 #include <stdlib.h>
 
@@ -23,6 +23,24 @@ static bool acceptor_leaving(struct stream_acceptor *a, void *listener)
     const struct listen_point *p = listener;
     (void)a;
     return p && p->left;
+}
+
+struct names *worker_names(struct worker *w)
+{
+    struct slice servers = w->view->conf->proxy->resolvers;
+    const char *csv = servers.len > 0 ? servers.at : NULL;
+    if (!w->names)
+        w->names = names_new(&w->loop, csv);
+    else
+        (void)names_use(w->names, csv); /* else with those that it had */
+    return w->names;
+}
+
+static void names_release(struct worker *w)
+{
+    if (w->names)
+        names_free(w->names);
+    w->names = NULL;
 }
 
 static void free_exchanges(struct loop *l)
@@ -148,7 +166,7 @@ void worker_settle(struct worker *w)
 {
     asks_abort(w);
     origin_pools_close(&w->pools);
-    outbound_names_release(w);
+    names_release(w);
     file_cache_release(w);
 }
 
@@ -160,7 +178,7 @@ void worker_release(struct worker *w)
     w->view = NULL;
     origin_pools_release(&w->pools);
     shed_release(w);
-    outbound_names_release(w);
+    names_release(w);
     file_cache_release(w);
     loop_release(&w->loop);
     free_exchanges(&w->loop);

@@ -45,7 +45,7 @@ struct worker {
     const struct origin_engine *shared_engine;  /* on connections that are shared (h2); or NULL */
     const struct origin_engine *fastcgi_engine; /* or NULL: a test without FastCGI */
     struct said_gate said;
-    struct names *names;             /* that requests bring (`relay`); NULL: none yet */
+    struct names *names;             /* that requests bring ; NULL: none yet */
     struct list points;              /* struct listen_point.link */
     struct list documents;           /* that are being fetched, document.c */
     struct list asks;                /* questions of weir's own to upstreams, ask.c */
@@ -69,6 +69,9 @@ struct worker {
 bool worker_init(struct worker *w, uint32_t index, const struct io_backend *backend,
                  void *backend_arg, const struct origin_engine *engine,
                  struct counters_shared *counters, size_t buffer_cap_bytes);
+/* Looks up names that requests bring, with the name servers of the view in force. NULL: it can
+ * not. */
+struct names *worker_names(struct worker *w);
 void worker_install(struct worker *w, struct conf *c); /* a new view; takes a count on c */
 /* Binds a point to the view in force; `key` must be one of its listeners. */
 void worker_point_add(struct worker *w, struct listen_point *p, struct slice key);
