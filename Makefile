@@ -9,6 +9,7 @@
 # make bench-balancers  nanoseconds for the choice of a server, T=NAME
 # make bench-cache-store  memory, nanoseconds, hit ratios of the cache's store, T=part
 # make bench-limits   nanoseconds for the check of a limit
+# make bench-challenge  nanoseconds for a question, an answer and a pass of a challenge
 # make bench-tokens   nanoseconds for the check of a signed token
 # make cost      instructions, system calls, allocations per request, against bench/ceilings.ini
 # make failtest  every allocation and system call fails once (FAIL_ALL=1: every n-th)
@@ -57,7 +58,8 @@ SRC     := $(filter-out %_test.c %_fuzz.c %/gzip_$(if $(ISAL),zlib,isal).c \
            %/geo_$(if $(MMDB),none,mmdb).c,$(ALL_C))
 GEN     := $(if $(or $(if $(ONLY),,all),$(filter filter,$(ONLY))),$(B)/filters.gen.o) \
            $(if $(or $(if $(ONLY),,all),$(filter balancer,$(ONLY))),$(B)/balancers.gen.o)
-OBJ     := $(SRC:%.c=$(B)/%.o) $(GEN)
+ASSETS  := $(wildcard $(if $(ONLY),$(ONLY:%=src/%/*.html),src/*/*.html))
+OBJ     := $(SRC:%.c=$(B)/%.o) $(ASSETS:%.html=$(B)/%.asset.o) $(GEN)
 LIB_OBJ := $(filter-out $(B)/src/main/main.o,$(OBJ))
 FILTER_C  := $(sort $(basename $(notdir $(filter-out %_test.c %_fuzz.c,$(wildcard src/filter/*.c)))))
 # A large filter NAME has parts of its own: NAME_*.c.
@@ -104,6 +106,12 @@ $(B)/suites.gen.c: FORCE
 	  echo 'const struct unit_suite *const unit_suites[] = {'; \
 	  for f in $(SUITES); do echo "    &suite_$$f,"; done; echo '    NULL};'; } > $@.tmp; \
 	  cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+
+# A page src/FOLDER/NAME.html is linked in as `const struct slice asset_NAME`.
+$(B)/%.asset.c: %.html
+	@mkdir -p $(@D); { echo '#include "base/slice.h"'; echo 'extern const struct slice asset_$(*F);'; \
+	  echo 'const struct slice asset_$(*F) = SLICE_INIT('; \
+	  sed 's/[\\"]/\\&/g; s/^/    "/; s/$$/\\n"/' $<; echo ');'; } > $@
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -193,6 +201,10 @@ $(B)/bench_limits: $(LIB_OBJ) $(B)/bench/limits.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 bench-limits: $(B)/bench_limits
 	@$(B)/bench_limits
+$(B)/bench_challenge: $(LIB_OBJ) $(B)/bench/challenge.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+bench-challenge: $(B)/bench_challenge
+	@$(B)/bench_challenge
 $(B)/bench_tokens: $(LIB_OBJ) $(B)/bench/tokens.o
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 bench-tokens: $(B)/bench_tokens

@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-A, CNAME, AAAA = 1, 5, 28
+A, CNAME, PTR, AAAA = 1, 5, 12, 28
 NXDOMAIN = 3
 
 
@@ -21,9 +21,15 @@ def _name_write(name):
     return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
 
 
+def pointer(ip):
+    """The name under which an address has its names."""
+    return ipaddress.ip_address(ip).reverse_pointer
+
+
 class Names:
     """`hosts` maps a name to addresses, or to a list of such lists: the first question gets the first, and so
-    on; the last one stays. A text that begins with "cname:" is an alias. `ttl` is that of all. What is not there does not exist; a
+    on; the last one stays. A text that begins with "cname:" is an alias,
+    one with "ptr:" a name of the address that `pointer(ip)` is the name of. `ttl` is that of all. What is not there does not exist; a
     name in `silent` gets no answer."""
 
     def __init__(self, hosts=None, ttl=0, silent=()):
@@ -76,6 +82,9 @@ class Names:
             if value.startswith("cname:"):
                 records.append(self._record(name, CNAME, _name_write(value[6:])))
                 records += self._records(value[6:], kind) or []
+                continue
+            if value.startswith("ptr:"):
+                records += [self._record(name, PTR, _name_write(value[4:]))] if kind == PTR else []
                 continue
             ip = ipaddress.ip_address(value)
             if kind == (A if ip.version == 4 else AAAA):
