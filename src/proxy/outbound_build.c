@@ -184,7 +184,8 @@ const struct directive outbound_rows[] = {
      .text = "Addresses that may be reached although they are not public. Without it none: "
              "loopback, private use, link-local (where clouds keep their metadata), carriers' "
              "shared ranges, multicast, documentation and all else that the registries set aside, "
-             "also inside IPv6, and addresses of this machine itself.",
+             "also inside IPv6. This machine itself is reached only when its address stands here "
+             "alone (`private 10.1.0.5`), or as loopback.",
      .example = "private 10.1.0.0/16"},
     {.name = "deny",
      .where = IN_RELAY,

@@ -123,23 +123,29 @@ bool outbound_rules_take(const struct outbound_conf *c, const struct url *u)
 
 /* ---- addresses ---- */
 
-static bool is_among(const struct outbound_prefixes *p, const struct addr *a)
+/* In one that is no wider than so many bits (of an IPv6 address). */
+static bool is_among(const struct outbound_prefixes *p, const struct addr *a, uint8_t bits_min)
 {
     struct addr v4;
     for (uint32_t i = 0; i < p->count; i++)
-        if (addr_prefix_match(&p->at[i], a))
+        if (p->at[i].bits >= bits_min && addr_prefix_match(&p->at[i], a))
             return true;
-    return special_nat64(a, &v4) && is_among(p, &v4);
+    return special_nat64(a, &v4) && is_among(p, &v4, bits_min);
+}
+
+/* A network that was let in has this machine in it, with all that listens on it for others inside:
+ * only loopback, and an address that stands there by itself, are meant. */
+static bool is_meant(const struct outbound_conf *c, const struct addr *a)
+{
+    return is_among(&c->private, a, addr_is_loopback(a) ? 0 : 128);
 }
 
 const char *outbound_refuses(const struct outbound_conf *c, const struct addr *a)
 {
-    if (is_among(&c->denied, a))
+    if (is_among(&c->denied, a, 0))
         return "denied by the configuration";
-    if (is_among(&c->private, a))
-        return NULL;
-    const char *what = special_find(a);
+    const char *what = is_among(&c->private, a, 0) ? NULL : special_find(a);
     if (what)
         return what;
-    return special_is_own(a) ? "this machine" : NULL;
+    return !is_meant(c, a) && special_is_own(a) ? "this machine" : NULL;
 }

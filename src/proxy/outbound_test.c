@@ -4,6 +4,8 @@
 #include "proxy/config_test_priv.h"
 #include "proxy/outbound_priv.h"
 #include "proxy/target.h"
+#include <ifaddrs.h>
+#include <stdio.h>
 
 static struct test_config config;
 
@@ -104,5 +106,39 @@ static void addresses(void **state)
     test_config_release(&config);
 }
 
+/* One that is not loopback; false: there is none. */
+static bool own_address(char text[ADDR_TEXT_BYTES])
+{
+    struct ifaddrs *all, *it;
+    bool found = false;
+    assert_int_equal(getifaddrs(&all), 0);
+    for (it = all; it && !found; it = it->ifa_next) {
+        struct addr a = {.len = sizeof(a.in)};
+        if (!it->ifa_addr || it->ifa_addr->sa_family != AF_INET)
+            continue;
+        memcpy(&a.in, it->ifa_addr, sizeof(a.in));
+        found = !addr_is_loopback(&a);
+        text[addr_write_ip(text, &a)] = '\0';
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+static void this_machine_is_named_alone(void **state)
+{
+    char ip[ADDR_TEXT_BYTES], block[2 * ADDR_TEXT_BYTES];
+    (void)state;
+    if (!own_address(ip))
+        skip();
+    assert_string_equal(refuses(conf_with("any", "private 0.0.0.0/0"), ip), "this machine");
+    test_config_release(&config);
+    snprintf(block, sizeof block, "private 0.0.0.0/0 %s", ip);
+    assert_null(refuses(conf_with("any", block), ip));
+    test_config_release(&config);
+    assert_null(refuses(conf_with("any", "private 127.0.0.0/8"), "127.0.0.1"));
+    test_config_release(&config);
+}
+
 UNIT_SUITE(proxy_outbound, cmocka_unit_test(hosts), cmocka_unit_test(schemes_and_ports),
-           cmocka_unit_test(any_needs_a_public_host), cmocka_unit_test(addresses));
+           cmocka_unit_test(any_needs_a_public_host), cmocka_unit_test(addresses),
+           cmocka_unit_test(this_machine_is_named_alone));

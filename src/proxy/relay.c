@@ -268,5 +268,7 @@ enum outcome step_relay(struct exchange *x)
     if (e == ERR_OK)
         return HOLD;
     x->client->stalled = e == ERR_CLIENT_SEND_TIMEOUT;
+    if (x->outbound && e == ERR_BODY_TOO_LARGE && x->res_body.err == e)
+        e = ERR_RELAY_TOO_LARGE; /* `max` of the relay */
     return is_origins_fault(x, e) ? exchange_fail_origin(x, e) : exchange_fail(x, e);
 }

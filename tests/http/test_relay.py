@@ -153,8 +153,9 @@ def test_answers_that_are_too_large(names):
         with w.client() as c:
             c.send(f"GET /{url(o, '/chunked')} HTTP/1.1\r\nHost: relay.test\r\n\r\n".encode())
             assert not c.response().complete
+        assert w.access(3)[2]["error"] == "relay_too_large"
         errors = w.metrics()
-        assert errors['weir_request_errors_total{error="relay_too_large"}'] == 1
+        assert errors['weir_request_errors_total{error="relay_too_large"}'] == 2
 
 
 def test_deadlines(names):
