@@ -26,6 +26,8 @@ enum conf_where {
     IN_AUTH = 4096, /* what a route demands of who asks: in auth, any and all */
     IN_RELAY = 8192,
     IN_ADMIN = 16384,
+    IN_AUTH_BASIC = 32768,
+    IN_AUTH_FORWARD = 65536,
     IN_POLICY = IN_SITE | IN_ROUTE | IN_WHEN,
     IN_SERVERS = IN_UPSTREAM | IN_PROXY,
 };

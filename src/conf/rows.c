@@ -5,7 +5,7 @@
 
 enum {
     IN_ANY = IN_TOP | IN_POLICY | IN_SERVERS | IN_TEST | IN_LISTEN | IN_CHECK | IN_FASTCGI |
-             IN_CACHE | IN_AUTH | IN_RELAY | IN_ADMIN
+             IN_CACHE | IN_AUTH | IN_RELAY | IN_ADMIN | IN_AUTH_BASIC | IN_AUTH_FORWARD
 };
 
 const struct directive conf_core_rows[] = {
@@ -64,6 +64,8 @@ const struct conf_where_name conf_where_names[CONF_WHERE_COUNT] = {
     {IN_AUTH, "auth", "in an auth"},
     {IN_RELAY, "relay", "in the block of a relay"},
     {IN_ADMIN, "admin", "in the block of an admin"},
+    {IN_AUTH_BASIC, "auth basic", "in the block of an auth basic"},
+    {IN_AUTH_FORWARD, "auth forward", "in the block of an auth forward"},
 };
 
 static int bits_of(unsigned where)

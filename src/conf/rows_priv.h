@@ -3,7 +3,7 @@
 #pragma once
 #include "conf/directive.h"
 
-enum { CONF_WHERE_COUNT = 14, CONF_ARGS_ANY = 255 };
+enum { CONF_WHERE_COUNT = 16, CONF_ARGS_ANY = 255 };
 
 /* The blocks, in the order in which messages and the reference name them. */
 struct conf_where_name {

@@ -40,7 +40,7 @@ struct auth_conf {
 struct finding {
     uint8_t verdict;               /* enum auth_verdict */
     const struct identity *before; /* it was asked */
-    const struct identity *who;    /* AUTH_GRANTED: who it is then */
+    const struct identity *who;    /* when it was decided: who it is then, or who may not */
 };
 
 struct auth_state {
@@ -174,18 +174,19 @@ static enum auth_verdict ask_all(struct exchange *x, struct auth_state *s, const
 }
 
 /* The gravest reason is told when nobody lets them in: not to know is graver than to know better.
- */
+ * That a condition does not hold for somebody unknown is no reason while others could be met. */
 static enum auth_verdict ask_any(struct exchange *x, struct auth_state *s, const struct demand *d)
 {
-    enum auth_verdict worst = AUTH_NONE;
+    enum auth_verdict worst = AUTH_UNASKED;
     for (const struct demand *it = d->first; it; it = it->next) {
         enum auth_verdict v = ask(x, s, it);
+        bool of_nobody = v == AUTH_FORBIDDEN && !s->findings[it->index].who;
         if (v == AUTH_GRANTED || v == AUTH_WAIT)
             return v;
-        if (v > worst)
+        if (v > worst && !of_nobody)
             worst = v;
     }
-    return worst;
+    return worst == AUTH_UNASKED ? AUTH_FORBIDDEN : worst;
 }
 
 static enum auth_verdict ask(struct exchange *x, struct auth_state *s, const struct demand *d)
@@ -201,9 +202,8 @@ static enum auth_verdict ask(struct exchange *x, struct auth_state *s, const str
                           : d->kind == DEMAND_ALL  ? ask_all(x, s, d)
                                                    : ask_any(x, s, d);
     f->verdict = (uint8_t)v;
-    if (v == AUTH_GRANTED)
-        f->who = x->identity;
-    else if (v != AUTH_WAIT)
+    f->who = x->identity;
+    if (v != AUTH_GRANTED && v != AUTH_WAIT)
         x->identity = f->before;
     return v;
 }
@@ -380,6 +380,8 @@ static void explain_demand(const struct demand *d, struct text *t)
 {
     static const char *const words[] = {"all", "any", ""};
     text_addf(t, "%s", d->kind == DEMAND_METHOD ? d->method->word : words[d->kind]);
+    if (d->kind == DEMAND_METHOD && d->method->explain)
+        d->method->explain(d->conf, t);
     if (d->kind == DEMAND_METHOD)
         return;
     text_add(t, SLICE(" {"));

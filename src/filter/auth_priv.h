@@ -38,13 +38,16 @@ struct auth_method {
     enum err (*on_response)(struct exchange *x, const void *conf, void *state);
     /* The exchange ends: what was waited for is called off. */
     void (*on_finish)(struct exchange *x, const void *conf, void *state);
+    /* Adds what stands behind the word in `weir explain`, with a blank before it. */
+    void (*explain)(const void *conf, struct text *t);
 };
 
 /* Each auth_NAME.c has a method auth_NAME, and its row in auth_NAME_rows, with where = IN_AUTH and
  * apply = auth_method_apply, which calls the method's own. */
 conf_apply_fn auth_method_apply;
 
-#define AUTH_METHODS(METHOD) METHOD(hmac) METHOD(jwt) METHOD(oidc) METHOD(require) METHOD(signed)
+#define AUTH_METHODS(METHOD) \
+    METHOD(basic) METHOD(hmac) METHOD(jwt) METHOD(oidc) METHOD(require) METHOD(signed)
 
 #define AUTH_METHOD_DECLARE(name)                \
     extern const struct auth_method auth_##name; \

@@ -52,6 +52,8 @@ static void completion_command(struct text *t, const struct command *c)
             text_addf(t, "--%s ", option_rows[i].name);
     if (c->run == cmd_docs)
         text_add(t, SLICE("reference man words "));
+    if (c->run == cmd_hash_password)
+        text_add(t, SLICE("yescrypt bcrypt sha512 "));
     if (c->run == cmd_completion)
         text_add(t, SLICE("bash "));
     text_add(t, SLICE("\" ;;\n"));

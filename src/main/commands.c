@@ -62,6 +62,11 @@ const struct command commands_all[] = {
      OPTION_BIT(LISTEN), 1, ARGS_WORDS_MAX, cmd_proxy},
     {"demo", "", "runs a demonstration with servers of its own",
      "Four requests to try are printed.", OPTION_BIT(LISTEN), 0, 0, cmd_demo},
+    {"hash-password", "[yescrypt|bcrypt|sha512]", "prints the hash of a password, for auth basic",
+     "The password is read from standard input, or asked for twice on a terminal. A line "
+     "`NAME:HASH` of a file, or `user NAME HASH` in the configuration, lets its owner in. yescrypt "
+     "is what is made without a word; bcrypt is what other servers know, too.",
+     0, 0, 1, cmd_hash_password},
     {"trust", "", "lets this machine trust weir's local CA",
      "Sites that have no certificate get one from an authority that weir makes and keeps for "
      "itself. This adds it to the system's store (which needs root) and, where certutil is "

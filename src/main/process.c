@@ -310,6 +310,7 @@ static bool serve_begin(struct process *p, struct load *l)
         return system_failed("workers");
     if (!process_cache_begin(p))
         return system_failed("cache");
+    process_passwords_begin(p);
     admin_set_pages(p);
     process_stop_init(p);
     process_reload_init(p);
@@ -334,7 +335,9 @@ static void serve_end(struct process *p)
     listeners_release(&p->listeners);
     conf_drop(p->conf);
     snapshots_end();
+    process_work_end(p);
     workers_release(&p->workers);
+    process_passwords_end(p);
     process_cache_end(p);
     tls_tickets_free(p->tickets);
     log_thread_end();

@@ -43,6 +43,8 @@ struct process {
     struct cache_shared *cache;
     struct disk_shared *disk; /* NULL: none */
     char *disk_path;
+    struct work_pool_shared *work; /* for what would hold up a loop */
+    struct password_checks_shared *passwords;
     struct timer deadline;  /* of the current stage of stopping */
     struct slice resolvers; /* that `dns` was made with; in conf's arena */
     bool aborted;           /* the deadline has passed once */
@@ -96,6 +98,10 @@ void process_cache_end(struct process *p); /* after the workers */
 
 /* sandbox_status.c */
 struct json_t *process_sandbox_json(void *ctx);
+/* passwords.c */
+void process_passwords_begin(struct process *p);
+void process_work_end(struct process *p);      /* the threads; before the workers are released */
+void process_passwords_end(struct process *p); /* after them */
 
 /* stop.c */
 void process_stop_init(struct process *p);

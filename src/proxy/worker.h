@@ -16,6 +16,7 @@ struct cache_shared;
 struct exchange;
 struct names;
 struct listen_conf;
+struct password_checks_shared;
 struct tls_worker;
 
 /* What a client session was accepted on (the `listener` of h1_client_start()): finds the listener's
@@ -60,7 +61,8 @@ struct worker {
     uint64_t request_seq; /* for $request_id */
     struct text scratch;  /* for one value at a time: its memory stays */
     struct shed shed;
-    struct cache_shared *cache; /* main's wiring, of all workers; NULL: none */
+    struct cache_shared *cache;               /* main's wiring, of all workers; NULL: none */
+    struct password_checks_shared *passwords; /* the same */
     struct counters_shared *counters;
 };
 

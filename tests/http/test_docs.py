@@ -2,7 +2,7 @@
 """Every configuration example in the documentation must pass `weir check`.
 
 Fenced blocks marked ```weir are whole files; ```weir site ones stand in a site, ```weir upstream ones in
-an upstream; ```weir geo ones are whole files that name databases of /var/lib/GeoIP."""
+an upstream; ```weir geo ones are whole files that name databases of /var/lib/GeoIP. The files of FILES are there."""
 import re
 
 import pytest
@@ -12,6 +12,8 @@ from kit import ROOT, mmdb, weir_cli
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 AROUND = {"": "{}", "site": "site * {{\n{}\n}}\n", "upstream": "upstream example {{\n{}\n}}\n"
           "site * {{ proxy example }}\n", "geo": "{}"}
+# What examples find there.
+FILES = {"/etc/weir/users": "alice:$2y$05$0AWnCdPgHYRTgwg/XourDeCx8IJ1kotL92xCa1T8kEMk0Y/pRcPb2\n"}
 BLOCK = re.compile(r"^( *)```weir ?(\w*)\n(.*?)^\1```", re.M | re.S)
 
 
@@ -28,6 +30,10 @@ def test_example_is_valid(tmp_path, place, text):
     if place == "geo":
         text = text.replace("/var/lib/GeoIP", str(mmdb.write(tmp_path / "GeoLite2-ASN.mmdb", {}).parent))
         mmdb.write(tmp_path / "GeoLite2-Country.mmdb", {})
+    for path, content in FILES.items():
+        if path in text:
+            (tmp_path / path.rsplit("/", 1)[1]).write_text(content)
+            text = text.replace(path, str(tmp_path / path.rsplit("/", 1)[1]))
     conf.write_text(AROUND[place].format(text))
     done = weir_cli("check", "-c", conf)
     assert done.returncode == 0, done.stderr

@@ -76,7 +76,8 @@ def need(program):
 
 def run(*argv, seconds=30, **kw):
     """Runs a program to its end and returns the completed process with text output."""
-    kw.setdefault("stdin", subprocess.DEVNULL)
+    if "input" not in kw:
+        kw.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([str(a) for a in argv], capture_output=True, timeout=seconds,
                           text=True, **kw)
 
