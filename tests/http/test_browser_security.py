@@ -126,6 +126,18 @@ def test_limits_do_not_hide_the_answer_from_the_page(weir, origin):
     assert preflight(w).status == 204
 
 
+def test_preflights_come_before_logins(weir, origin):
+    """They have no credentials; who is refused afterwards is told so in a way that the page can read."""
+    o = origin()
+    w = weir(site(f"cors {APP} credentials\n auth {{ require ip in 10.0.0.0/8 }}"), o=o)
+    assert preflight(w).status == 204
+    assert preflight(w, "https://evil.test").status == 403
+    r = w.get(headers=[f"Origin: {APP}"])
+    assert r.status in (401, 403) and r.get("Access-Control-Allow-Origin") == APP
+    assert w.get(method="OPTIONS", headers=[f"Origin: {APP}"]).status in (401, 403)  # no preflight
+    assert not o.requests
+
+
 def test_override_does_not_make_a_preflight(weir, origin):
     o = origin()
     w = weir(site(f"cors {APP}"), o=o)
