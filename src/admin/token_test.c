@@ -45,6 +45,10 @@ static void one_token_with_two_roles_has_the_higher(void **state)
     add(&list, &t[0], "both", ADMIN_FULL);
     add(&list, &t[1], "both", ADMIN_METRICS);
     assert_int_equal(admin_token_role(list, SLICE("both")), ADMIN_FULL);
+    list = NULL;
+    add(&list, &t[0], "both", ADMIN_METRICS);
+    add(&list, &t[1], "both", ADMIN_FULL);
+    assert_int_equal(admin_token_role(list, SLICE("both")), ADMIN_FULL);
 }
 
 static void authorization_is_read_narrowly(void **state)

@@ -95,7 +95,9 @@ static enum err rights_set(const char *path, const struct socket_rights *r)
 static enum err slot_rights(struct socket_slot *slot)
 {
     bool same = slot->rights.mode == slot->wish.mode && slot->rights.group == slot->wish.group;
-    if (same || !slot->internal || !is_unix(slot) || slot->count == 0)
+    if (same || slot->wish.mode == SOCKET_MODE_UNKNOWN)
+        return ERR_OK;
+    if (!slot->internal || !is_unix(slot) || slot->count == 0)
         return ERR_OK;
     TRY(rights_set(slot->addr.un.sun_path, &slot->wish));
     slot->rights = slot->wish;
@@ -301,6 +303,7 @@ void sockets_add(struct sockets *s, struct handover *m)
     slot->err = err_of(m);
     slot->error = (int)m->numbers[LISTENER_ERRNO];
     slot->inherited = true;
+    slot->rights.mode = SOCKET_MODE_UNKNOWN;
     for (uint32_t i = 0; i < m->fd_count; i++)
         mem_must(slot_add_fd(slot, m->fds[i]) ? slot : NULL, sizeof(int));
     m->fd_count = 0;

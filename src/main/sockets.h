@@ -17,6 +17,7 @@ struct socket_rights {
 
 #define SOCKET_GROUP_OWN     UINT32_MAX       /* the user's own */
 #define SOCKET_GROUP_UNKNOWN (UINT32_MAX - 1) /* such a socket is not bound */
+#define SOCKET_MODE_UNKNOWN  UINT32_MAX       /* of one that was inherited */
 enum { SOCKET_MODE = 0600 };
 
 struct socket_slot {

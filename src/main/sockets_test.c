@@ -117,6 +117,25 @@ static void rights_are_those_that_were_accepted(void **state)
     sockets_release(&s, SOCKETS_REMOVE_FILES);
 }
 
+/* A new binary does not know what the old one set. */
+static void an_inherited_one_gets_its_rights(void **state)
+{
+    struct sockets old = {0}, s = {0};
+    struct addr a = unix_path("/tmp/weir-sockets-test.sock");
+    (void)state;
+    assert_true(sockets_wish(&old, &a, (struct socket_rights){0666, SOCKET_GROUP_OWN}));
+    sockets_want(&old, &a, true, 1, false);
+    struct handover m = {.addr = a, .fd_count = 1};
+    m.numbers[LISTENER_INTERNAL] = 1;
+    m.fds[0] = dup(sockets_find(&old, &a, true)->fds[0]);
+    sockets_add(&s, &m);
+    sockets_want(&s, &a, true, 1, false);
+    sockets_accept(&s);
+    assert_int_equal(mode_of(&a), 0600);
+    sockets_release(&s, SOCKETS_KEEP_FILES);
+    sockets_release(&old, SOCKETS_REMOVE_FILES);
+}
+
 static void a_group_that_is_unknown_is_a_failure(void **state)
 {
     struct sockets s = {0};
@@ -209,6 +228,7 @@ UNIT_SUITE(main_sockets, cmocka_unit_test(slots_have_sockets_by_kind),
            cmocka_unit_test(a_refused_configuration_leaves_what_was),
            cmocka_unit_test(an_accepted_one_closes_the_rest),
            cmocka_unit_test(rights_are_those_that_were_accepted),
+           cmocka_unit_test(an_inherited_one_gets_its_rights),
            cmocka_unit_test(a_group_that_is_unknown_is_a_failure),
            cmocka_unit_test(a_taken_address_says_so),
            cmocka_unit_test(only_what_is_missing_is_sent), cmocka_unit_test(inherited_files_stay));
