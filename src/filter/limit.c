@@ -20,13 +20,23 @@ static void said(struct exchange *x, enum limit_status s)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
+/* "%61bc" is "abc": whoever may be counted as one may not be as thousands by spelling it anew. What
+ * is no escape stays. */
+static struct slice key_plain(struct exchange *x, struct slice text)
+{
+    struct slice plain = SLICE_NONE;
+    if (slice_find(text, '%') < text.len)
+        plain = uri_decode(&x->arena, text);
+    return plain.at ? plain : text;
+}
+
 static enum err key_of(struct exchange *x, const struct limit_line *l, uint64_t *key)
 {
     if (l->by) {
         struct slice text = template_eval(l->by, x, NULL);
         if (!text.at)
             return ERR_OVER_BUDGET;
-        *key = hash_secret(text);
+        *key = hash_secret(key_plain(x, text));
     } else {
         struct addr_prefix p = addr_prefix_of(&x->client_addr, l->bits);
         *key = addr_prefix_key(&p);

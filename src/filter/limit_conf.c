@@ -86,7 +86,7 @@ static const struct directive limit_options[] = {
      .text = "What is counted together. `ip`: the client's address, of IPv6 its /64. `ip/24`, "
              "`ip/24/56`: so many bits of IPv4, and of IPv6. `all`: everybody. Else a text with "
              "variables, such as `by=${header.X-Api-Key}`; requests in which it is empty count as "
-             "one."},
+             "one, and escapes (`%61`) as what they mean."},
     {.name = "status",
      .where = IN_OPTIONS,
      .type = CONF_COUNT,
