@@ -229,7 +229,7 @@ static const struct call allowed[] = {
     CALL(getrlimit),
     CALL(time),
     CALL(getpgrp),
-    {SYS_arch_prctl, ANY, 0, 0},
+    CALL(arch_prctl),
 #endif
 };
 

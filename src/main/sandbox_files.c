@@ -78,6 +78,8 @@ static const char *const system_reads[] = {
     "/lib",
     "/lib64",
     "/var/lib/ca-certificates",
+    "/nix/store",
+    "/gnu/store",
     "/run/systemd/resolve",
     "/run/resolvconf",
     "/run/NetworkManager",
@@ -88,6 +90,12 @@ static const char *const system_reads[] = {
     "/dev/random",
     "/dev/urandom",
 };
+
+/* These may be links to anywhere, such as a folder of whoever manages the network. */
+static const char *const system_links[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs"};
+
+/* OpenSSL finds roots and settings by them. */
+static const char *const system_variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF"};
 
 /* ---- places ---- */
 
@@ -127,15 +135,19 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static bool is_plain(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* The folder that a log lies in, whether or not it is there yet. */
 static void log_place_add(struct sandbox *s, const char *path)
 {
     char name[PATH_MAX], real[PATH_MAX];
     if (realpath(path, real)) {
         place_put(s, real, CONF_APPENDS); /* /dev/stderr leads anywhere */
-        struct stat st;
-        bool plain = stat(real, &st) == 0 && S_ISREG(st.st_mode);
-        if (plain && parent_of(real))
+        if (is_plain(real) && parent_of(real))
             place_put(s, real, CONF_APPENDS);
     }
     if (strlen(path) >= sizeof name)
@@ -160,6 +172,17 @@ void sandbox_place_add(struct sandbox *s, const char *path, enum conf_access acc
     bool changes = !is_folder(real) || is_link(path);
     if (access == CONF_READS && changes && parent_of(real))
         place_put(s, real, access);
+}
+
+static void system_places_add(struct sandbox *s)
+{
+    for (size_t i = 0; i < COUNT_OF(system_links); i++)
+        sandbox_place_add(s, system_links[i], CONF_READS);
+    for (size_t i = 0; i < COUNT_OF(system_variables); i++) {
+        const char *path = getenv(system_variables[i]);
+        if (path && *path)
+            sandbox_place_add(s, path, CONF_READS);
+    }
 }
 
 /* ---- rules ---- */
@@ -230,6 +253,7 @@ int sandbox_files(struct sandbox *s)
         (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1)
         return 0;
+    system_places_add(s);
     uint64_t known = access_known(version);
     int ruleset = ruleset_make(version, known);
     if (ruleset < 0)

@@ -626,6 +626,22 @@ static void files_are_those_of_the_configuration(void **state)
     try_all(cases, COUNT_OF(cases));
 }
 
+static void variables_name_files_of_libraries(void **state)
+{
+    char path[PATH_MAX];
+    (void)state;
+    if (version() == 0)
+        skip();
+    snprintf(path, sizeof path, "%s/page", outside);
+    setenv("SSL_CERT_FILE", path, 1);
+    int got = outcome(SANDBOX_ON, read_outside);
+    unsetenv("SSL_CERT_FILE");
+    if (got == NO_SANDBOX)
+        skip();
+    assert_int_equal(got, 0);
+    assert_int_equal(outcome(SANDBOX_ON, read_outside), EACCES);
+}
+
 static void a_worker_opens_no_address(void **state)
 {
     static const struct try_case one = {"bind", listen_by_itself, EACCES, false};
@@ -775,7 +791,8 @@ static void facts_fit_a_number(void **state)
 
 UNIT_SUITE(main_sandbox, CASE(an_attacker_is_ended), CASE(calls_that_nothing_needs_do_not_exist),
            CASE(what_workers_do_works), CASE(files_are_those_of_the_configuration),
-           CASE(a_worker_opens_no_address), CASE(a_mode_that_logs_refuses_nothing),
+           CASE(variables_name_files_of_libraries), CASE(a_worker_opens_no_address),
+           CASE(a_mode_that_logs_refuses_nothing),
            CASE(later_configurations_are_told_what_is_out_of_reach),
            CASE(a_folder_that_was_replaced_is_another),
            cmocka_unit_test(the_supervisor_keeps_what_it_needs),
