@@ -1,9 +1,9 @@
 /* limit.c - the filter behind `limit`: how much a client may ask for.
  *
- * A request asks each line of its route in order. When one refuses, those before take back what
- * they counted. Those whose turn comes later wait, once, for the latest of all lines. Parts:
- * limit_conf.c reads the directive, limit_pace.c holds bodies back, limit_fields.c tells the
- * client. What is counted is in limit/meters.h. */
+ * A request asks each line of its route in order, those by who somebody is after `auth`. When one
+ * refuses, those before take back what they counted. Those whose turn comes later wait, once, for
+ * the latest of all lines. Parts: limit_conf.c reads the directive, limit_pace.c holds bodies back,
+ * limit_fields.c tells the client. What is counted is in limit/meters.h. */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/hash.h"
 #include "filter/limit_priv.h"
@@ -127,9 +127,9 @@ static void take_back(struct limit_state *s, const struct limit_lines *c, uint32
 }
 
 /* All keys first: while one line is asked the memory of the next is on its way. */
-static enum err keys_make(struct limit_state *s, const struct limit_lines *c)
+static enum err keys_make(struct limit_state *s, const struct limit_lines *c, uint32_t until)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
+    for (uint32_t i = s->passed; i < until; i++) {
         const struct limit_line *l = c->lines[i];
         TRY(key_of(s->x, l, &s->keys[i]));
         if (l->requests)
@@ -140,11 +140,11 @@ static enum err keys_make(struct limit_state *s, const struct limit_lines *c)
     return ERR_OK;
 }
 
-static enum err lines_ask(struct limit_state *s, const struct limit_lines *c,
+static enum err lines_ask(struct limit_state *s, const struct limit_lines *c, uint32_t until,
                           const struct limit_line **refuser)
 {
-    TRY(keys_make(s, c));
-    for (uint32_t i = 0; i < c->count; i++) {
+    TRY(keys_make(s, c, until));
+    for (uint32_t i = s->passed; i < until; i++) {
         const struct limit_line *l = c->lines[i];
         enum err e = line_ask(s, l, i);
         s->passed = i + 1;
@@ -205,9 +205,9 @@ static enum verdict wait(struct limit_state *s)
 
 /* --- hooks ------------------------------------------------------------------------------------ */
 
-static enum err paces_set(struct limit_state *s, const struct limit_lines *c)
+static enum err paces_set(struct limit_state *s, const struct limit_lines *c, uint32_t from)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
+    for (uint32_t i = from; i < s->passed; i++) {
         const struct limit_line *l = c->lines[i];
         if (l->down && !l->dry_run)
             transform_response_wanted(s->x);
@@ -217,25 +217,37 @@ static enum err paces_set(struct limit_state *s, const struct limit_lines *c)
     return ERR_OK;
 }
 
+static enum verdict ask_until(struct limit_state *s, const struct limit_lines *c, uint32_t until)
+{
+    const struct limit_line *refuser = NULL;
+    uint32_t from = s->passed;
+    if (from == until)
+        return wait(s);
+    enum err e = lines_ask(s, c, until, &refuser);
+    s->refused = refuser != NULL;
+    if (refuser || (e == ERR_OK && until == c->count))
+        verdict_count(s->x);
+    if (refuser)
+        return refuse(s->x, refuser, e);
+    if (e == ERR_OK)
+        e = paces_set(s, c, from);
+    return e == ERR_OK ? wait(s) : failed(s->x, e);
+}
+
 static enum verdict limit_request(struct exchange *x, const void *conf, void *state)
 {
     const struct limit_lines *c = conf;
     struct limit_state *s = state;
-    const struct limit_line *refuser = NULL;
     if (x->dry)
         return PASS;
-    if (s->x)
-        return wait(s);
     s->x = x;
-    enum err e = lines_ask(s, c, &refuser);
-    s->refused = refuser != NULL;
-    if (refuser || e == ERR_OK)
-        verdict_count(x);
-    if (refuser)
-        return refuse(x, refuser, e);
-    if (e == ERR_OK)
-        e = paces_set(s, c);
-    return e == ERR_OK ? wait(s) : failed(x, e);
+    return ask_until(s, c, c->early);
+}
+
+static enum verdict limit_known(struct exchange *x, const void *conf, void *state)
+{
+    const struct limit_lines *c = conf;
+    return x->dry ? PASS : ask_until(state, c, c->count);
 }
 
 static enum err respond(struct exchange *x, const struct limit_lines *c,
@@ -278,6 +290,7 @@ const struct filter_type filter_limit = {
     .conf_bytes = sizeof(struct limit_lines),
     .state_bytes = sizeof(struct limit_state),
     .on_request = limit_request,
+    .on_known = limit_known,
     .on_response = limit_response,
     .on_finish = limit_finish,
     .explain = limit_explain,

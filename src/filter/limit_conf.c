@@ -357,6 +357,25 @@ static const struct conf_word *by_word(const struct conf_node *n)
     return &ip;
 }
 
+/* By whom somebody is, which is not known before auth? */
+static bool is_late(const struct limit_line *l)
+{
+    uint32_t count;
+    const struct template_piece *pieces = l->by ? template_pieces(l->by, &count) : NULL;
+    for (uint32_t i = 0; pieces && i < count; i++)
+        if (pieces[i].kind == PIECE_VARIABLE && variable_is_late(pieces[i].variable))
+            return true;
+    return false;
+}
+
+static void line_add(struct limit_lines *c, const struct limit_line *l)
+{
+    uint32_t at = is_late(l) ? c->count : c->early++;
+    memmove(&c->lines[at + 1], &c->lines[at], (c->count - at) * sizeof *c->lines);
+    c->lines[at] = l;
+    c->count++;
+}
+
 static void limit_apply(struct conf_build *b, void *scope, const struct conf_node *n)
 {
     struct limit_lines *c = scope;
@@ -372,7 +391,7 @@ static void limit_apply(struct conf_build *b, void *scope, const struct conf_nod
         return;
     }
     line_read(b, n, &t, l);
-    c->lines[c->count++] = l;
+    line_add(c, l);
 }
 
 const struct directive limit_rows[] = {

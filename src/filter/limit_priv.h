@@ -28,9 +28,10 @@ struct limit_line {
     struct conf_pos pos;
 };
 
+/* The first `early` are asked before it is known who asks, the others after. */
 struct limit_lines {
     const struct limit_line *lines[LIMIT_LINES_MAX];
-    uint32_t count;
+    uint32_t early, count;
 };
 
 struct limit_state {

@@ -638,6 +638,11 @@ struct slice variable_get(const struct variable *v, struct exchange *x, struct s
     return len > 0 ? (struct slice){scratch, len} : SLICE_NONE;
 }
 
+bool variable_is_late(const struct variable *v)
+{
+    return v->get == get_user || v->get == get_auth || v->get == get_claim;
+}
+
 bool variable_is_family(const struct variable *v)
 {
     return slice_ends(slice_of(v->name), SLICE("."));

@@ -33,6 +33,7 @@ struct slice variable_get(const struct variable *v, struct exchange *x, struct s
 
 /* *arg gets the part after the dot. NULL: unknown. */
 const struct variable *variable_find(struct slice name, struct slice *arg);
+bool variable_is_late(const struct variable *v);   /* known after `auth`: who asks */
 bool variable_is_family(const struct variable *v); /* takes an argument: "header." */
 /* Adds the hint "did you mean" with the nearest variable to the last error. */
 void variable_nearest(struct diag *d, struct slice name);

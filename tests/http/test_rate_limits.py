@@ -8,6 +8,7 @@ import pytest
 
 from kit import Hold, answer, wait_until, weir_cli
 from kit.h2raw import H2Raw
+from kit.tokens import secret
 
 TRUSTING = "trust 127.0.0.0/8\n"
 
@@ -392,3 +393,51 @@ def test_explain_shows_limits(tmp_path):
     conf.write_text("site * {\n respond 200 x\n limit 10r/s burst=20\n}\n")
     done = weir_cli("explain", "http://a.test/", "-c", conf)
     assert re.search(r"limit +10r/s burst=20 \(by the client's address\) .*:3", done.stdout)
+
+
+def test_by_user_after_auth(weir):
+    """What is limited by who somebody is counts those alone who were let in; addresses count before."""
+    secret_text = "a-secret-of-more-than-thirty-two-bytes"
+    key = secret(secret_text)
+    w = weir(f"""site * {{
+        respond 200 ok
+        limit 2r/h by=$user
+        limit 5r/h
+        auth jwt secret={secret_text}
+    }}""")
+
+    def ask(user=None):
+        token = [f"Authorization: Bearer {key.token(sub=user)}"] if user else []
+        return w.get("/", headers=token)
+    assert [ask("ann").status for _ in range(3)] == [200, 200, 429]
+    refused = ask("ann")  # what a user may not takes nothing from the address
+    assert refused.status == 429 and refused.get("Retry-After")
+    assert (ask("bob").status, ask().status, ask().status) == (200, 401, 401)
+    assert ask("bob").status == 429 and ask().status == 429  # the address has used up its five
+    assert w.metric("weir_auth_asked_total") == 2
+
+
+def test_dry_run_and_concurrency_by_user(weir, origin):
+    secret_text = "a-secret-of-more-than-thirty-two-bytes"
+    key = secret(secret_text)
+    hold = Hold()
+    o = origin(lambda r: [hold, answer()])
+    w = weir(f"""site * {{
+        proxy {o.address}
+        limit concurrent=1 by=$user
+        limit 1r/h by=${{claim.team}} dry_run
+        auth jwt secret={secret_text}
+    }}""")
+
+    def head(user):
+        return f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key.token(sub=user, team='x')}\r\n\r\n".encode()
+    with w.client() as first, w.client() as second, w.client() as other:
+        first.send(head("ann"))
+        wait_until(lambda: len(o.requests) == 1)
+        second.send(head("ann"))
+        assert second.response().status == 429
+        other.send(head("bob"))
+        wait_until(lambda: len(o.requests) == 2)
+        hold.release()
+        assert first.response().status == other.response().status == 200
+    assert w.metric("weir_limit_dry_run_refused_total") == 1
