@@ -147,11 +147,21 @@ static int file_open(const struct ban_keeper *k)
     return fd;
 }
 
-void ban_keeper_load(struct ban_keeper *k, const char *config_path)
+static void write_later(struct ban_keeper *k)
+{
+    if (k->config_path && !k->write_at_ms)
+        k->write_at_ms = supervisor_now_ms() + WRITE_MS;
+}
+
+void ban_keeper_init(struct ban_keeper *k, const char *config_path)
+{
+    *k = (struct ban_keeper){.config_path = config_path};
+}
+
+void ban_keeper_load(struct ban_keeper *k)
 {
     struct text bytes;
-    *k = (struct ban_keeper){.config_path = config_path};
-    int fd = file_open(k);
+    int fd = k->config_path ? file_open(k) : -1;
     if (fd < 0)
         return;
     text_init(&bytes);
@@ -163,10 +173,13 @@ void ban_keeper_load(struct ban_keeper *k, const char *config_path)
 
 /* ---- changes ---- */
 
-static void write_later(struct ban_keeper *k)
+void ban_keeper_inherited(struct ban_keeper *k)
 {
-    if (k->config_path && !k->write_at_ms)
-        k->write_at_ms = supervisor_now_ms() + WRITE_MS;
+    int fd = k->config_path ? file_open(k) : -1;
+    if (fd < 0)
+        return;
+    close(fd);
+    write_later(k); /* what was lifted last may still stand in it */
 }
 
 void ban_keeper_take(struct ban_keeper *k, struct slice lines)

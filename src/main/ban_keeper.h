@@ -17,8 +17,11 @@ struct ban_keeper {
     bool failed;             /* that it could not be written has been told */
 };
 
-/* `config_path` is borrowed and names the file. */
-void ban_keeper_load(struct ban_keeper *k, const char *config_path);
+/* `config_path` is borrowed and names the file; NULL: none is kept. */
+void ban_keeper_init(struct ban_keeper *k, const char *config_path);
+void ban_keeper_load(struct ban_keeper *k); /* the file of the last run */
+/* Instead: the list is the one of the supervisor before, whatever it left in the file. */
+void ban_keeper_inherited(struct ban_keeper *k);
 void ban_keeper_take(struct ban_keeper *k, struct slice lines); /* changes */
 void ban_keeper_take_all(struct ban_keeper *k, int fd);         /* of the supervisor before */
 /* All of them, when there are any. False: the other end is gone. */

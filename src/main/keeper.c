@@ -351,7 +351,7 @@ static void on_report(struct supervisor *s, struct slice text)
         (void)handover_say(s->elder, HANDOVER_REPORT, 0, text);
 }
 
-static void on_bans(struct supervisor *s, struct slice lines)
+void keeper_on_bans(struct supervisor *s, struct slice lines)
 {
     ban_keeper_take(&s->bans, lines);
     ban_export_soon(&s->ban_export, supervisor_now_ms());
@@ -370,7 +370,7 @@ static void on_message(struct supervisor *s, const struct handover *m)
     case HANDOVER_REPORT: on_report(s, m->text); break;
     case HANDOVER_TICKETS: supervisor_keep_tickets(s, m->text); break;
     case HANDOVER_CHANGES: supervisor_keep_changes(s, m->text); break;
-    case HANDOVER_BANS: on_bans(s, m->text); break;
+    case HANDOVER_BANS: keeper_on_bans(s, m->text); break;
     case HANDOVER_STOP: supervisor_stop(s); break;
     case HANDOVER_UPGRADE: upgrade_begin(s); break;
     default: give_up(s); break;

@@ -90,7 +90,7 @@ static void on_message(struct supervisor *s, const struct handover *m)
         (void)handover_say(s->old.channel, HANDOVER_CONFIG, 0,
                            SLICE("a new worker process is taking over"));
     else if (m->kind == HANDOVER_BANS)
-        ban_keeper_take(&s->bans, m->text);
+        keeper_on_bans(s, m->text);
     else if (m->kind == HANDOVER_STOP)
         supervisor_stop(s);
 }

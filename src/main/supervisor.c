@@ -273,11 +273,14 @@ static bool control_init(struct supervisor *s)
 static bool begin(struct supervisor *s)
 {
     descriptors_raise();
-    if (!s->options->text.at)
-        ban_keeper_load(&s->bans, s->options->path);
+    ban_keeper_init(&s->bans, s->options->text.at ? NULL : s->options->path);
     privileges_keep_few();
     if (!signals_open(s) || !upgrade_inherit(s) || !control_init(s))
         return false;
+    if (s->elder >= 0)
+        ban_keeper_inherited(&s->bans);
+    else
+        ban_keeper_load(&s->bans);
     if (reader_start(&s->reader, s->options, &s->control, supervisor_now_ms()))
         return true;
     fprintf(stderr, "weir: cannot start a process: %s\n", strerror(errno));

@@ -86,6 +86,7 @@ void supervisor_end(struct supervisor *s, int exit_code);
 
 void keeper_start(struct supervisor *s); /* with the bundle being installed, or that in force */
 void keeper_on_message(struct supervisor *s);
+void keeper_on_bans(struct supervisor *s, struct slice lines); /* that have changed */
 void keeper_on_death(struct supervisor *s, int status);
 /* The reader has ended; `bundle` -1: it failed. */
 void keeper_on_read(struct supervisor *s, int bundle);

@@ -290,6 +290,24 @@ def test_upgrade(again, tmp_path):
     assert "10.0.0.1 " in file_of(tmp_path).read_text()
 
 
+def test_upgrade_right_after_a_ban_was_lifted(again, tmp_path):
+    """The file may still have it; the list of the process before is what counts."""
+    shutil.copy(BINARY, tmp_path / "weir")
+    w = again()
+    misbehave(w, "10.0.0.1", 2)
+    w.stop()
+    w = again(binary=tmp_path / "weir")
+    assert cli(w, "unban", "--all").returncode == 0
+    time.sleep(1.5)
+    assert "10.0.0.1" in file_of(tmp_path).read_text()
+    assert weir_cli("upgrade", "-c", w.config).returncode == 0
+    assert w.process.wait(40) == 0
+    w.heir = w.status()["supervisor"]["pid"]
+    assert not bans(w)
+    weir_cli("stop", "-c", w.config)
+    wait_until(lambda: file_of(tmp_path).read_text() == "", 5)
+
+
 def test_who_bans_nobody_keeps_no_file(again, tmp_path):
     again().stop()
     assert not (tmp_path / "state").exists() or file_of(tmp_path) is None
