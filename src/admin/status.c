@@ -7,6 +7,8 @@
 #include "base/date.h"
 #include "base/log.h"
 #include "conf/snapshot.h"
+#include "limit/addr_key.h"
+#include "limit/conns.h"
 #include "proxy/route.h"
 #include "proxy/tls_build.h"
 #include "upstream/balancer.h"
@@ -64,9 +66,34 @@ static json_t *listeners_json(const struct admin_page *p)
     return all;
 }
 
+/* The addresses that have the most. */
+static json_t *top_json(void)
+{
+    enum { TOP = 10 };
+    char who[ADDR_TEXT_BYTES];
+    struct conns_row rows[TOP];
+    json_t *all = json_array();
+    uint32_t count = conns_top(rows, TOP);
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *o = json_object();
+        size_t len = addr_prefix_write(who, &rows[i].who.prefix);
+        json_object_set_new(o, "address", text_json((struct slice){who, len}));
+        set_int(o, "connections", rows[i].count);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
 static json_t *connections_json(const struct admin_source *s)
 {
     json_t *o = json_object();
+    json_object_set_new(o, "most_by", top_json());
+    set_int(o, "addresses", conns_addresses());
+    set_int(o, "refused_address", admin_metric(s, METRIC_CONNECTIONS_OVERRUN));
+    set_int(o, "refused_sum", admin_metric(s, METRIC_CONNECTIONS_FULL));
+    set_int(o, "evicted",
+            admin_metric(s, METRIC_EVICTED_SUM) + admin_metric(s, METRIC_EVICTED_FDS) +
+                admin_metric(s, METRIC_EVICTED_BUFFERS));
     set_int(o, "open", admin_metric(s, METRIC_CONNECTIONS_OPEN));
     set_int(o, "idle", admin_metric(s, METRIC_CONNECTIONS_IDLE));
     set_int(o, "accepted", admin_metric(s, METRIC_CONNECTIONS_ACCEPTED));

@@ -117,6 +117,7 @@ static void session_end(struct h1_session *s)
     session_count(s, METRIC_CONNECTIONS_OPEN, -1);
     timer_stop(&l->timers, &s->timer);
     list_remove(&s->link.link);
+    conn_clear_session(s->link.conn, &s->link);
     s->dead = (struct dead){.free = session_free};
     dead_add(l, &s->dead);
 }
@@ -279,8 +280,16 @@ static bool is_idle(const struct session_link *l)
     return CONTAINER_OF(l, const struct h1_session, link)->client == NULL;
 }
 
+static void on_evict(struct session_link *l)
+{
+    if (is_idle(l))
+        session_close(CONTAINER_OF(l, struct h1_session, link));
+    else
+        on_error(l->conn, ERR_EVICTED);
+}
+
 static const struct session_ops session_ops = {
-    .drain = on_drain, .abort = on_abort, .idle = is_idle};
+    .drain = on_drain, .abort = on_abort, .evict = on_evict, .idle = is_idle};
 
 static void session_begin(struct h1_session *s, struct conn *c, struct stream_acceptor *a,
                           void *listener)
@@ -289,6 +298,7 @@ static void session_begin(struct h1_session *s, struct conn *c, struct stream_ac
     s->acceptor = a;
     timer_init(&s->timer, on_timer);
     list_push(&a->sessions, &s->link.link);
+    conn_set_session(c, &s->link);
     session_count(s, METRIC_CONNECTIONS_OPEN, 1);
     session_count(s, METRIC_CONNECTIONS_IDLE, 1);
     begin_idle(s);

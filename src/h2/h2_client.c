@@ -39,6 +39,7 @@ static void session_end(struct h2_session *s)
     span_drop(s->rest);
     s->rest = (struct span){0};
     list_remove(&s->link.link);
+    conn_clear_session(s->link.conn, &s->link);
     s->dead = (struct dead){.free = session_free};
     dead_add(l, &s->dead);
 }
@@ -250,9 +251,19 @@ static bool is_idle(const struct session_link *l)
     return list_empty(&s->streams) && !s->over;
 }
 
+/* Whoever idles hears of it, but is not waited for. */
+static void on_evict(struct session_link *l)
+{
+    struct h2_session *s = CONTAINER_OF(l, struct h2_session, link);
+    if (is_idle(l) && s->end != END_LAST && !s->failed && !s->out.lost)
+        h2_session_drain_end(s);
+    else
+        on_error(l->conn, ERR_EVICTED);
+}
+
 /* GOAWAY costs nobody a request. */
 static const struct session_ops session_ops = {
-    .drain = on_drain, .leave = on_drain, .abort = on_abort, .idle = is_idle};
+    .drain = on_drain, .leave = on_drain, .abort = on_abort, .evict = on_evict, .idle = is_idle};
 
 static char *core_room(struct h2_core *c, size_t len)
 {
@@ -271,6 +282,7 @@ static void session_begin(struct h2_session *s, struct conn *c, struct stream_ac
     task_init(&s->pump, on_pump);
     h2_gather_init(&s->out, c);
     list_push(&a->sessions, &s->link.link);
+    conn_set_session(c, &s->link);
     count(s, METRIC_CONNECTIONS_OPEN, 1);
     count(s, METRIC_CONNECTIONS_IDLE, 1);
     count(s, METRIC_H2_CONNECTIONS, 1);

@@ -120,7 +120,9 @@ struct session_ops {
     void (*drain)(struct session_link *s); /* close when idle; else after the current request */
     /* Tell the client to go, without closing anything under it. NULL: the next answer says it. */
     void (*leave)(struct session_link *s);
-    void (*abort)(struct session_link *s);      /* close now */
+    void (*abort)(struct session_link *s); /* close now */
+    /* Close now, idle or not: weir runs short, and this one was chosen (proxy/guests.h). */
+    void (*evict)(struct session_link *s);
     bool (*idle)(const struct session_link *s); /* no request is under way; drain() closes it */
 };
 

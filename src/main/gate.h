@@ -1,10 +1,11 @@
-/* gate.h - who may connect at all: not who is banned. Asked before anything is made for a
- * connection, TLS handshakes included. */
+/* gate.h - who may connect: not who is banned, nor who has as many connections as may be. Asked
+ * before anything is made for a connection, TLS handshakes included. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <stdbool.h>
 
+struct conn;
 struct worker;
 
-/* A connection was accepted as `fd`. False: it is to be closed. Worker threads. */
-bool gate_lets_in(struct worker *w, int fd);
+/* The connection that was accepted as `fd`, counted, without a user. NULL: `fd` is closed. Worker
+ * threads. */
+struct conn *gate_let_in(struct worker *w, int fd);

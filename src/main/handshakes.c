@@ -7,7 +7,6 @@
 #include "proxy/route.h"
 #include "tls/tls.h"
 #include <stdlib.h>
-#include <unistd.h>
 
 struct handshake {
     struct session_link link; /* in the acceptor's sessions */
@@ -57,18 +56,18 @@ static void on_done(void *user, struct conn *c, enum err e)
     handshake_free(h);
 }
 
-void handshake_begin(struct worker *w, struct listen_point *p, int fd)
+void handshake_begin(struct worker *w, struct listen_point *p, struct conn *c)
 {
     const struct tls_server *server = p->conf->server;
     struct handshake *h = w->tls && server ? calloc(1, sizeof *h) : NULL;
     if (!h) {
-        close(fd); /* no memory, or no site that could show a certificate */
+        conn_abort(c); /* no memory, or no site that could show a certificate */
         return;
     }
     h->link = (struct session_link){.ops = &ops, .listener = p};
     h->worker = w;
     h->view = view_take(p->view);
     list_push(&w->acceptor.sessions, &h->link.link);
-    if (!tls_accept(w->tls, server, fd, on_done, h))
+    if (!tls_accept_conn(w->tls, server, c, on_done, h))
         handshake_free(h);
 }

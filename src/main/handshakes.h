@@ -1,4 +1,4 @@
-/* handshakes.h - TLS on accepted connections: from the descriptor to the session.
+/* handshakes.h - TLS on accepted connections: from the connection to the session.
  *
  * A handshake counts as a session of its listener, so that a stop waits for it and the listener and
  * its configuration outlive it. */
@@ -6,5 +6,7 @@
 #pragma once
 #include "proxy/worker.h"
 
-/* Takes over the descriptor, which came in on `p`. */
-void handshake_begin(struct worker *w, struct listen_point *p, int fd);
+struct conn;
+
+/* Takes over the connection, which came in on `p` and has no user yet. */
+void handshake_begin(struct worker *w, struct listen_point *p, struct conn *c);

@@ -65,16 +65,16 @@ static void on_accept(struct listener *ln, int fd)
     struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
     struct worker *w = &wl->thread->worker;
     counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (!wl->thread->is_main && (!gate_lets_in(w, fd) || !shed_accepts(w, fd))) {
-        io_discard(&w->loop, fd);
+    struct conn *c =
+        wl->thread->is_main ? conn_accept(&w->loop, fd, NULL, NULL) : gate_let_in(w, fd);
+    if (!c)
         return;
-    }
     if (wl->point.conf->tls)
-        handshake_begin(w, &wl->point, fd);
+        handshake_begin(w, &wl->point, c);
     else if (!wl->point.conf->h1)
-        (void)h2_client_start(&w->loop, fd, &w->acceptor, &wl->point);
+        (void)h2_client_adopt(c, &w->acceptor, &wl->point, (struct span){0});
     else
-        (void)h1_client_start(&w->loop, fd, &w->acceptor, &wl->point);
+        (void)h1_client_adopt(c, &w->acceptor, &wl->point);
 }
 
 static void on_closed(struct listener *ln)

@@ -25,13 +25,15 @@ struct conn_out {
 
 _Static_assert(sizeof(struct conn_out) <= LOOP_BLOCK_LARGE_BYTES,
                "an output ring is one loop block");
-_Static_assert(sizeof(struct conn) <= 256, "an idle connection is to be small");
+_Static_assert(sizeof(struct conn) <= 264, "an idle connection is to be small");
+
+enum { BYTE_MS = 10 }; /* of time for a byte: 100 a second are fast enough */
 
 struct conn_closing {
     struct timer timer;
     struct conn *conn;
-    int64_t limit_ms; /* without progress */
-    bool lingers;     /* after the output, until the peer ends, too */
+    int64_t by_ms, limit_ms; /* when it is over; without progress */
+    bool lingers;            /* after the output, until the peer ends, too */
 };
 
 static void on_received(struct io_op *op, int res);
@@ -184,6 +186,8 @@ static void dead_free(struct dead *d)
     give_out_back(c);
     if (c->layer)
         c->ops->release(c);
+    if (c->guest)
+        c->guest->freed(c->guest);
     free(c);
 }
 
@@ -346,6 +350,8 @@ static void on_received(struct io_op *op, int res)
     /* The next read is as large as this one would have liked to be. */
     if (b)
         c->big_reads = op->kind == IO_RECV && res >= BUF_SMALL_BYTES;
+    if (b && c->guest)
+        c->guest->bytes_in += (size_t)res;
     if (c->layer) {
         c->ops->received(c, b, res);
         return;
@@ -482,11 +488,16 @@ static void consume(struct conn *c, size_t n)
         give_out_back(c);
 }
 
-/* A slow peer that still takes bytes gets all of them. */
-static void closing_goes_on(struct conn *c)
+/* A slow peer that still takes bytes gets all of them, but each buys only so much time: one at a
+ * time does not hold a connection for ever. */
+static void closing_goes_on(struct conn *c, size_t sent)
 {
-    if (c->closing)
-        timer_set(&c->loop->timers, &c->closing->timer, c->loop->now_ms + c->closing->limit_ms);
+    struct conn_closing *k = c->closing;
+    if (!k)
+        return;
+    int64_t most_ms = c->loop->now_ms + k->limit_ms, by_ms = k->by_ms + (int64_t)sent * BYTE_MS;
+    k->by_ms = by_ms < most_ms ? by_ms : most_ms;
+    timer_set(&c->loop->timers, &k->timer, k->by_ms);
 }
 
 static void on_sent(struct io_op *op, int res)
@@ -509,7 +520,7 @@ static void on_sent(struct io_op *op, int res)
         consume(c, (size_t)res);
     if (c->state == CONN_CLOSED || c->err)
         return; /* the layer was through with it */
-    closing_goes_on(c);
+    closing_goes_on(c, (size_t)res);
     if (c->out || c->layer_unsent)
         flush_later(c->loop, &c->flush);
     else
@@ -543,6 +554,7 @@ static bool begin_closing(struct conn *c, int64_t deadline_ms, bool lingers)
     }
     c->state = CONN_CLOSING;
     c->closing->conn = c;
+    c->closing->by_ms = deadline_ms;
     c->closing->limit_ms = deadline_ms - c->loop->now_ms;
     c->closing->lingers = lingers;
     timer_init(&c->closing->timer, on_deadline);

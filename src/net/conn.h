@@ -38,6 +38,13 @@ struct conn_user_ops {
     void (*on_send_error)(struct conn *c);
 };
 
+/* What a client's connection is to whoever counts them (proxy/guests.h). Owned by that one. */
+struct conn_guest {
+    void (*freed)(struct conn_guest *g); /* the connection was freed, its descriptor is closed */
+    void *session;                       /* struct session_link that has it now; NULL: none */
+    uint64_t bytes_in;
+};
+
 struct conn {
     struct io_sock sock;
     struct io_op recv_op, send_op;
@@ -52,6 +59,7 @@ struct conn {
     void *user;                   /* the session, pool entry or tunnel that has it now */
     struct conn_out *out;         /* NULL: nothing queued */
     struct conn_closing *closing; /* while CONN_CLOSING: its deadline */
+    struct conn_guest *guest;     /* NULL: nobody counts it */
     uint64_t bytes_out;
     struct addr_packed remote; /* nothing until asked for */
     uint32_t use_count;        /* exchanges that went over it; the pool's and the session's */
@@ -75,6 +83,18 @@ struct conn *conn_connect(struct loop *l, const struct addr *to, const struct co
 /* Hands the connection to another user between two callbacks. */
 void conn_set_user(struct conn *c, const struct conn_user_ops *ops, void *user);
 
+/* A client-side session has it from now on, or no longer. */
+static inline void conn_set_session(struct conn *c, void *session)
+{
+    if (c->guest)
+        c->guest->session = session;
+}
+static inline void conn_clear_session(struct conn *c, const void *session)
+{
+    if (c->guest && c->guest->session == session)
+        c->guest->session = NULL;
+}
+
 void conn_recv(struct conn *c); /* asks for one piece; no effect when asked already */
 /* As conn_recv(), but the piece, of at most `max` bytes, stays in the kernel: its span is one of
  * *pipe (io/pipe.h), which is taken when it is NULL and belongs to the caller. Nobody may look at
@@ -97,8 +117,8 @@ void conn_want_room(struct conn *c);     /* call on_room() once, when below the 
 
 void conn_shutdown(struct conn *c); /* end of output, after what is queued */
 /* Closes after what is queued was sent; no callbacks come after this call. By the deadline at the
- * latest, unless the peer takes bytes: each time it does the deadline moves on, so that a slow
- * reader gets all of its answer. */
+ * latest, unless the peer takes bytes: each time it does the deadline moves on, by 10 ms for a
+ * byte, so that a slow reader gets all of its answer. */
 void conn_close_by(struct conn *c, int64_t deadline_ms);
 void conn_abort(struct conn *c);     /* closes now; RST when unsent or unread bytes are lost */
 void conn_reset(struct conn *c);     /* closes now by RST: what was sent must not look complete */

@@ -33,6 +33,8 @@ void body_apply(struct conf_build *b, void *scope, const struct conf_node *n)
     settings_apply(b, &own, n);
     if (settings_is_set(own.body_rate))
         own.body_rate = body_rate_bytes(own.body_rate);
+    if (settings_is_set(own.client_take_rate))
+        own.client_take_rate = body_rate_bytes(own.client_take_rate);
     settings_merge(s, &own);
 }
 
@@ -170,6 +172,16 @@ void trust_apply(struct conf_build *b, void *scope, const struct conf_node *n)
         else
             diag_error(b->diag, n->args[i].pos, "an address or prefix is due: 10.0.0.0/8");
     }
+}
+
+/* --- connections -------------------------------------------------------------------------------*/
+
+void connections_apply(struct conf_build *b, void *scope, const struct conf_node *n)
+{
+    (void)scope;
+    conf_options(b, n, &((struct conf *)b->app)->proxy->conns);
+    if (n->option_count == 0)
+        diag_error(b->diag, n->pos, "'connections' takes max=COUNT and per_ip=COUNT");
 }
 
 /* --- proxy -------------------------------------------------------------------------------------*/

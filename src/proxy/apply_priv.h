@@ -5,7 +5,7 @@
 #include "conf/directive.h"
 
 conf_apply_fn settings_apply; /* typed value and typed options into their fields */
-conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply;
+conf_apply_fn body_apply, retry_apply, log_apply, proxy_apply, trust_apply, connections_apply;
 conf_apply_fn geo_apply; /* client_geo.c */
 
 struct target;

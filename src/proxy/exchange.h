@@ -67,6 +67,12 @@ struct exchange_times {
     int64_t head_us, picked_us, connected_us, first_byte_us, response_us, done_us;
 };
 
+/* In which a rate is measured; at_ms 0: not now. */
+struct rate_window {
+    int64_t at_ms;
+    uint64_t seen;
+};
+
 struct exchange {
     struct task task;
     struct worker *worker;
@@ -154,9 +160,8 @@ struct exchange {
     struct exchange_times times;
     int64_t client_rx_ms, client_tx_ms, origin_rx_ms, origin_tx_ms; /* last progress; 0: no wait */
     uint64_t client_rx_seen, client_tx_seen, origin_rx_seen, origin_tx_seen;
-    int64_t grpc_deadline_ms; /* what the client of a call allows; 0: none */
-    int64_t rate_at_ms;       /* the window in which the request body's rate is measured */
-    uint64_t rate_seen;
+    int64_t grpc_deadline_ms;               /* what the client of a call allows; 0: none */
+    struct rate_window rx_rate, tx_rate;    /* of the client: its body, what it takes */
     uint64_t request_bytes, response_bytes; /* bodies, as relayed */
 
     struct list link; /* worker's list */

@@ -10,7 +10,7 @@
 #include "proxy/mirror.h"
 #include "proxy/transform.h"
 
-enum { RATE_WINDOW_MS = 10000 };
+enum { RATE_WINDOW_MS = 10000, TAKE_WINDOW_MS = 60000 };
 
 bool request_sent_whole(const struct exchange *x)
 {
@@ -100,25 +100,27 @@ static void watch_request_body(struct exchange *x, struct soonest *s, int64_t no
         consider(s, x->client_rx_ms, x->settings->client_body_ms, ERR_CLIENT_BODY_TIMEOUT);
 }
 
-/* The minimum rate, over windows in which the client alone was waited for. ERR_OK as the meaning of
- * the deadline: the end of a window is not an error by itself. */
+/* A minimum rate, over windows in which the client alone was waited for. ERR_OK as the meaning of
+ * the deadline: the end of a window is not an error by itself. False: it was too slow. */
+static bool rate_is_kept(struct rate_window *r, struct soonest *s, int64_t now, uint64_t bytes,
+                         int64_t rate, int64_t window_ms)
+{
+    bool over = r->at_ms && now >= r->at_ms + window_ms;
+    if (over && bytes - r->seen < (uint64_t)(rate * (window_ms / 1000)))
+        return false;
+    if (over || r->at_ms == 0)
+        *r = (struct rate_window){now, bytes};
+    consider(s, r->at_ms, window_ms, ERR_OK);
+    return true;
+}
+
 static enum err watch_rate(struct exchange *x, struct soonest *s, int64_t now)
 {
-    if (x->settings->body_rate <= 0)
-        return ERR_OK;
-    if (!waits_for_request_body(x)) {
-        x->rate_at_ms = 0;
-        return ERR_OK;
-    }
-    uint64_t got = x->req_body.pushed_bytes - x->rate_seen;
-    bool over = x->rate_at_ms && now >= x->rate_at_ms + RATE_WINDOW_MS;
-    if (over && got < (uint64_t)x->settings->body_rate * (RATE_WINDOW_MS / 1000))
+    int64_t rate = x->settings->body_rate;
+    if (rate <= 0 || !waits_for_request_body(x))
+        x->rx_rate.at_ms = 0;
+    else if (!rate_is_kept(&x->rx_rate, s, now, x->req_body.pushed_bytes, rate, RATE_WINDOW_MS))
         return ERR_CLIENT_BODY_RATE;
-    if (over || x->rate_at_ms == 0) {
-        x->rate_at_ms = now;
-        x->rate_seen = x->req_body.pushed_bytes;
-    }
-    consider(s, x->rate_at_ms, RATE_WINDOW_MS, ERR_OK);
     return ERR_OK;
 }
 
@@ -174,12 +176,20 @@ static void watch_origin(struct exchange *x, struct soonest *s, int64_t now)
                  ERR_ORIGIN_SEND_TIMEOUT);
 }
 
-static void watch_client(struct exchange *x, struct soonest *s, int64_t now)
+/* A byte now and then is progress, too, so there is a rate besides. */
+static enum err watch_client(struct exchange *x, struct soonest *s, int64_t now)
 {
     bool waiting = x->client->blocked || body_in_pipe(&x->res_body);
-    progress(taken_by(x->client), &x->client_tx_seen, &x->client_tx_ms, now, waiting);
+    int64_t rate = x->settings->client_take_rate;
+    uint64_t taken = taken_by(x->client);
+    progress(taken, &x->client_tx_seen, &x->client_tx_ms, now, waiting);
     if (waiting)
         consider(s, x->client_tx_ms, x->settings->client_send_ms, ERR_CLIENT_SEND_TIMEOUT);
+    if (rate <= 0 || x->settings->client_send_ms < 0 || !waiting)
+        x->tx_rate.at_ms = 0;
+    else if (!rate_is_kept(&x->tx_rate, s, now, taken, rate, TAKE_WINDOW_MS))
+        return ERR_CLIENT_TAKE_RATE;
+    return ERR_OK;
 }
 
 static int64_t newer(int64_t a, int64_t b)
@@ -209,7 +219,7 @@ enum err relay_deadline(struct exchange *x)
         watch_request_body(x, &s, now);
         TRY(watch_rate(x, &s, now));
         watch_origin(x, &s, now);
-        watch_client(x, &s, now);
+        TRY(watch_client(x, &s, now));
     }
     if (s.at_ms <= now && s.err != ERR_OK)
         return s.err;
@@ -267,7 +277,7 @@ enum outcome step_relay(struct exchange *x)
         e = relay_deadline(x);
     if (e == ERR_OK)
         return HOLD;
-    x->client->stalled = e == ERR_CLIENT_SEND_TIMEOUT;
+    x->client->stalled = e == ERR_CLIENT_SEND_TIMEOUT || e == ERR_CLIENT_TAKE_RATE;
     if (x->outbound && e == ERR_BODY_TOO_LARGE && x->res_body.err == e)
         e = ERR_RELAY_TOO_LARGE; /* `max` of the relay */
     return is_origins_fault(x, e) ? exchange_fail_origin(x, e) : exchange_fail(x, e);

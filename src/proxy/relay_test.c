@@ -206,6 +206,48 @@ static void a_client_that_takes_nothing_is_broken_off(void **state)
     rig_stop();
 }
 
+/* Each second a little is taken of an answer that waits. */
+static void take_for(int seconds, uint64_t bytes)
+{
+    rig_start(SITE("timeout client_send=6s read=off\nbody take_rate=100B/s"));
+    rig_request("GET / | Host: a.test");
+    rig.client.room = 0;
+    rig_response_head(rig.origin, "200");
+    rig_say(rig.origin, "x");
+    rig_run(100);
+    for (int i = 0; i < seconds; i++) {
+        rig.client_conn.bytes_out += bytes;
+        rig_wake(&rig.client);
+        rig_run(1000);
+    }
+}
+
+static void one_that_takes_a_byte_now_and_then_is_broken_off(void **state)
+{
+    (void)state;
+    take_for(59, 99);
+    rig_expect_step(STEP_RELAY);
+    rig.client_conn.bytes_out += 99;
+    rig_wake(&rig.client);
+    rig_run(1200);
+    rig_expect_cut();
+    assert_int_equal(rig_errors(ERR_CLIENT_TAKE_RATE), 1);
+    assert_int_equal(rig_health(0)->failures_total, 0);
+    rig_stop();
+}
+
+static void one_that_keeps_the_rate_is_not(void **state)
+{
+    (void)state;
+    take_for(185, 101);
+    rig_expect_step(STEP_RELAY);
+    assert_int_equal(rig_errors(ERR_CLIENT_TAKE_RATE), 0);
+    rig_give_room(&rig.client, 8 * 1024);
+    rig_end(rig.origin);
+    rig_run(1);
+    rig_stop();
+}
+
 static void so_is_one_that_does_not_take_an_error_page(void **state)
 {
     (void)state;
@@ -458,6 +500,8 @@ UNIT_SUITE(proxy_relay, cmocka_unit_test(a_client_that_stops_sending_gets_408),
            cmocka_unit_test(a_slow_client_does_not_cost_the_server),
            cmocka_unit_test(each_piece_counts_whatever_way_it_comes),
            cmocka_unit_test(a_client_that_takes_nothing_is_broken_off),
+           cmocka_unit_test(one_that_takes_a_byte_now_and_then_is_broken_off),
+           cmocka_unit_test(one_that_keeps_the_rate_is_not),
            cmocka_unit_test(so_is_one_that_does_not_take_an_error_page),
            cmocka_unit_test(the_whole_request_has_a_deadline),
            cmocka_unit_test(it_is_waited_for_a_moment),

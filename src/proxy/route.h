@@ -9,6 +9,7 @@
 #include "base/radix.h"
 #include "conf/snapshot.h"
 #include "http/stream.h"
+#include "limit/conns.h"
 #include "net/addr.h"
 #include "proxy/client_geo.h"
 #include "proxy/filter.h"
@@ -122,6 +123,7 @@ struct proxy_conf {
     struct trust_conf trust;
     struct geo_conf geo;
     struct identity_fields identity_fields;
+    struct conns_bounds conns; /* 0: not said, see guests_bounds() */
     struct error_log_conf error_log;
     struct proxy_cert *certs; /* of all sites */
     struct proxy_folder *cert_folders;

@@ -29,6 +29,35 @@ static const struct conf_choice merge_choices[] = {
     {0}};
 static const struct conf_choice on_only[] = {{"on", 1, "yes"}, {0}};
 
+#define CONNS(field) offsetof(struct conns_bounds, field)
+
+static const struct directive connections_options[] = {
+    {.name = "max",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .offset = CONNS(max),
+     .min = 1,
+     .max = INT32_MAX,
+     .usage = "COUNT|off",
+     .text = "Of all clients together. Without it seven eighths of the descriptors that weir may "
+             "have: the rest is for servers, files and logs. When there are so many, a newcomer "
+             "gets the place of a connection of the address that has the most: first of one that "
+             "idles, then of the slowest. It is refused only when it is its own address that has "
+             "the most, and nothing of that idles."},
+    {.name = "per_ip",
+     .where = IN_OPTIONS,
+     .type = CONF_COUNT,
+     .off_ok = true,
+     .offset = CONNS(per_address),
+     .min = 1,
+     .max = INT32_MAX,
+     .usage = "COUNT|off",
+     .text = "Of one address of IPv4, or of one /64 of IPv6; more are closed as soon as they are "
+             "accepted. Without it a tenth of `max`, and no less than 1000. Proxies in `trust` "
+             "have no such bound; no header field has an influence on it."},
+    {0}};
+
 static const struct directive timeout_options[] = {
     {.name = "client_header",
      .where = IN_OPTIONS,
@@ -187,6 +216,19 @@ static const struct directive body_options[] = {
      .text =
          "Slowest rate at which a request body may come, after the first 10 seconds; below it the "
          "request ends with 408."},
+    {.name = "take_rate",
+     .where = IN_OPTIONS,
+     .type = CONF_RATE,
+     .off_ok = true,
+     .offset = SETTING(client_take_rate),
+     .min = 1000,
+     .max = 1000LL << 30,
+     .def = "100B/s",
+     .usage = "RATE|off",
+     .text =
+         "Slowest rate at which a client may take a response that waits for it, over 30 seconds; "
+         "below it the connection is closed. `timeout client_send` is for those that take "
+         "nothing."},
     {.name = "queue",
      .where = IN_OPTIONS,
      .type = CONF_SIZE,
@@ -621,6 +663,14 @@ const struct directive proxy_rows[] = {
          "process, upgrades) goes to stderr whatever is configured.",
      .example =
          "log access \"$client_ip $method $uri $status $duration_ms\" to=/var/log/weir/access"},
+    {.name = "connections",
+     .where = IN_TOP,
+     .apply = connections_apply,
+     .options = connections_options,
+     .usage = "[max=COUNT] [per_ip=COUNT]",
+     .text = "How many connections clients may have open, handshakes of TLS included. All workers "
+             "count together; a reload changes the bounds and leaves the counts alone.",
+     .example = "connections max=50000 per_ip=200"},
     {.name = "trust",
      .where = IN_TOP,
      .apply = trust_apply,
@@ -697,6 +747,7 @@ void settings_defaults(struct conf_build *b, struct settings *s)
     conf_defaults(body_options, IN_OPTIONS, s);
     conf_defaults(buffer_options, IN_OPTIONS, s);
     s->body_rate = body_rate_bytes(s->body_rate);
+    s->client_take_rate = body_rate_bytes(s->client_take_rate);
     s->target = NULL;
     s->mirror = NULL;
     s->deadline = NULL;

@@ -32,6 +32,7 @@ struct settings {
     /* bodies */
     int64_t body_max_bytes;   /* CONF_OFF: no limit */
     int64_t body_rate;        /* minimum bytes/s of a request body after a grace of 10 s */
+    int64_t client_take_rate; /* minimum bytes/s at which a client takes what waits for it */
     int64_t body_queue_bytes; /* of each struct body: what a slow peer may cost */
     int64_t buffer_request; /* 1 (else CONF_OFF): whole request body before the server is chosen */
     int64_t buffer_memory_bytes; /* then spills to a temporary file */

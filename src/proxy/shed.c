@@ -2,17 +2,19 @@
  *
  * Buffers: when the pool is nearly spent, reading pauses everywhere (base/buf.h), and everybody
  * waits for everybody. So from 85 % on requests are refused, those of priority 0 first, then, step
- * by step, all at 95 %; what is under way ends.
+ * by step, all at 95 %; what is under way ends, but for the slowest of those clients that have
+ * many connections.
  *
  * Descriptors: the kernel gives the smallest free number, so a new connection's number tells how
- * many are in use. From 90 % on connections that idle are closed, the oldest first; from 97 % on
- * new ones are, too: what is left is for connections to servers.
+ * many are in use. From 90 % on connections give way (guests_evict.c); from 97 % on new ones are
+ * closed, too: what is left is for connections to servers.
  *
  * The log has a line when either begins and ends, not for each request. */
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/shed.h"
 #include "base/log.h"
 #include "conf/directive.h"
+#include "proxy/guests.h"
 #include "proxy/worker.h"
 #include "upstream/lease.h"
 #include <fcntl.h>
@@ -64,6 +66,7 @@ static bool refuse(struct worker *w)
         buffers_begin(w);
     w->shed.refused++;
     counter_add(w->counters, METRIC_SHED_REQUESTS, 1);
+    (void)guests_relieve(w, SHORT_OF_BUFFERS, NULL, SHED_SLOW_AT_ONCE);
     return false;
 }
 
@@ -80,7 +83,7 @@ bool shed_admits(struct worker *w, int64_t priority)
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
-static int64_t fds_max(struct worker *w)
+int64_t shed_fds_max(struct worker *w)
 {
     struct rlimit r;
     if (w->shed.fds_max == 0)
@@ -98,8 +101,8 @@ static void fds_begin(struct worker *w)
     w->shed.closed = 0;
     log_write(LOG_WARN_,
               "worker %u: nearly all of %lld descriptors are in use: idle connections are "
-              "closed, and new ones if that is not enough",
-              w->index, (long long)fds_max(w));
+              "closed, slow ones of clients that have many, and new ones if that is not enough",
+              w->index, (long long)shed_fds_max(w));
 }
 
 static void fds_end(struct worker *w)
@@ -115,34 +118,24 @@ static void closed_count(struct worker *w)
     counter_add(w->counters, METRIC_SHED_CONNECTIONS, 1);
 }
 
-/* The oldest first: sessions stand in the order in which they came. */
-static void idle_close(struct worker *w)
+static void fds_relieve(struct worker *w, struct guest_host *for_whom)
 {
-    int closed = 0;
-    LIST_EACH_SAFE (l, &w->acceptor.sessions) {
-        struct session_link *s = LIST_ENTRY(l, struct session_link, link);
-        if (closed == SHED_IDLE_AT_ONCE)
-            return;
-        if (!s->ops->idle || !s->ops->idle(s))
-            continue;
-        s->ops->drain(s);
+    fds_begin(w);
+    for (uint32_t n = guests_relieve(w, SHORT_OF_FDS, for_whom, SHED_CONNS_AT_ONCE); n > 0; n--)
         closed_count(w);
-        closed++;
-    }
 }
 
 void shed_no_fds(struct worker *w)
 {
-    fds_begin(w);
-    idle_close(w);
+    fds_relieve(w, NULL);
 }
 
-bool shed_accepts(struct worker *w, int fd)
+bool shed_accepts(struct worker *w, int fd, struct guest_host *for_whom)
 {
-    int64_t max = fds_max(w), used = (int64_t)fd * 1000;
+    int64_t max = shed_fds_max(w), used = (int64_t)fd * 1000;
     if (used < max * SHED_FDS_IDLE)
         return true;
-    shed_no_fds(w);
+    fds_relieve(w, for_whom);
     if (used < max * SHED_FDS_ALL)
         return true;
     closed_count(w);
@@ -166,7 +159,9 @@ static void on_review(struct timer *t)
     struct worker *w = CONTAINER_OF(t, struct worker, shed.review);
     if (w->shed.buffers && buffers_used(w) < SHED_BUFFERS_END)
         buffers_end(w);
-    if (w->shed.fds && fd_next() * 1000 < fds_max(w) * SHED_FDS_END)
+    else if (w->shed.buffers)
+        (void)guests_relieve(w, SHORT_OF_BUFFERS, NULL, SHED_CONNS_AT_ONCE);
+    if (w->shed.fds && fd_next() * 1000 < shed_fds_max(w) * SHED_FDS_END)
         fds_end(w);
     review_begin(w);
 }

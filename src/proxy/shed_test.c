@@ -64,13 +64,13 @@ static void connections_are_refused_only_near_the_end(void **state)
 {
     (void)state;
     w.shed.fds_max = 1000;
-    assert_true(shed_accepts(&w, 899));
+    assert_true(shed_accepts(&w, 899, NULL));
     assert_false(w.shed.fds);
-    assert_true(shed_accepts(&w, 900));
+    assert_true(shed_accepts(&w, 900, NULL));
     assert_true(w.shed.fds);
-    assert_true(shed_accepts(&w, 969));
+    assert_true(shed_accepts(&w, 969, NULL));
     assert_int_equal(counter_get(&counters, METRIC_SHED_CONNECTIONS), 0);
-    assert_false(shed_accepts(&w, 970));
+    assert_false(shed_accepts(&w, 970, NULL));
     assert_int_equal(counter_get(&counters, METRIC_SHED_CONNECTIONS), 1);
 }
 

@@ -63,6 +63,7 @@ bool worker_init(struct worker *w, uint32_t index, const struct io_backend *back
         return false;
     text_reserve(&w->scratch, SCRATCH_BYTES); /* need not grow while it serves */
     shed_init(w);
+    guests_init(w);
     w->loop.on_unused = free_exchanges;
     w->acceptor.open = exchange_open;
     w->acceptor.limits = acceptor_limits;
@@ -181,6 +182,7 @@ void worker_release(struct worker *w)
     names_release(w);
     file_cache_release(w);
     loop_release(&w->loop);
+    guests_release(w);
     free_exchanges(&w->loop);
     text_release(&w->scratch);
 }

@@ -9,6 +9,7 @@
 #include "conf/snapshot.h"
 #include "http/stream.h"
 #include "io/loop.h"
+#include "proxy/guests.h"
 #include "proxy/shed.h"
 #include "upstream/upstream.h"
 
@@ -61,6 +62,7 @@ struct worker {
     uint64_t request_seq; /* for $request_id */
     struct text scratch;  /* for one value at a time: its memory stays */
     struct shed shed;
+    struct guests guests;
     struct cache_shared *cache;               /* main's wiring, of all workers; NULL: none */
     struct password_checks_shared *passwords; /* the same */
     struct counters_shared *counters;

@@ -117,6 +117,12 @@ typedef void tls_done(void *user, struct conn *c, enum err e);
  * `s` and `user` must live until done(). False: no memory; the descriptor is closed, no done(). */
 bool tls_accept(struct tls_worker *w, const struct tls_server *s, int fd, tls_done *done,
                 void *user) MUST_CHECK;
+/* The same on a connection that was made of one, whose user is to be replaced. */
+bool tls_accept_conn(struct tls_worker *w, const struct tls_server *s, struct conn *c,
+                     tls_done *done, void *user) MUST_CHECK;
+/* Ends the connection now, for `e`, if such a handshake is going on; done() follows from the loop.
+ * False: none is, and nothing was done. */
+bool tls_accept_drop(struct conn *c, enum err e);
 
 /* Begins the client's side on a connection that was just opened; on_open() of its user is called
  * (again) when the handshake ended: ERR_OK or ERR_TLS_*. `host` is what the server line names. */

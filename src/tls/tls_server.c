@@ -204,17 +204,31 @@ static bool begin(struct tls_worker *w, struct conn *c, const struct tls_server 
     return true;
 }
 
-bool tls_accept(struct tls_worker *w, const struct tls_server *s, int fd, tls_done *done,
-                void *user)
+bool tls_accept_conn(struct tls_worker *w, const struct tls_server *s, struct conn *c,
+                     tls_done *done, void *user)
 {
     if (s->handshakes_max && w->handshake_count >= s->handshakes_max)
         tls_handshake_drop(LIST_ENTRY(w->handshakes.next, struct tls_handshake, link),
                            ERR_TLS_TOO_MANY);
-    struct conn *c = conn_accept(w->loop, fd, &handshake_ops, NULL);
-    if (!c)
-        return false;
+    conn_set_user(c, &handshake_ops, NULL);
     if (begin(w, c, s, done, user))
         return true;
     conn_abort(c);
     return false;
+}
+
+bool tls_accept(struct tls_worker *w, const struct tls_server *s, int fd, tls_done *done,
+                void *user)
+{
+    struct conn *c = conn_accept(w->loop, fd, &handshake_ops, NULL);
+    return c && tls_accept_conn(w, s, c, done, user);
+}
+
+bool tls_accept_drop(struct conn *c, enum err e)
+{
+    struct tls_conn *t = tls_of(c);
+    if (!t || !t->hs || !t->hs->server || c->state != CONN_CONNECTING)
+        return false;
+    tls_handshake_drop(t->hs, e);
+    return true;
 }

@@ -123,7 +123,7 @@ def test_pipelined_requests_beside_a_slow_one(weir, origin):
 
 @pytest.mark.parametrize("count", [3000])
 def test_idle_connections_cost_little(weir, origin, count):
-    w = weir("listen @listen@\nworkers 1\nadmin @admin@\nlog access off\n" + PLAIN, o=origin())
+    w = weir("listen @listen@\nworkers 1\nadmin @admin@\nlog access off\nconnections per_ip=off\n" + PLAIN, o=origin())
     w.get()
     before = w.rss_kb()
     socks = []

@@ -105,10 +105,11 @@ static void entrance_accept(struct listener *ln, int fd)
     struct entrance *e = ln->user;
     struct worker *wk = &e->weir->worker;
     counter_add(wk->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (e->point.conf->tls)
-        handshake_begin(wk, &e->point, fd);
-    else
-        (void)!h1_client_start(&wk->loop, fd, &wk->acceptor, &e->point);
+    struct conn *c = conn_accept(&wk->loop, fd, NULL, NULL);
+    if (c && e->point.conf->tls)
+        handshake_begin(wk, &e->point, c);
+    else if (c)
+        (void)!h1_client_adopt(c, &wk->acceptor, &e->point);
 }
 
 static void entrance_closed(struct listener *ln)

@@ -35,7 +35,7 @@ class Response:
 
 
 class Client:
-    """One connection. `to` is a port, an address pair or a unix socket path."""
+    """One connection. `to` is a port, an address pair or a unix socket path; `source` an address of ours."""
 
     def __init__(self, to, timeout=5.0, rcvbuf=None, source=None):
         if isinstance(to, int):
@@ -48,6 +48,8 @@ class Client:
         if source:
             self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.connect(to)
         if family != socket.AF_UNIX:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
