@@ -185,7 +185,7 @@ bench: build/relay build/tls_relay build/echo build/responder build/weir
 	@python3 bench/run.py $(ARGS)
 
 # What visitors see when servers fall ill: weir, nginx, haproxy; ARGS="--only 500 --seconds 5".
-build/worker build/visitors build/echo build/responder: build/%: bench/%.c bench/listen.h
+build/worker build/visitors build/echo build/responder build/patient build/besieger: build/%: bench/%.c bench/listen.h
 	@mkdir -p build
 	$(call say,CC,$<)$(CC) -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $<
 outages: build/worker build/visitors build/weir
@@ -216,10 +216,11 @@ $(B)/bench_cache_store: $(LIB_OBJ) $(B)/bench/cache_store.o
 bench-cache-store: $(B)/bench_cache_store
 	@$(B)/bench_cache_store $(T)
 
-# Floods of HTTP/2 beside a good client; ARGS="--only PING --seconds 5".
-attack: build/weir
+# Floods of HTTP/2 beside a good client; ARGS="--only PING --seconds 5". Then a siege from one address.
+attack: build/weir build/patient build/besieger
 	@tools/setup bench
 	@python3 bench/attacks.py $(ARGS)
+	@python3 bench/sieges.py
 
 docs: build/weir
 	@mkdir -p docs/reference

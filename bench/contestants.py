@@ -94,12 +94,14 @@ NGINX_GZIP = "gzip on; gzip_comp_level 1; gzip_types application/json; gzip_prox
 HAPROXY_GZIP = """    compression algo gzip
     compression type application/json
 """
+BOUNDS = "connections max=off per_ip=off"  # all clients have one address here
 WEIR = """
 workers {workers}
 listen 127.0.0.1:{port}
 admin off
 log access {log}
 timeout keepalive=15m
+{bounds}
 {sites}
 """
 
@@ -214,9 +216,9 @@ class Field:
     def argv_relay_splice(self, port):
         return [*self.argv_relay(port), "splice"]
 
-    def _weir_run(self, name, port, log="off", sites=None):
+    def _weir_run(self, name, port, log="off", sites=None, bounds=BOUNDS):
         sites = sites or f"site * {{ proxy 127.0.0.1:{self.origin} }}"
-        text = WEIR.format(port=port, workers=self.workers, log=log, sites=sites)
+        text = WEIR.format(port=port, workers=self.workers, log=log, sites=sites, bounds=bounds)
         return [self.weir, "run", "-c", self._write(f"{name}.conf", text)]
 
     def argv_weir(self, port):
@@ -344,7 +346,7 @@ class Field:
     def argv_tls_weir(self, port):
         site = (f"site * {{ tls cert={self.dir}/cert.pem key={self.dir}/key.pem\n"
                 f"proxy 127.0.0.1:{self.origin} }}")
-        text = WEIR.format(port=f"{port} tls", workers=self.workers, log="off", sites=site)
+        text = WEIR.format(port=f"{port} tls", workers=self.workers, log="off", sites=site, bounds=BOUNDS)
         return [self.weir, "run", "-c", self._write("tls-weir.conf", text)]
 
     def argv_tls_nginx(self, port):
