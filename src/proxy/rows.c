@@ -226,9 +226,9 @@ static const struct directive body_options[] = {
      .def = "100B/s",
      .usage = "RATE|off",
      .text =
-         "Slowest rate at which a client may take a response that waits for it, over 30 seconds; "
-         "below it the connection is closed. `timeout client_send` is for those that take "
-         "nothing."},
+         "Slowest rate at which a client may take a response that waits for it, over a minute; "
+         "below it the connection is closed. `timeout client_send` is for those that take nothing, "
+         "and when that is off, so is this."},
     {.name = "queue",
      .where = IN_OPTIONS,
      .type = CONF_SIZE,

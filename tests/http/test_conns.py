@@ -61,6 +61,7 @@ def serves(w, source, seconds=2.0):
 def start(weir, text, **kw):
     """And the connection that found out whether it listens is gone."""
     w = weir(text, **kw)
+    wait_until(lambda: w.metric("weir_connections_accepted_total") > 0, 5, "that connection")
     counted(w, 0)
     return w
 
@@ -192,7 +193,7 @@ def cert(tmp_path_factory):
 
 
 def test_handshakes_count(weir, cert):
-    w = weir(TLS.format(bounds="per_ip=3"), crt=cert.crt, key=cert.key)
+    w = start(weir, TLS.format(bounds="per_ip=3"), crt=cert.crt, key=cert.key)
     mute = [Client(("127.0.0.1", w.tls_port), source=BAD) for _ in range(2)]
     half = Client(("127.0.0.1", w.tls_port), source=BAD)
     half.send(b"\x16\x03\x01\x02\x00\x01")
@@ -205,8 +206,7 @@ def test_handshakes_count(weir, cert):
 
 
 def test_a_handshake_gives_way(weir, cert):
-    w = weir(TLS.format(bounds="max=12"), crt=cert.crt, key=cert.key)
-    counted(w, 0)
+    w = start(weir, TLS.format(bounds="max=12"), crt=cert.crt, key=cert.key)
     mute = [Client(("127.0.0.1", w.tls_port), source=BAD) for _ in range(12)]
     wait_until(lambda: w.metric("weir_tls_handshakes_open") == 12, 3, "handshakes")
     context = ssl.create_default_context(cafile=None)
@@ -290,12 +290,12 @@ def test_among_equals_who_never_asked_goes(weir):
 
 def test_a_tunnel_or_a_request_of_the_few_stays(weir, origin):
     hold = Hold()
-    w = start(weir, bounded("max=12", "site * { proxy @o@ }\n"),
+    w = start(weir, bounded("max=30", "site * { proxy @o@ }\n"),
              o=origin(lambda r: [hold, answer("ok")] if r.target == "/held" else answer("ok")))
     held = Client(w.port, source=GOOD, timeout=10)
     held.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
     wait_until(hold.reached.is_set, 5, "the request")
-    bad = open_from(w, BAD, 30, HEAD)
+    bad = open_from(w, BAD, 40, HEAD)
     others = [Client(w.port, source=f"127.0.0.{n}") for n in range(20, 30)]
     assert all(c.get("/").status == 200 for c in others)
     time.sleep(2.2)

@@ -48,8 +48,6 @@ class Client:
         if source:
             self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
-        if source:
-            self.sock.bind((source, 0))
         self.sock.connect(to)
         if family != socket.AF_UNIX:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
