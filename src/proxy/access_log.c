@@ -20,7 +20,13 @@ enum { FIELD_MAX_BYTES = 256, FIELD_LONG_MAX_BYTES = 2048 };
 _Static_assert((int)FIELD_MAX_BYTES >= (int)VARIABLE_WRITE_BYTES, "what is written is not cut");
 
 /* JSON: of which requests alone. */
-enum field_only { FIELD_OF_ALL, FIELD_OF_ERRORS, FIELD_OF_HEDGED };
+enum field_only {
+    FIELD_OF_ALL,
+    FIELD_OF_ERRORS,
+    FIELD_OF_HEDGED,
+    FIELD_OF_LIMITED,
+    FIELD_OF_KNOWN, /* it is known who asks */
+};
 
 struct log_field {
     struct slice before;             /* literal */
@@ -80,6 +86,9 @@ static const struct json_field {
     {"server", "server", FIELD_OF_ALL},
     {"tries", "tries", FIELD_OF_ALL},
     {"hedged", "hedged", FIELD_OF_HEDGED},
+    {"limit", "limit_status", FIELD_OF_LIMITED},
+    {"user", "user", FIELD_OF_KNOWN},
+    {"auth", "auth", FIELD_OF_KNOWN},
     {"error", "error", FIELD_OF_ERRORS},
     {"step", "step", FIELD_OF_ERRORS},
     {"user_agent", "user_agent", FIELD_OF_ALL},
@@ -87,7 +96,7 @@ static const struct json_field {
 };
 enum { JSON_FIELDS = sizeof(json_fields) / sizeof(*json_fields) };
 
-#define FORMAT_COMMON "$client_ip - - [$time] \"$method $uri $proto\" $status $body_bytes_out"
+#define FORMAT_COMMON "$client_ip - $user [$time] \"$method $uri $proto\" $status $body_bytes_out"
 static const struct slice format_common = SLICE_INIT(FORMAT_COMMON);
 static const struct slice format_combined =
     SLICE_INIT(FORMAT_COMMON " \"$referer\" \"$user_agent\"");
@@ -308,9 +317,21 @@ static char *put_text_field(char *to, const struct log_field *f, struct exchange
     return to + len;
 }
 
+static bool is_of(const struct log_field *f, const struct exchange *x)
+{
+    switch ((enum field_only)f->only) {
+    case FIELD_OF_ALL: break;
+    case FIELD_OF_ERRORS: return x->err != ERR_OK;
+    case FIELD_OF_HEDGED: return x->hedged;
+    case FIELD_OF_LIMITED: return x->limit_status != LIMIT_NONE;
+    case FIELD_OF_KNOWN: return x->identity != NULL;
+    }
+    return true;
+}
+
 static char *put_json_field(char *to, const struct log_field *f, struct exchange *x)
 {
-    if (f->only != FIELD_OF_ALL && (f->only == FIELD_OF_HEDGED ? !x->hedged : x->err == ERR_OK))
+    if (!is_of(f, x))
         return to;
     bool text = f->variable->kind == VARIABLE_TEXT;
     char *at = put(to, f->before);

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`auth`: demands put together by all and any, and who may not be told to servers by clients."""
+import json
+
 import pytest
 
+from kit import wait_until
 from kit.h2raw import H2Raw
+from kit.tokens import secret
 
 
 def site(lines):
@@ -116,3 +120,24 @@ def test_http2_is_asked_too(weir):
     with H2Raw(w.port) as c:
         assert c.get("/")[0] == 403
         assert c.get("/", 3, extra=[("a", "1")])[0] == 200
+
+
+def test_the_log_says_who(weir):
+    secret_text = "a-secret-of-more-than-thirty-two-bytes"
+    token = secret(secret_text).token(sub='ann"x')
+    w = weir(f"""site * {{
+        respond 200 ok
+        limit 100r/s
+        auth jwt secret={secret_text}
+        route /c {{ respond 200 ok
+            log access common to=@dir@/c.log }}
+    }}""")
+    assert status(w, [f"Authorization: Bearer {token}"]) == 200
+    assert status(w) == 401
+    line, refused = [json.loads(x) for x in wait_until(lambda: len(w.log_lines()) == 2 and w.log_lines(), 3)]
+    assert (line["user"], line["auth"], line["limit"]) == ('ann"x', "jwt", "passed")
+    assert "user" not in refused and refused["error"] == "unauthorized"
+    w.get("/c", headers=[f"Authorization: Bearer {token}"])
+    assert wait_until(lambda: w.log_lines("c.log"), 3)[0].startswith('127.0.0.1 - ann\\"x [')
+    for text in "\n".join(w.log_lines() + w.log_lines("c.log")) + w.stderr, :
+        assert token not in text and secret_text not in text
