@@ -641,3 +641,26 @@ def dom(home, address):
                            f"--user-data-dir={home}", "--dump-dom", address], capture_output=True, text=True, timeout=60,
                           stdin=subprocess.DEVNULL)
     return done.stdout
+
+
+def test_many_at_once_of_which_some_leave(names):
+    """In whatever state the clients leave, nothing stays behind."""
+    names.silent.add("silent.ok.test")
+    names.hosts["dead.ok.test"] = "127.0.0.1"
+    with Origin(lambda r: [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x" * 50000, 0.3, b"x" * 50000]) as o, \
+            Origin(lambda r: redirecting(url(o, "/end"))) as first, relay(names, site="timeout half_close=100ms") as w:
+        paths = [url(first), url(o), "http://silent.ok.test/", "http://dead.ok.test:1/", url(o, scheme="https")]
+        clients = []
+        for i in range(60):
+            c = w.client()
+            c.send(f"GET /{paths[i % 5]} HTTP/1.1\r\nHost: relay.test\r\n\r\n".encode())
+            clients.append(c)
+            time.sleep(0.01)
+            if i % 3 == 0:
+                c.close()
+        for i, c in enumerate(clients):
+            if i % 3 == 1 and i % 5 in (0, 1):
+                assert c.response().body == b"x" * 100000
+            c.close()
+        wait_until(lambda: w.metric("weir_relays_active") == 0, 5, "all have ended")
+        wait_until(lambda: w.metric("weir_requests_active") <= 1, 5, "all have ended")
