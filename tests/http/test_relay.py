@@ -2,6 +2,7 @@
 """`relay`: targets that clients name. What may be fetched, what is refused, and the ways around it that people
 try: odd forms of addresses, names that lead to private ones, answers that change, redirects."""
 import pathlib
+import socket
 import subprocess
 import time
 from urllib.parse import quote
@@ -664,3 +665,25 @@ def test_many_at_once_of_which_some_leave(names):
             c.close()
         wait_until(lambda: w.metric("weir_relays_active") == 0, 5, "all have ended")
         wait_until(lambda: w.metric("weir_requests_active") <= 1, 5, "all have ended")
+
+
+def own_address():
+    """An address of this machine that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("198.51.100.1", 9))
+        except OSError:
+            pytest.skip("no address but loopback")
+        return s.getsockname()[0]
+
+
+def test_this_machine_is_not_among_a_network_that_is_let_in(names):
+    ip = own_address()
+    names.hosts["own.ok.test"] = ip
+    with Origin(host=ip) as o:
+        with relay(names, "private 0.0.0.0/0") as w:
+            assert fetch(w, url(o, host="own.ok.test")).status == 403
+            wait_until(lambda: ip + ": this machine" in w.stderr, 3, "the reason")
+        with relay(names, "private " + ip) as w:
+            assert fetch(w, url(o, host="own.ok.test")).status == 200
+        assert len(o.requests) == 1
