@@ -687,3 +687,18 @@ def test_this_machine_is_not_among_a_network_that_is_let_in(names):
         with relay(names, "private " + ip) as w:
             assert fetch(w, url(o, host="own.ok.test")).status == 200
         assert len(o.requests) == 1
+
+
+def test_keys_in_a_field(names, target):
+    with relay(names, site="cors expose=*\n auth require header.X-Api-Key in one two\n limit 2r/m burst=2 by=${header.X-Api-Key}") as w:
+        r = preflight(w, "/" + url(target), headers="x-api-key")
+        assert r.status in (200, 204) and r.get("Access-Control-Allow-Origin") == "*"
+        assert "x-api-key" in r.get("Access-Control-Allow-Headers").lower()
+
+        def ask(*keys):
+            return fetch(w, url(target), ["Origin: https://page.test"] + ["X-Api-Key: " + k for k in keys])
+        assert [ask("one").status for _ in range(3)] == [200, 200, 429]
+        r = ask("two")
+        assert (r.status, r.get("Access-Control-Allow-Origin"), r.get("Access-Control-Expose-Headers")) == (200, "*", "*")
+        assert ask("three").status in (401, 403) and ask().status in (401, 403)
+        assert all(r.get("X-Api-Key") is None for r in target.requests)
