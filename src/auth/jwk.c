@@ -56,7 +56,9 @@ const char *jwk_alg_name(enum jwk_alg alg)
 
 struct jwk_set *jwk_set_new(void)
 {
+    static uint64_t serials; /* atomic */
     struct jwk_set *s = MEM_NEW(struct jwk_set);
+    s->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
     jws_prepare();
     arena_init(&s->arena, SET_BUDGET_BYTES);
     s->keys = mem_must(ARENA_ARRAY(&s->arena, struct jwk, JWK_SET_MAX), 0);

@@ -66,6 +66,7 @@ struct jwk {
 struct jwk_set {
     uint32_t refs; /* atomic */
     uint32_t count;
+    uint64_t serial;  /* no other set of this process has it */
     uint32_t skipped; /* keys of the document that are not usable here */
     struct jwk *keys;
     struct arena arena; /* of all the above */

@@ -18,7 +18,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { KEPT = 8 };
+enum { KEPT = 8, KNOWN = 1024, NAME_BYTES = 32 };
 
 /* Ready to check signatures of one key in one algorithm. */
 struct checker {
@@ -28,9 +28,15 @@ struct checker {
     EVP_MD_CTX *whole; /* EdDSA: gets the text */
 };
 
+/* A signature that was found to be good, by the SHA-256 of all that it was checked with. */
+struct known {
+    uint8_t name[NAME_BYTES];
+};
+
 struct thread {
     struct checker kept[KEPT];
-    unsigned next; /* to give way */
+    struct known *known; /* KNOWN places by name; NULL: none yet */
+    unsigned next;       /* to give way */
     EVP_MD_CTX *digest;
     EVP_MAC_CTX *macs[JWK_HASHES];
 };
@@ -60,6 +66,7 @@ static void thread_free(void *at)
     for (unsigned i = 0; i < JWK_HASHES; i++)
         EVP_MAC_CTX_free(t->macs[i]);
     EVP_MD_CTX_free(t->digest);
+    free(t->known);
     free(t);
     mine = NULL;
 }
@@ -232,5 +239,54 @@ bool jws_check(const struct jwk *key, enum jwk_alg alg, struct slice text, struc
                           : check_mac(t, key, jwk_algs[alg].hash, text, sig);
     if (!good)
         ERR_clear_error();
+    return good;
+}
+
+/* ---- signatures that were good before ---- */
+
+/* What goes before text and signature into a name. The length keeps bytes of the one from being
+ * taken for the other's. */
+struct circumstances {
+    uint64_t serial, text_len;
+    uint32_t index, alg;
+};
+
+static bool name_make(struct thread *t, const struct circumstances *c, struct slice text,
+                      struct slice sig, uint8_t name[NAME_BYTES])
+{
+    unsigned len;
+    return EVP_DigestInit_ex(t->digest, hashes[JWK_SHA256], NULL) &&
+           EVP_DigestUpdate(t->digest, c, sizeof *c) &&
+           EVP_DigestUpdate(t->digest, text.at, text.len) &&
+           EVP_DigestUpdate(t->digest, sig.at, sig.len) &&
+           EVP_DigestFinal_ex(t->digest, name, &len);
+}
+
+/* NULL: there is no memory, so it is checked each time. */
+static struct known *place_find(struct thread *t, const uint8_t name[NAME_BYTES])
+{
+    uint32_t at;
+    if (!t->known && !(t->known = calloc(KNOWN, sizeof *t->known)))
+        return NULL;
+    memcpy(&at, name, sizeof at);
+    return &t->known[at % KNOWN];
+}
+
+bool jws_check_of_set(const struct jwk_set *set, const struct jwk *key, enum jwk_alg alg,
+                      struct slice text, struct slice sig)
+{
+    struct thread *t = thread_get();
+    const struct circumstances c = {set->serial, text.len, (uint32_t)(key - set->keys), alg};
+    uint8_t name[NAME_BYTES];
+    struct known *k = NULL;
+    if (!key->pkey || !t || (!t->digest && !(t->digest = EVP_MD_CTX_new())))
+        return jws_check(key, alg, text, sig); /* an HMAC is as fast as this */
+    if (name_make(t, &c, text, sig, name))
+        k = place_find(t, name);
+    if (k && memcmp(k->name, name, sizeof name) == 0)
+        return true;
+    bool good = jws_check(key, alg, text, sig);
+    if (good && k)
+        memcpy(k->name, name, sizeof name);
     return good;
 }

@@ -121,7 +121,7 @@ static enum jwt_verdict check_signature(const struct jwk_set *keys, const struct
     for (int tried = 0; v == JWT_GOOD && tried < JWT_KEYS_TRIED; tried++) {
         if (!(k = jwk_set_next(keys, h->alg, h->kid, &at)))
             return tried ? JWT_BAD_SIGNATURE : why_no_key(keys, h);
-        if (jws_check(k, h->alg, p->signed_text, sig))
+        if (jws_check_of_set(keys, k, h->alg, p->signed_text, sig))
             return JWT_GOOD;
     }
     return v == JWT_GOOD ? JWT_BAD_SIGNATURE : v;

@@ -417,6 +417,40 @@ static void der_is_what_openssl_reads(void **state)
         }
 }
 
+/* What was good once is remembered, and only that: not with another set, alg or split. */
+static void good_signatures_are_remembered(void **state)
+{
+    static const char header[] = "{\"alg\":\"EdDSA\",\"kid\":\"k\"}";
+    EVP_PKEY *pkey = rig_key(JWK_ED25519), *other = rig_key(JWK_ED25519);
+    struct jwk_set *keys = keys_of_pkey(pkey, ",\"kid\":\"k\"");
+    struct jwk_set *after = keys_of_pkey(other, ",\"kid\":\"k\"");
+    struct rig_signer s = {.pkey = pkey, .alg = JWK_EDDSA};
+    struct text t = {0};
+    uint8_t sig[256];
+    (void)state;
+    rig_token(&t, &s, slice_of(header), SLICE("{}"));
+    for (int i = 0; i < 3; i++)
+        assert_verdict(text_slice(&t), keys, NULL, JWT_GOOD);
+    assert_verdict(text_slice(&t), after, NULL, JWT_BAD_SIGNATURE);
+    struct slice whole = SLICE("some text");
+    size_t len = rig_sign(&s, whole, sig, sizeof sig);
+    struct slice good = {(char *)sig, len};
+    assert_true(jws_check_of_set(keys, &keys->keys[0], JWK_EDDSA, whole, good));
+    assert_true(jws_check_of_set(keys, &keys->keys[0], JWK_EDDSA, whole, good));
+    memmove(sig + whole.len, sig, len); /* the same bytes, divided otherwise */
+    memcpy(sig, whole.at, whole.len);
+    struct slice joined = {(char *)sig, whole.len + len};
+    for (size_t cut = whole.len - 1; cut <= whole.len + 1; cut++)
+        assert_int_equal(jws_check_of_set(keys, &keys->keys[0], JWK_EDDSA, slice_head(joined, cut),
+                                          slice_from(joined, cut)),
+                         cut == whole.len);
+    jwk_set_drop(keys);
+    jwk_set_drop(after);
+    EVP_PKEY_free(pkey);
+    EVP_PKEY_free(other);
+    text_release(&t);
+}
+
 /* ---- which key ---- */
 
 static void keys_are_found_by_name(void **state)
@@ -733,6 +767,7 @@ UNIT_SUITE(auth_jwt, cmocka_unit_test_teardown(tokens_of_the_rfcs, done),
            cmocka_unit_test_teardown(shapes_are_refused, done),
            cmocka_unit_test_teardown(ecdsa_signatures_have_one_form, done),
            cmocka_unit_test(der_is_what_openssl_reads),
+           cmocka_unit_test_teardown(good_signatures_are_remembered, done),
            cmocka_unit_test_teardown(keys_are_found_by_name, done),
            cmocka_unit_test_teardown(few_keys_are_tried, done),
            cmocka_unit_test_teardown(claims_are_held_against_rules, done),
