@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/jwk.h"
 #include "auth/jwk_priv.h"
+#include "auth/jws_priv.h"
 #include "base/base64.h"
 #include "base/mem.h"
 #include <jansson.h>
@@ -211,6 +212,7 @@ static struct jwk_set *parse_document(const json_t *doc, enum jwk_source from, s
 struct jwk_set *jwk_set_parse(struct slice json, enum jwk_source from, struct text *why)
 {
     json_error_t error;
+    jws_prepare();
     if (json.len > JWK_DOCUMENT_MAX_BYTES) {
         text_addf(why, "it is larger than %d bytes", JWK_DOCUMENT_MAX_BYTES);
         return NULL;

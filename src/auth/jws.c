@@ -10,6 +10,8 @@
 #include "auth/jws_priv.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/rand.h"
+#include <jansson.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -71,8 +73,17 @@ static void thread_free(void *at)
     mine = NULL;
 }
 
+/* jansson would look for /dev/urandom, which a confined process may not have. */
+static void json_prepare(void)
+{
+    size_t seed;
+    rand_secret(&seed, sizeof seed);
+    json_object_seed(seed | 1); /* 0 would be none */
+}
+
 static void prepare(void)
 {
+    json_prepare();
     for (unsigned i = 0; i < JWK_HASHES; i++)
         hashes[i] = mem_must(EVP_MD_fetch(NULL, HASH_NAMES[i], NULL), 0);
     hmac = mem_must(EVP_MAC_fetch(NULL, "HMAC", NULL), 0);

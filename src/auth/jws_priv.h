@@ -3,7 +3,8 @@
 #pragma once
 #include "auth/jwk_priv.h"
 
-/* The digests are fetched, once; without memory the process ends. Before any jws_check(). */
+/* The digests are fetched, and JSON's hashes get a secret, once; without memory the process ends.
+ * Before any jws_check(). */
 void jws_prepare(void);
 /* `key` must be one that may verify `alg`. What a check needs is kept with its thread. */
 bool jws_check(const struct jwk *key, enum jwk_alg alg, struct slice text, struct slice sig);
