@@ -7,7 +7,8 @@ somebody at 127.0.0.1 asks for a page now and then; weir, nginx and haproxy in t
 
 Each has its usual protection: at most 100 connections and 200 requests a second (burst 200) of one address, 10 s for a
 head. One worker each, alone on core 1; on core 0 the good client and its origin have precedence over the attacker
-(bench/besieger.c). The good client (bench/patient.c) has a request every 8 ms: every other one over a new
+(bench/besieger.c). The second three also get rid of whoever goes on: weir bans the address, nginx and haproxy close
+its connections without an answer (444, reject), haproxy those that it opens, too. The good client (bench/patient.c) has a request every 8 ms: every other one over a new
 connection. The rounds take turns; what is shown is the median round of each, by p99."""
 import argparse
 import json
@@ -22,7 +23,8 @@ import time
 from attacks import Arena, prefer
 from contestants import HAPROXY, ROOT
 
-PEERS = ("nginx", "haproxy")
+PROXIES = ("weir", "nginx", "haproxy", "weir-ban", "nginx-444", "haproxy-reject")
+PAIRS = {"weir": ("nginx", "haproxy"), "weir-ban": ("nginx-444", "haproxy-reject")}  # who is compared with whom
 PACE_US = 8000
 ADDRESS = "127.0.0.9"
 
@@ -43,16 +45,24 @@ WEIR_SITE = """site * {{
 
 
 class Field(Arena):
-    def argv_weir(self, port):
-        limits = "limit 200r/s burst=200 name=one\n" if not ARGS.ban else \
-            "limit 200r/s burst=200 name=one\nban 10m when 200 status in 429 within 10s\n"
+    def argv_weir(self, port, limits="limit 200r/s burst=200 name=one\n"):
         sites = WEIR_SITE.format(limits=limits, good=self.good, bad=self.origin)
         argv = self._weir_run("siege-weir", port, sites=sites, bounds="connections per_ip=100")
         self.edit("siege-weir.conf", "admin off", f"admin 127.0.0.1:{self.admin}")
         return argv
 
-    def argv_nginx(self, port):
-        argv = self._nginx_proxy("siege-nginx", port, more=NGINX_USE)
+    def argv_weir_ban(self, port):
+        return self.argv_weir(port, "limit 200r/s burst=200 name=one\nban 10m when 200 status in 429 within 10s\n")
+
+    def argv_nginx_444(self, port):
+        return self.argv_nginx(port, NGINX_USE.replace("status 429", "status 444"))
+
+    def argv_haproxy_reject(self, port):
+        return self.argv_haproxy(port, HAPROXY_USE.replace("deny deny_status 429", "reject") +
+                                 "    tcp-request connection reject if { sc_http_req_rate(0) gt 2200 }\n")
+
+    def argv_nginx(self, port, use=NGINX_USE):
+        argv = self._nginx_proxy("siege-nginx", port, more=use)
         path = pathlib.Path(argv[-1])
         text = path.read_text()
         location = text[text.index("location / {"):text.index("} }") + 1]
@@ -61,9 +71,9 @@ class Field(Arena):
         path.write_text(text.replace(location, location + good).replace("upstream o {", NGINX_LIMITS + upstream + "upstream o {"))
         return argv
 
-    def argv_haproxy(self, port):
+    def argv_haproxy(self, port, use=HAPROXY_USE):
         text = HAPROXY.format(port=port, origin=self.origin, workers=self.workers).replace("maxconn 8000", "maxconn 9000")
-        text = text.replace("    option forwardfor\n", HAPROXY_USE + "    option forwardfor\n")
+        text = text.replace("    option forwardfor\n", use + "    option forwardfor\n")
         text = text.replace("    default_backend b\nbackend b\n", "    use_backend good if { path_beg /good/ }\n    default_backend b\n"
                             f"backend good\n    server o 127.0.0.1:{self.good}\nbackend b\n")
         return ["haproxy", "-db", "-f", self._write("siege-haproxy.cfg", text)]
@@ -114,7 +124,7 @@ def play(names):
             for name in names:
                 field.start(name)
                 found[name].append(Siege(field, name))
-                print(f"  {name:8} {found[name][-1]}", flush=True)
+                print(f"  {name:14} {found[name][-1]}", flush=True)
                 field.stop(name)
     return {name: statistics.median_low([(s.loud["all"]["p99"], i) for i, s in enumerate(all)])[0] for name, all in found.items()}
 
@@ -124,9 +134,10 @@ def main():
     print(f"{ARGS.slow} slow connections and {ARGS.flood} that flood, from one address")
     p99 = play(names)
     print("median p99: " + ", ".join(f"{n} {v / 1e3:.2f} ms" for n, v in p99.items()))
-    peers = [p99[n] for n in PEERS if n in p99]
-    if "weir" in p99 and peers:
-        print(f"weir / better of the others: {p99['weir'] / min(peers):.2f} (0.5)")
+    for mine, others in PAIRS.items():
+        peers = [p99[n] for n in others if n in p99]
+        if mine in p99 and peers:
+            print(f"{mine} / better of {' and '.join(others)}: {p99[mine] / min(peers):.2f} (0.5)")
 
 
 if __name__ == "__main__":
@@ -136,8 +147,7 @@ if __name__ == "__main__":
     parser.add_argument("--flood", type=int, default=64)
     parser.add_argument("--depth", type=int, default=16, help="requests at once on a connection of the flood")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--proxies", default="weir,nginx,haproxy")
-    parser.add_argument("--ban", action="store_true", help="weir may ban, too")
+    parser.add_argument("--proxies", default=",".join(PROXIES))
     parser.add_argument("--profile", help="perf.data of the first proxy")
     parser.add_argument("--weir", default=str(ROOT / "build/release/weir"))
     ARGS = parser.parse_args()

@@ -92,6 +92,24 @@ static void lines_print(const struct explain *e, struct text *out)
 
 static const struct conf_pos NOWHERE = {0};
 
+static const char *bound_write(char to[24], int64_t n)
+{
+    if (n > 0)
+        snprintf(to, 24, "%lld", (long long)n);
+    else
+        snprintf(to, 24, "%s", n < 0 ? "any number" : "the default");
+    return to;
+}
+
+/* Only what is configured: the defaults depend on the process that serves. */
+static void explain_connections(struct explain *e, const struct conns_bounds *b)
+{
+    char max[24], own[24];
+    if (b->max || b->per_address)
+        explain_line(e, "clients", NOWHERE, "connections: %s of one address, %s in sum",
+                     bound_write(own, b->per_address), bound_write(max, b->max));
+}
+
 static void explain_listen(struct explain *e, const struct listen_conf *l)
 {
     bool told = l->tls || !l->h1 || !l->h2; /* a plain listener that takes both is the usual one */
@@ -408,6 +426,7 @@ static void explain_client(struct explain *e, struct exchange *x)
 static void explain_exchange(struct explain *e, struct exchange *x)
 {
     explain_listen(e, x->listen);
+    explain_connections(e, &x->view->conf->proxy->conns);
     explain_tls(e, x);
     explain_client(e, x);
     explain_site(e, x);

@@ -348,3 +348,12 @@ def test_words(weir, tmp_path):
         conf.write_text(f"listen 127.0.0.1:1\nconnections {words}\n{SITE}")
         done = weir_cli("check", "-c", conf)
         assert done.returncode != 0 and text in done.stderr, (words, done.stderr)
+
+
+def test_explain_says_what_is_configured(tmp_path):
+    from kit import weir_cli
+    conf = tmp_path / "c.conf"
+    for words, text in (("max=50 per_ip=off", "connections: any number of one address, 50 in sum"),
+                        ("per_ip=7", "connections: 7 of one address, the default in sum")):
+        conf.write_text(f"listen 127.0.0.1:1\nconnections {words}\n{SITE}")
+        assert text in weir_cli("explain", "http://a.test/", "-c", conf).stdout
