@@ -47,7 +47,7 @@ struct worker {
     const struct origin_engine *shared_engine;  /* on connections that are shared (h2); or NULL */
     const struct origin_engine *fastcgi_engine; /* or NULL: a test without FastCGI */
     struct said_gate said;
-    struct names *names;             /* that requests bring ; NULL: none yet */
+    struct names *names;             /* that requests bring; NULL: none yet */
     struct list points;              /* struct listen_point.link */
     struct list documents;           /* that are being fetched, document.c */
     struct list asks;                /* questions of weir's own to upstreams, ask.c */
