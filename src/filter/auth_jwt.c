@@ -22,7 +22,7 @@ struct jwt_conf {
     struct jwt_source sources[JWT_SOURCES_MAX + 1]; /* and a secret */
     uint32_t source_count;
     struct jwt_rules rules;
-    struct jwt_places places;
+    struct token_places places;
     struct slice user_claim, realm;
     bool strip, remote; /* one of the sources is */
 };
@@ -210,9 +210,9 @@ static void place_check(struct conf_build *b, const struct conf_node *n, struct 
 }
 
 static void places_read(struct conf_build *b, const struct conf_node *n, const struct jwt_terms *t,
-                        struct jwt_places *out)
+                        struct token_places *out)
 {
-    *out = (struct jwt_places){.header = t->header, .cookie = t->cookie, .query = t->query};
+    *out = (struct token_places){.header = t->header, .cookie = t->cookie, .query = t->query};
     if (!t->header.at && !t->cookie.at && !t->query.at)
         out->header = SLICE("Authorization");
     out->bearer = slice_eq_nocase(out->header, SLICE("Authorization"));
@@ -271,7 +271,7 @@ static enum auth_verdict granted(struct exchange *x, const struct jwt_conf *c,
     const struct claim *user = claim_find(first, c->user_claim);
     x->err = identity_add(x, "jwt", user ? user->value : SLICE_NONE, first, last);
     if (x->err == ERR_OK && c->strip)
-        x->err = jwt_token_strip(x, &c->places);
+        x->err = token_strip(x, &c->places);
     return x->err == ERR_OK ? AUTH_GRANTED : AUTH_FAILED;
 }
 
@@ -354,10 +354,10 @@ static enum auth_verdict jwt_check(struct exchange *x, const void *conf, void *s
 {
     const struct jwt_conf *c = conf;
     struct question q = {.x = x, .conf = c, .state = state};
-    enum jwt_found found = jwt_token_find(x, &c->places, &q.token);
-    if (found == JWT_FOUND_NONE || (x->dry && c->remote))
+    enum token_found found = token_find(x, &c->places, &q.token);
+    if (found == TOKEN_FOUND_NONE || (x->dry && c->remote))
         return AUTH_NONE;
-    if (found == JWT_FOUND_ONE)
+    if (found == TOKEN_FOUND_ONE)
         return check_token(&q);
     q.state->several = true;
     return refused(x, state, "several_tokens", "there is more than one token");

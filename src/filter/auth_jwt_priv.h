@@ -1,4 +1,4 @@
-/* auth_jwt_priv.h - `auth jwt` in parts: where a token stands, whose keys there are, the method. */
+/* auth_jwt_priv.h - `auth jwt` in parts: whose keys there are, the method. */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "auth/jwt.h"
@@ -6,20 +6,6 @@
 #include "proxy/document.h"
 
 enum { JWT_SOURCES_MAX = 4, JWT_LIST_MAX = 16 };
-
-/* --- where it stands: auth_jwt_place.c --- */
-
-/* Each .at NULL: not there. */
-struct jwt_places {
-    struct slice header, cookie, query; /* names */
-    bool bearer;                        /* the header is Authorization, with its scheme */
-};
-
-enum jwt_found { JWT_FOUND_NONE, JWT_FOUND_ONE, JWT_FOUND_SEVERAL };
-
-enum jwt_found jwt_token_find(struct exchange *x, const struct jwt_places *p, struct slice *token);
-/* Takes it out of the request, wherever it may be. */
-enum err jwt_token_strip(struct exchange *x, const struct jwt_places *p) MUST_CHECK;
 
 /* --- whose keys: auth_jwt_keys.c --- */
 

@@ -42,12 +42,28 @@ struct auth_method {
     void (*explain)(const void *conf, struct text *t);
 };
 
+/* --- where a token or a key stands: auth_place.c --- */
+
+/* Each .at NULL: not there. */
+struct token_places {
+    struct slice header, cookie, query; /* names */
+    bool bearer;                        /* the header is Authorization, with its scheme */
+};
+
+enum token_found { TOKEN_FOUND_NONE, TOKEN_FOUND_ONE, TOKEN_FOUND_SEVERAL };
+
+enum token_found token_find(struct exchange *x, const struct token_places *p, struct slice *token);
+/* Takes it out of the request, wherever it may be. */
+enum err token_strip(struct exchange *x, const struct token_places *p) MUST_CHECK;
+
 /* Each auth_NAME.c has a method auth_NAME, and its row in auth_NAME_rows, with where = IN_AUTH and
  * apply = auth_method_apply, which calls the method's own. */
 conf_apply_fn auth_method_apply;
 
 #define AUTH_METHODS(METHOD) \
-    METHOD(basic) METHOD(hmac) METHOD(jwt) METHOD(oidc) METHOD(require) METHOD(signed)
+    METHOD(basic)            \
+    METHOD(cert)             \
+    METHOD(hmac) METHOD(jwt) METHOD(key) METHOD(oidc) METHOD(require) METHOD(signed)
 
 #define AUTH_METHOD_DECLARE(name)                \
     extern const struct auth_method auth_##name; \

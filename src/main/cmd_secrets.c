@@ -1,6 +1,10 @@
-/* cmd_secrets.c - hash-password: what stands in files of users, without the password itself. */
+/* cmd_secrets.c - hash-password, new-key: what stands in files of users and of keys, where neither
+ * passwords nor keys do. */
 // SPDX-License-Identifier: Apache-2.0
+#include "auth/keys.h"
 #include "auth/password.h"
+#include "base/base64.h"
+#include "base/rand.h"
 #include "main/command.h"
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -9,7 +13,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { BCRYPT_PASSWORD_MAX = 72 };
+enum { BCRYPT_PASSWORD_MAX = 72, KEY_RANDOM_BYTES = 32 };
+
+#define KEY_PREFIX "wk_" /* by which scanners for leaked keys know it */
 
 /* One more than may be, so that too long a one is seen. */
 struct secret {
@@ -119,4 +125,35 @@ int cmd_hash_password(const struct args *a)
     if (why)
         fprintf(stderr, "weir: hash-password: %s\n", why);
     return why ? EXIT_FAILED : EXIT_OK;
+}
+
+/* ---- keys ---- */
+
+static bool is_word(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s <= 0x20 || *s == 0x7f)
+            return false;
+    return true;
+}
+
+int cmd_new_key(const struct args *a)
+{
+    uint8_t random[KEY_RANDOM_BYTES], digest[KEY_DIGEST_BYTES];
+    char key[sizeof KEY_PREFIX + BASE64_CHARS(KEY_RANDOM_BYTES)] = KEY_PREFIX;
+    size_t len = strlen(KEY_PREFIX);
+    if (a->words[0][0] == '\0' || a->words[0][0] == '#' || !is_word(a->words[0])) {
+        fprintf(stderr, "weir: new-key: a name has neither blanks nor controls, and no # first\n");
+        return EXIT_USAGE;
+    }
+    rand_secret(random, sizeof random);
+    len += base64_write(key + len, random, sizeof random, BASE64_URL);
+    if (!api_key_digest((struct slice){key, len}, digest))
+        return EXIT_FAILED;
+    printf("%.*s\n%s ", (int)len, key, a->words[0]);
+    for (size_t i = 0; i < sizeof digest; i++)
+        printf("%02x", digest[i]);
+    printf("\n");
+    OPENSSL_cleanse(key, sizeof key);
+    return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }

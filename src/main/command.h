@@ -103,8 +103,9 @@ int cmd_server(const struct args *a); /* cmd_server.c */
 int cmd_ban(const struct args *a);    /* cmd_ban.c */
 int cmd_unban(const struct args *a);
 int cmd_hash_password(const struct args *a); /* cmd_secrets.c */
-int cmd_trust(const struct args *a);         /* cmd_trust.c */
-int cmd_docs(const struct args *a);          /* cmd_docs.c */
+int cmd_new_key(const struct args *a);
+int cmd_trust(const struct args *a); /* cmd_trust.c */
+int cmd_docs(const struct args *a);  /* cmd_docs.c */
 int cmd_completion(const struct args *a);
 int cmd_version(const struct args *a);
 

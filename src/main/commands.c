@@ -67,6 +67,10 @@ const struct command commands_all[] = {
      "`NAME:HASH` of a file, or `user NAME HASH` in the configuration, lets its owner in. yescrypt "
      "is what is made without a word; bcrypt is what other servers know, too.",
      0, 0, 1, cmd_hash_password},
+    {"new-key", "NAME", "makes an API key, for auth key",
+     "The first line is the key, for its owner alone; the second belongs into the file of `auth "
+     "key`, and holds its hash. Nobody can make the key of it again.",
+     0, 1, 1, cmd_new_key},
     {"trust", "", "lets this machine trust weir's local CA",
      "Sites that have no certificate get one from an authority that weir makes and keeps for "
      "itself. This adds it to the system's store (which needs root) and, where certutil is "

@@ -146,6 +146,12 @@ enum tls_fact {
     TLS_FACT_CLIENT_FINGERPRINT, /* SHA-256, hexadecimal */
     TLS_FACT_COUNT
 };
+
+/* Each name of the client's certificate by itself, as it stands there; those with control
+ * characters are left out. False: there is no certificate, or it was not verified. */
+enum tls_client_name { TLS_CLIENT_CN, TLS_CLIENT_EMAIL, TLS_CLIENT_DNS, TLS_CLIENT_URI };
+typedef void tls_client_name_fn(void *ctx, enum tls_client_name kind, struct slice name);
+bool tls_client_names(const struct conn *c, tls_client_name_fn *found, void *ctx);
 /* Writes it to `to`; nothing when there is none or the connection is plain. */
 void tls_fact_write(const struct conn *c, enum tls_fact which, struct text *to);
 /* What both sides agreed on by ALPN, borrowed; empty: nothing, or plain. Allocates nothing. */

@@ -132,6 +132,60 @@ static void add_client(X509 *x, enum tls_fact which, struct text *to)
     }
 }
 
+/* ---- its names, one by one ---- */
+
+struct names_told {
+    tls_client_name_fn *found;
+    void *ctx;
+};
+
+/* A text that could be read in two ways (a NUL, a line's end) is nobody's name. */
+static void tell(const struct names_told *t, enum tls_client_name kind, const ASN1_STRING *s)
+{
+    struct slice name = {(const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)};
+    for (size_t i = 0; i < name.len; i++)
+        if (name.at[i] < 0x20 || name.at[i] == 0x7f)
+            return;
+    if (name.len > 0)
+        t->found(t->ctx, kind, name);
+}
+
+static void tell_common_names(const struct names_told *t, X509 *x)
+{
+    const X509_NAME *subject = X509_get_subject_name(x);
+    int at = -1;
+    while ((at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0)
+        tell(t, TLS_CLIENT_CN, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+}
+
+static void tell_alternatives(const struct names_told *t, X509 *x)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        int type;
+        const ASN1_STRING *s = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+        if (type == GEN_EMAIL)
+            tell(t, TLS_CLIENT_EMAIL, s);
+        else if (type == GEN_DNS)
+            tell(t, TLS_CLIENT_DNS, s);
+        else if (type == GEN_URI)
+            tell(t, TLS_CLIENT_URI, s);
+    }
+    GENERAL_NAMES_free(names);
+}
+
+bool tls_client_names(const struct conn *c, tls_client_name_fn *found, void *ctx)
+{
+    const struct tls_conn *t = tls_of(c);
+    X509 *x = t && t->ssl && t->is_server ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    struct names_told told = {found, ctx};
+    if (!x || SSL_get_verify_result(t->ssl) != X509_V_OK)
+        return false;
+    tell_common_names(&told, x);
+    tell_alternatives(&told, x);
+    return true;
+}
+
 void tls_fact_write(const struct conn *c, enum tls_fact which, struct text *to)
 {
     const struct tls_conn *t = tls_of(c);

@@ -13,7 +13,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 AROUND = {"": "{}", "site": "site * {{\n{}\n}}\n", "upstream": "upstream example {{\n{}\n}}\n"
           "site * {{ proxy example }}\n", "geo": "{}"}
 # What examples find there.
-FILES = {"/etc/weir/users": "alice:$2y$05$0AWnCdPgHYRTgwg/XourDeCx8IJ1kotL92xCa1T8kEMk0Y/pRcPb2\n"}
+FILES = {"/etc/weir/users": "alice:$2y$05$0AWnCdPgHYRTgwg/XourDeCx8IJ1kotL92xCa1T8kEMk0Y/pRcPb2\n",
+         "/etc/weir/keys": "billing " + 64 * "5" + " limit=10r/s tenant=acme\n"}
 BLOCK = re.compile(r"^( *)```weir ?(\w*)\n(.*?)^\1```", re.M | re.S)
 
 

@@ -1,10 +1,10 @@
-/* auth_jwt_place.c - where a token stands in a request: a header, a cookie, a parameter of the
+/* auth_place.c - where a token or a key stands in a request: a header, a cookie, a parameter of the
  * query.
  *
  * One token in one place, or none: whoever sends two could have this one checked here and the other
  * one used behind. */
 // SPDX-License-Identifier: Apache-2.0
-#include "filter/auth_jwt_priv.h"
+#include "filter/auth_priv.h"
 #include "http/query.h"
 
 struct finding {
@@ -28,7 +28,7 @@ static void bearer_find(struct slice value, struct finding *f)
 }
 
 /* A second Authorization makes two, whatever its scheme: who knows which one a server takes. */
-static void header_find(const struct exchange *x, const struct jwt_places *p, struct finding *f)
+static void header_find(const struct exchange *x, const struct token_places *p, struct finding *f)
 {
     const struct header *h = headers_find_name(&x->req.headers, p->header);
     uint32_t lines = 0;
@@ -76,7 +76,7 @@ static void query_find_token(const struct exchange *x, struct slice name, struct
     f->count += count > 1;
 }
 
-enum jwt_found jwt_token_find(struct exchange *x, const struct jwt_places *p, struct slice *token)
+enum token_found token_find(struct exchange *x, const struct token_places *p, struct slice *token)
 {
     struct finding f = {0};
     if (p->header.at)
@@ -86,7 +86,7 @@ enum jwt_found jwt_token_find(struct exchange *x, const struct jwt_places *p, st
     if (p->query.at)
         query_find_token(x, p->query, &f);
     *token = f.token;
-    return f.count == 0 ? JWT_FOUND_NONE : f.count == 1 ? JWT_FOUND_ONE : JWT_FOUND_SEVERAL;
+    return f.count == 0 ? TOKEN_FOUND_NONE : f.count == 1 ? TOKEN_FOUND_ONE : TOKEN_FOUND_SEVERAL;
 }
 
 /* ---- taking it out ---- */
@@ -133,7 +133,7 @@ static enum err cookie_strip(struct exchange *x, struct slice gone)
     return ERR_OK;
 }
 
-enum err jwt_token_strip(struct exchange *x, const struct jwt_places *p)
+enum err token_strip(struct exchange *x, const struct token_places *p)
 {
     if (p->header.at)
         headers_del(&x->req.headers, p->header);
