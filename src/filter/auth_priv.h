@@ -63,7 +63,7 @@ conf_apply_fn auth_method_apply;
 #define AUTH_METHODS(METHOD) \
     METHOD(basic)            \
     METHOD(cert)             \
-    METHOD(hmac) METHOD(jwt) METHOD(key) METHOD(oidc) METHOD(require) METHOD(signed)
+    METHOD(forward) METHOD(hmac) METHOD(jwt) METHOD(key) METHOD(oidc) METHOD(require) METHOD(signed)
 
 #define AUTH_METHOD_DECLARE(name)                \
     extern const struct auth_method auth_##name; \
