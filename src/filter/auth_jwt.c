@@ -269,10 +269,13 @@ static enum auth_verdict granted(struct exchange *x, const struct jwt_conf *c,
     for (struct claim *it = first; it; it = (struct claim *)it->next)
         last = it;
     const struct claim *user = claim_find(first, c->user_claim);
-    x->err = identity_add(x, "jwt", user ? user->value : SLICE_NONE, first, last);
-    if (x->err == ERR_OK && c->strip)
-        x->err = token_strip(x, &c->places);
-    return x->err == ERR_OK ? AUTH_GRANTED : AUTH_FAILED;
+    enum err e = identity_add(x, "jwt", user ? user->value : SLICE_NONE, first, last);
+    if (e == ERR_OK && c->strip)
+        e = token_strip(x, &c->places);
+    if (e == ERR_OK)
+        return AUTH_GRANTED;
+    x->err = e; /* only then: another demand may have failed before, which has to be told */
+    return AUTH_FAILED;
 }
 
 /* Another source may have the key. */

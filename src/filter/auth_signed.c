@@ -37,6 +37,9 @@ enum auth_verdict signed_grant(struct exchange *x, const char *method, const str
 {
     /* The key goes with the snapshot, which the exchange holds. */
     struct slice user = key->kid.at ? key->kid : SLICE("");
-    x->err = identity_add(x, method, user, NULL, NULL);
-    return x->err == ERR_OK ? AUTH_GRANTED : AUTH_FAILED;
+    enum err e = identity_add(x, method, user, NULL, NULL);
+    if (e == ERR_OK)
+        return AUTH_GRANTED;
+    x->err = e;
+    return AUTH_FAILED;
 }

@@ -189,24 +189,26 @@ static bool was_seen(const struct exchange *x, const struct request_conf *c, con
                .verdict != RATE_PASS;
 }
 
-static enum signed_verdict verify(struct exchange *x, const struct request_conf *c,
-                                  const struct request_facts *f, const struct jwk **key)
+static enum err verify(struct exchange *x, const struct request_conf *c,
+                       const struct request_facts *f, const struct jwk **key,
+                       enum signed_verdict *out)
 {
     uint8_t mac[SIGNED_MAC_BYTES];
     struct slice digest;
+    *out = SIGNED_MALFORMED;
     if (!signed_mac_read(f->signature, mac) || !digest_find(x, &digest))
-        return SIGNED_MALFORMED;
+        return ERR_OK;
     struct slice text = text_make(x, f, digest);
-    if (!text.at) {
-        x->err = ERR_OVER_BUDGET;
-        return SIGNED_MALFORMED;
-    }
-    enum signed_verdict v = signed_check(c->keys, f->key, text, mac, key);
-    if (v == SIGNED_GOOD)
-        v = signed_time_check(f->time, x->worker->loop.unix_ms / 1000, c->window_ms / 1000);
-    if (v == SIGNED_GOOD && c->digest && digest.len == 0 && x->req.length != LENGTH_NONE)
-        v = SIGNED_NO_DIGEST;
-    return v == SIGNED_GOOD && was_seen(x, c, mac) ? SIGNED_REPLAYED : v;
+    if (!text.at)
+        return ERR_OVER_BUDGET;
+    *out = signed_check(c->keys, f->key, text, mac, key);
+    if (*out == SIGNED_GOOD)
+        *out = signed_time_check(f->time, x->worker->loop.unix_ms / 1000, c->window_ms / 1000);
+    if (*out == SIGNED_GOOD && c->digest && digest.len == 0 && x->req.length != LENGTH_NONE)
+        *out = SIGNED_NO_DIGEST;
+    if (*out == SIGNED_GOOD && was_seen(x, c, mac))
+        *out = SIGNED_REPLAYED;
+    return ERR_OK;
 }
 
 static enum auth_verdict request_check(struct exchange *x, const void *conf, void *state)
@@ -218,9 +220,12 @@ static enum auth_verdict request_check(struct exchange *x, const void *conf, voi
     enum header_found found = header_read(x, &f);
     if (found == HEADER_NONE)
         return AUTH_NONE;
-    enum signed_verdict v = found == HEADER_BAD ? SIGNED_MALFORMED : verify(x, c, &f, &key);
-    if (x->err == ERR_OVER_BUDGET)
+    enum signed_verdict v = SIGNED_MALFORMED;
+    enum err e = found == HEADER_GOOD ? verify(x, c, &f, &key, &v) : ERR_OK;
+    if (e != ERR_OK) {
+        x->err = e;
         return AUTH_FAILED;
+    }
     return v == SIGNED_GOOD ? signed_grant(x, "hmac", key) : signed_refuse(x, v);
 }
 

@@ -233,21 +233,24 @@ static bool method_is_fit(const struct exchange *x, const struct url_conf *c)
     return false;
 }
 
-static enum signed_verdict verify(struct exchange *x, const struct url_conf *c,
-                                  const struct url_facts *f, const struct jwk **key)
+/* ERR_OVER_BUDGET; a query that can not be signed is a verdict. */
+static enum err verify(struct exchange *x, const struct url_conf *c, const struct url_facts *f,
+                       const struct jwk **key, enum signed_verdict *out)
 {
     uint8_t mac[SIGNED_MAC_BYTES];
     struct slice text;
+    *out = SIGNED_MALFORMED;
     if (!signed_mac_read(f->signature, mac))
-        return SIGNED_MALFORMED;
-    x->err = text_make(x, c, &text);
-    if (x->err != ERR_OK)
-        return SIGNED_MALFORMED;
-    enum signed_verdict v = signed_check(c->keys, f->key, text, mac, key);
-    if (v != SIGNED_GOOD)
-        return v;
-    v = signed_expiry_check(f->expires, x->worker->loop.unix_ms / 1000, c->ahead_max_s);
-    return v == SIGNED_GOOD && !method_is_fit(x, c) ? SIGNED_METHOD : v;
+        return ERR_OK;
+    enum err e = text_make(x, c, &text);
+    if (e != ERR_OK)
+        return e == ERR_BAD_TARGET ? ERR_OK : e;
+    *out = signed_check(c->keys, f->key, text, mac, key);
+    if (*out == SIGNED_GOOD)
+        *out = signed_expiry_check(f->expires, x->worker->loop.unix_ms / 1000, c->ahead_max_s);
+    if (*out == SIGNED_GOOD && !method_is_fit(x, c))
+        *out = SIGNED_METHOD;
+    return ERR_OK;
 }
 
 static enum err url_strip(struct exchange *x, const struct url_conf *c)
@@ -275,15 +278,16 @@ static enum auth_verdict url_check(struct exchange *x, const void *conf, void *s
         !one_member(query, c->expires, &f.expires) ||
         (c->key.at && !one_member(query, c->key, &f.key)))
         return signed_refuse(x, SIGNED_MALFORMED);
-    enum signed_verdict v = verify(x, c, &f, &key);
-    if (x->err == ERR_OVER_BUDGET)
-        return AUTH_FAILED;
-    x->err = ERR_OK;
-    if (v != SIGNED_GOOD)
+    enum signed_verdict v;
+    enum err e = verify(x, c, &f, &key, &v);
+    if (e == ERR_OK && v != SIGNED_GOOD)
         return signed_refuse(x, v);
-    if (c->strip && (x->err = url_strip(x, c)) != ERR_OK)
-        return AUTH_FAILED;
-    return signed_grant(x, "signed", key);
+    if (e == ERR_OK && c->strip)
+        e = url_strip(x, c);
+    if (e == ERR_OK)
+        return signed_grant(x, "signed", key);
+    x->err = e;
+    return AUTH_FAILED;
 }
 
 const struct directive auth_signed_rows[] = {

@@ -273,6 +273,21 @@ def test_request_by_http2(weir):
         assert c.get("/a", extra=[("authorization", header[0].split(": ", 1)[1])])[0] == 401
 
 
+def test_beside_an_issuer_that_is_down(weir, origin):
+    """Who may come in by one way or the other: what could not be found out is told, unless one of them lets them in."""
+    o = origin([b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"])
+    w = weir(site(f"""any {{ jwt http://{o.address}/ query=t; signed {SECRET}; hmac {SECRET}
+        all {{ signed {OTHER}; require method == POST }} }}"""))
+    token = "t=eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30.AAAA"
+    query = f"{token}&expires={NOW + 3000}"
+    assert w.get("/a?" + token).status == 503
+    assert w.get(url(query=query) + "0").status == 503
+    assert w.get(url(query=query, secret=OTHER)).status == 503
+    assert w.get(url(query=query)).status == 200
+    assert w.get("/a?" + token, headers=signed(query=token, secret=OTHER)).status == 503
+    assert w.get("/a?" + token, headers=signed(query=token)).status == 200
+
+
 # --- the documentation's examples for the shell ---
 
 def shell_examples():
