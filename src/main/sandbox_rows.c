@@ -13,7 +13,6 @@ static const struct conf_choice modes[] = {
     {"on", SANDBOX_ON, "everything that is not on the list is refused"},
     {"log", SANDBOX_LOG,
      "the kernel's log tells of system calls that `on` would refuse, and files are not confined"},
-    {"off", SANDBOX_OFF, "neither; capabilities are given up all the same"},
     {0},
 };
 
@@ -41,9 +40,9 @@ static void apply_sandbox(struct conf_build *b, void *scope, const struct conf_n
 {
     struct main_conf *m = scope;
     const struct directive *write = &sandbox_options[1];
-    for (const struct conf_choice *c = modes; c->word; c++)
-        if (slice_eq(n->args[0].text, slice_of(c->word)))
-            m->sandbox = c->value;
+    conf_set(b->diag, n->row, &n->args[0], m);
+    if (m->sandbox == CONF_OFF)
+        m->sandbox = SANDBOX_OFF;
     for (uint32_t i = 0; i < n->option_count; i++) {
         const struct conf_word *w = &n->options[i].value;
         if (w->text.len == 0 || w->text.at[0] != '/')
@@ -58,6 +57,7 @@ const struct directive sandbox_rows[] = {
     {.name = "sandbox",
      .where = IN_TOP,
      .type = CONF_CHOICE,
+     .off_ok = true,
      .args_min = 1,
      .args_max = 1,
      .def = "on",
@@ -72,7 +72,8 @@ const struct directive sandbox_rows[] = {
          "logs and its cache alone, start no program, listen on no address of its own, and use no "
          "system call but those that it is known to need; an attempt at one that only an attacker "
          "would make ends the process. `weir status` shows what holds: what the kernel lacks is "
-         "left out. A mode takes effect after a restart.",
+         "left out. With `off` only capabilities are given up. A mode takes effect after a "
+         "restart.",
      .example = "sandbox on read=/srv"},
     {0},
 };
