@@ -202,6 +202,62 @@ static void finds_rows(void **state)
     assert_non_null(conf_row_find(&test_schema, IN_WHEN, SLICE("include")));
 }
 
+static const struct directive inline_rows[] = {
+    {.name = "door", .where = IN_TOP, .inlines = true, .block_due = true, .opens = IN_AUTH},
+    {.name = "key", .where = IN_AUTH, .repeat = true, .args_min = 1, .args_max = 2},
+    {.name = "any", .where = IN_AUTH, .repeat = true, .block_due = true, .opens = IN_AUTH},
+    {0},
+};
+
+/* "door(key[1] any(key[1]))" */
+static void outline(const struct conf_node *n, struct text *out)
+{
+    text_addf(out, "%.*s[%u]", SLICE_ARG(n->words[0].text), n->arg_count);
+    text_add(out, n->children ? SLICE("(") : SLICE(""));
+    CONF_NODE_EACH(child, n)
+    {
+        assert_ptr_equal(child->parent, n);
+        outline(child, out);
+        text_add(out, child->next ? SLICE(" ") : SLICE(")"));
+    }
+}
+
+static void a_line_may_stand_for_its_block(void **state)
+{
+    (void)state;
+    static const struct conf_table table = {"inline", inline_rows};
+    static const struct conf_schema schema = {&table, 1};
+    static const struct {
+        const char *input, *tree, *errors;
+    } cases[] = {
+        {"door key a", "door[0](key[1])", ""},
+        {"door { key a }", "door[0](key[1])", ""},
+        {"door any { key a; key b c }", "door[0](any[0](key[1] key[2]))", ""},
+        {"door { any { key a } }", "door[0](any[0](key[1]))", ""},
+        {"door", "door[0]", "1:1 'door' needs a block (usage: door)"},
+        {"door lock a", NULL, "1:6 unknown directive 'lock'"},
+        {"door key", NULL, "1:6 'key' needs at least 1 word (usage: key)"},
+        {"door key a { key b }", NULL, "1:12 'key' takes no block"},
+        {"door any", NULL, "1:6 'any' needs a block (usage: any)"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct test_conf t;
+        struct text got;
+        text_init(&got);
+        test_read(&t, NULL, cases[i].input);
+        conf_check(&schema, t.tree, &t.diag);
+        if (cases[i].tree) {
+            outline(t.tree->root.children, &got);
+            test_same(cases[i].input, &got, cases[i].tree);
+        }
+        text_clear(&got);
+        test_errors(&t.diag, &got);
+        test_same(cases[i].input, &got, cases[i].errors);
+        test_release(&t);
+        text_release(&got);
+    }
+}
+
 UNIT_SUITE(conf_check, cmocka_unit_test(accepts_what_the_rows_allow),
            cmocka_unit_test(refuses_unknown_words), cmocka_unit_test(says_where_a_word_may_stand),
            cmocka_unit_test(counts_words), cmocka_unit_test(looks_at_blocks),
@@ -209,4 +265,4 @@ UNIT_SUITE(conf_check, cmocka_unit_test(accepts_what_the_rows_allow),
            cmocka_unit_test(leaves_a_broken_tree_alone),
            cmocka_unit_test(an_open_block_hides_only_itself),
            cmocka_unit_test(collects_many_errors), cmocka_unit_test(splits_args_and_options),
-           cmocka_unit_test(finds_rows));
+           cmocka_unit_test(finds_rows), cmocka_unit_test(a_line_may_stand_for_its_block));
