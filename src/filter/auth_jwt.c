@@ -403,6 +403,15 @@ const struct directive auth_jwt_rows[] = {
     {0},
 };
 
+static void jwt_explain(const void *conf, struct text *t)
+{
+    const struct jwt_conf *c = conf;
+    text_addf(t, " (%u source%s of keys", c->source_count, c->source_count == 1 ? "" : "s");
+    for (uint32_t i = 0; i < c->rules.issuers.count; i++)
+        text_addf(t, ", issuer %.*s", SLICE_ARG(c->rules.issuers.at[i]));
+    text_add(t, SLICE(")"));
+}
+
 const struct auth_method auth_jwt = {
     .word = "jwt",
     .conf_bytes = sizeof(struct jwt_conf),
@@ -411,4 +420,5 @@ const struct auth_method auth_jwt = {
     .check = jwt_check,
     .challenge = jwt_challenge,
     .on_finish = jwt_finish,
+    .explain = jwt_explain,
 };

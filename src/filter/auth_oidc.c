@@ -276,6 +276,12 @@ static void oidc_finish(struct exchange *x, const void *conf, void *state)
     jwk_set_drop(s->keys);
 }
 
+static void oidc_explain(const void *conf, struct text *t)
+{
+    const struct oidc_conf *c = conf;
+    text_addf(t, " %.*s, session %lld s", SLICE_ARG(c->issuer), (long long)(c->session_ms / 1000));
+}
+
 const struct auth_method auth_oidc = {
     .word = "oidc",
     .conf_bytes = sizeof(struct oidc_conf),
@@ -286,4 +292,5 @@ const struct auth_method auth_oidc = {
     .answer = auth_oidc_answer,
     .on_response = oidc_response,
     .on_finish = oidc_finish,
+    .explain = oidc_explain,
 };

@@ -6,12 +6,16 @@
 
 struct require_conf {
     const struct condition *condition;
+    struct slice text;
 };
 
 static void require_apply(struct conf_build *b, void *conf, const struct conf_node *n)
 {
     struct require_conf *c = conf;
     c->condition = condition_compile_known(b, n->args, n->arg_count);
+    c->text = SLICE("");
+    for (uint32_t i = 0; i < n->arg_count && c->text.at; i++)
+        c->text = ARENA_CONCAT(b->arena, c->text, SLICE(" "), n->args[i].text);
 }
 
 static enum auth_verdict require_check(struct exchange *x, const void *conf, void *state)
@@ -19,6 +23,12 @@ static enum auth_verdict require_check(struct exchange *x, const void *conf, voi
     const struct require_conf *c = conf;
     (void)state;
     return condition_eval(c->condition, x) ? AUTH_GRANTED : AUTH_FORBIDDEN;
+}
+
+static void require_explain(const void *conf, struct text *t)
+{
+    const struct require_conf *c = conf;
+    text_add(t, c->text);
 }
 
 const struct directive auth_require_rows[] = {
@@ -41,4 +51,5 @@ const struct auth_method auth_require = {
     .conf_bytes = sizeof(struct require_conf),
     .apply = require_apply,
     .check = require_check,
+    .explain = require_explain,
 };

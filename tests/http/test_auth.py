@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kit import wait_until
+from kit import wait_until, weir_cli
 from kit.h2raw import H2Raw
 from kit.tokens import secret
 
@@ -141,3 +141,25 @@ def test_the_log_says_who(weir):
     assert wait_until(lambda: w.log_lines("c.log"), 3)[0].startswith('127.0.0.1 - ann\\"x [')
     for text in "\n".join(w.log_lines() + w.log_lines("c.log")) + w.stderr, :
         assert token not in text and secret_text not in text
+
+
+def test_explain_says_what_is_demanded(tmp_path):
+    conf = tmp_path / "weir.conf"
+    conf.write_text("""site * { respond 200 ok
+        auth {
+            any { require ip in 10.0.0.0/8 192.168.0.0/16
+                jwt secret=a-secret-of-more-than-thirty-two-bytes issuer=https://a.example
+                oidc https://login.example client_id=x secret=0123456789abcdef0123 }
+            header Remote-User $user
+        }
+        test "closed" { GET /
+            expect status 401 }
+        test "open inside" { GET / from=10.1.2.3
+            expect status 200 }
+    }""")
+    told = weir_cli("explain", "http://a/", "-c", conf).stdout
+    assert "any { require ip in 10.0.0.0/8 192.168.0.0/16; jwt (1 source of keys, issuer https://a.example); " \
+           "oidc https://login.example, session 28800 s }" in told, told
+    assert "tells the server Remote-User" in told
+    assert "thirty-two-bytes" not in told and "0123456789abcdef" not in told
+    assert weir_cli("check", "-c", conf).returncode == 0
