@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/special.h"
 #include "base/assert.h"
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,17 +81,27 @@ const char *special_find(const struct addr *a)
     return special_nat64(&plain, &v4) ? special_find(&v4) : "not given out to hosts";
 }
 
-/* A connect() of UDP only chooses a route and a source: that of one's own address is itself. */
-static bool source_for(const struct addr *to, struct addr *source)
+/* A connect() of UDP only chooses a route and a source: that of one's own address is itself.
+ * 0 or -errno. */
+static int source_for(const struct addr *to, struct addr *source)
 {
-    int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
     if (fd < 0)
-        return false;
+        return -errno;
     socklen_t len = sizeof(source->un);
-    bool ok = connect(fd, &to->sa, to->len) == 0 && getsockname(fd, &source->sa, &len) == 0;
+    if (connect(fd, &to->sa, to->len) != 0 || getsockname(fd, &source->sa, &len) != 0)
+        error = -errno;
     source->len = len;
     close(fd);
-    return ok;
+    return error;
+}
+
+/* Nothing could be found out, for want of a descriptor, memory or a port: a client may have brought
+ * that about, and a connection a moment later may succeed. */
+static bool is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
+           error == -EAGAIN;
 }
 
 bool special_is_own(const struct addr *a)
@@ -99,8 +110,9 @@ bool special_is_own(const struct addr *a)
     if (a->len == 0 || (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6))
         return true;
     addr_set_port(&to, 9); /* any will do */
-    if (!source_for(&to, &source))
-        return false; /* no route: no connection either */
+    int error = source_for(&to, &source);
+    if (error)
+        return is_shortage(error); /* else no route: no connection either */
     addr_set_port(&source, 9);
     return addr_eq(&source, &to);
 }

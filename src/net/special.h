@@ -13,6 +13,7 @@ const char *special_find(const struct addr *a);
 /* The IPv4 address that NAT64 (64:ff9b::/96) makes of this one. False: it is no such address. */
 bool special_nat64(const struct addr *a, struct addr *v4);
 
-/* Would a connection to it end on this machine? Asks the kernel's routing table, sends nothing. An
- * address that a router in front of this machine maps to it is not known here. */
+/* Would a connection to it end on this machine? Asks the kernel's routing table, sends nothing;
+ * true as well where that takes what is used up (descriptors, memory). An address that a router in
+ * front of this machine maps to it is not known here. */
 bool special_is_own(const struct addr *a);

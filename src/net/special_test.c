@@ -5,6 +5,7 @@
 #include "net/special.h"
 #include "tests/unit.h"
 #include <stdio.h>
+#include <sys/resource.h>
 
 static const char *what_is(const char *text)
 {
@@ -134,6 +135,21 @@ static void own_addresses(void **state)
     assert_false(is_own("192.0.2.77"));
 }
 
+/* Whoever uses up all descriptors does not get past the question. */
+static void without_descriptors_all_are_own(void **state)
+{
+    struct rlimit was, none;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = (struct rlimit){0, was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool own = is_own("192.0.2.77");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_true(own);
+    assert_false(is_own("192.0.2.77"));
+}
+
 UNIT_SUITE(net_special, cmocka_unit_test(ranges_hold_at_their_ends),
            cmocka_unit_test(what_is_public_stays_so), cmocka_unit_test(ipv4_inside_ipv6),
-           cmocka_unit_test(other_families_are_never_public), cmocka_unit_test(own_addresses));
+           cmocka_unit_test(other_families_are_never_public), cmocka_unit_test(own_addresses),
+           cmocka_unit_test(without_descriptors_all_are_own));
