@@ -48,11 +48,28 @@ static bool is_never_sent(const struct header *h)
 static bool stays_here(struct slice name)
 {
     static const struct slice names[] = {
-        SLICE_INIT("cookie"),         SLICE_INIT("authorization"), SLICE_INIT("x-api-key"),
-        SLICE_INIT("origin"),         SLICE_INIT("referer"),       SLICE_INIT("forwarded"),
-        SLICE_INIT("x-real-ip"),      SLICE_INIT("x-request-id"),  SLICE_INIT("x-client-ip"),
-        SLICE_INIT("true-client-ip"), SLICE_INIT("remote-user"),   SLICE_INIT("x-remote-user"),
-        SLICE_INIT("x-user"),         SLICE_INIT("from"),          SLICE_INIT("dnt"),
+        SLICE_INIT("cookie"),
+        SLICE_INIT("authorization"),
+        SLICE_INIT("x-api-key"),
+        SLICE_INIT("origin"),
+        SLICE_INIT("referer"),
+        SLICE_INIT("forwarded"),
+        SLICE_INIT("x-real-ip"),
+        SLICE_INIT("x-request-id"),
+        SLICE_INIT("x-client-ip"),
+        SLICE_INIT("true-client-ip"),
+        SLICE_INIT("remote-user"),
+        SLICE_INIT("x-remote-user"),
+        SLICE_INIT("x-user"),
+        SLICE_INIT("from"),
+        SLICE_INIT("dnt"),
+        /* Another method or path than was allowed, to servers that heed them. */
+        SLICE_INIT("x-http-method-override"),
+        SLICE_INIT("x-http-method"),
+        SLICE_INIT("x-method-override"),
+        SLICE_INIT("x-original-method"),
+        SLICE_INIT("x-original-url"),
+        SLICE_INIT("x-rewrite-url"),
     };
     static const struct slice prefixes[] = {SLICE_INIT("x-forwarded-"), SLICE_INIT("x-auth-"),
                                             SLICE_INIT("proxy-"), SLICE_INIT("sec-"),
@@ -158,6 +175,15 @@ static bool is_kept_back(const struct header *h)
         SLICE_INIT("critical-ch"),
         SLICE_INIT("set-login"),
         SLICE_INIT("supports-loading-mode"),
+        SLICE_INIT("document-isolation-policy"),
+        SLICE_INIT("integrity-policy"),
+        SLICE_INIT("integrity-policy-report-only"),
+        SLICE_INIT("origin-trial"),
+        SLICE_INIT("activate-storage-access"),
+        SLICE_INIT("speculation-rules"),
+        /* These two speak of other URLs of the site: of those of all other targets. */
+        SLICE_INIT("no-vary-search"),
+        SLICE_INIT("use-as-dictionary"),
     };
     static const struct slice prefixes[] = {
         SLICE_INIT("access-control-"),
@@ -172,12 +198,41 @@ static bool is_kept_back(const struct header *h)
            begins_with_any(h->name, prefixes, COUNT_OF(prefixes));
 }
 
+static bool is_lifetime(struct slice member)
+{
+    static const struct slice names[] = {SLICE_INIT("max-age"), SLICE_INIT("s-maxage")};
+    return is_among(slice_head(member, slice_find(member, '=')), names, COUNT_OF(names));
+}
+
+static bool tells_lifetime(const struct headers *h)
+{
+    const struct header *it = headers_find(h, FIELD_CACHE_CONTROL);
+    for (; it; it = headers_next(h, it)) {
+        struct slice rest = it->value, member;
+        while (field_list_next(&rest, &member))
+            if (is_lifetime(member))
+                return true;
+    }
+    return headers_find(h, FIELD_EXPIRES) != NULL;
+}
+
+/* A cache gives what came with a cookie to nobody else, unless its lifetime is told: it is made for
+ * one client. It must know that although the cookie stays here. */
+static enum err cookie_note(struct exchange *x)
+{
+    struct headers *h = &x->res.headers;
+    if (!headers_find(h, FIELD_SET_COOKIE) || tells_lifetime(h))
+        return ERR_OK;
+    return headers_add_id(h, &x->arena, FIELD_CACHE_CONTROL, SLICE("private"));
+}
+
 enum err outbound_response(struct exchange *x, const struct outbound *ob)
 {
     struct headers *h = &x->res.headers;
     struct slice url = url_write(&x->arena, &ob->url);
     if (!url.at)
         return ERR_OVER_BUDGET;
+    TRY(cookie_note(x));
     HEADER_EACH (it, h)
         it->dead = is_kept_back(it);
     TRY(headers_add(h, &x->arena, SLICE("Content-Security-Policy"), SLICE("sandbox")));

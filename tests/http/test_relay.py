@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`relay`: targets that clients name. What may be fetched, what is refused, and the ways around it that people
 try: odd forms of addresses, names that lead to private ones, answers that change, redirects."""
+import hashlib
 import pathlib
 import socket
 import subprocess
@@ -605,6 +606,50 @@ def test_answers_from_a_cache(names):
         assert len({r.target for r in o.requests}) == 2
 
 
+def test_what_came_with_a_cookie_is_kept_only_where_its_lifetime_is_told(names):
+    """A cookie does not pass, and a cache has to know of it all the same: such answers are made for one client."""
+    fields = {"/told": ["Cache-Control: max-age=60"], "/old": ["Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT"],
+              "/public": ["Cache-Control: public"], "/unset": []}
+    with Origin(lambda r: answer("x", headers=["Set-Cookie: session=1", *fields[r.target]])) as o, \
+            Weir("cache_store memory size=16M\nworkers 1\nlisten @listen@\nadmin @admin@\nresolver @names@\nsite * { cache 1h\n relay *.ok.test:* { "
+                 + LOCAL + " } }", names=names.address) as w:
+        for path in fields:
+            for _ in range(3):
+                r = fetch(w, url(o, path))
+                assert r.status == 200 and r.get("Set-Cookie") is None
+        asked = [r.target for r in o.requests]
+        assert {path: asked.count(path) for path in fields} == {"/told": 1, "/old": 3, "/public": 3, "/unset": 3}
+
+
+OVERRIDES = ["X-HTTP-Method-Override: DELETE", "x-http-method: DELETE", "X-Method-Override: PUT", "X-Original-Method: PUT",
+             "X-Original-URL: /admin", "X-Rewrite-Url: /admin"]
+
+
+def test_other_methods_and_urls_do_not_get_past_the_list(names, target):
+    with relay(names) as w:
+        assert fetch(w, url(target), OVERRIDES).status == 200
+        with H2Raw(w.port, host="relay.test") as c:
+            extra = [tuple(field.lower().split(": ")) for field in OVERRIDES]
+            assert c.get("/" + url(target, "/two"), extra=extra)[0] == 200
+    with relay(names, LOCAL + "\n pass X-HTTP-Method") as w:
+        assert fetch(w, url(target), OVERRIDES).status == 200
+    first, over_h2, passed = target.requests
+    for field in OVERRIDES:
+        name = field.split(":")[0]
+        assert first.get(name) is None and over_h2.get(name) is None, name
+        assert (passed.get(name) is None) == (name != "x-http-method"), name
+
+
+@pytest.mark.parametrize("field", ["No-Vary-Search: params", 'No-Vary-Search: params=("url")', 'Use-As-Dictionary: match="/*"',
+                                   'Speculation-Rules: "/rules"', "Origin-Trial: x", "Document-Isolation-Policy: none",
+                                   "Integrity-Policy: blocked-destinations=(script)", "Activate-Storage-Access: load"])
+def test_a_target_says_nothing_about_other_urls_of_the_relay(names, field):
+    """With No-Vary-Search a browser would take one target's answer for that of every other: ?url= is all that differs."""
+    with Origin(answer("x", headers=[field])) as o, relay(names) as w:
+        r = fetch(w, url(o))
+        assert r.status == 200 and r.get(field.split(":")[0]) is None
+
+
 def test_names_are_asked_of_one_worker_at_most_128_at_once(names):
     names.silent.update(f"s{i}.ok.test" for i in range(140))
     with relay(names, site="timeout connect=3s") as w:
@@ -687,6 +732,34 @@ def test_this_machine_is_not_among_a_network_that_is_let_in(names):
         with relay(names, "private " + ip) as w:
             assert fetch(w, url(o, host="own.ok.test")).status == 200
         assert len(o.requests) == 1
+
+
+@pytest.mark.parametrize("options", ["", " header=X-Relay-Key query=key"])
+def test_keys_of_a_file(names, target, tmp_path, options):
+    """Each with a limit of its own, whatever its name; none goes to a target, nor into the log."""
+    keys = {name: name + "-0123456789abcdef" for name in ("one", "two")}
+    (tmp_path / "keys").write_text("".join(f"{name} {hashlib.sha256(key.encode()).hexdigest()}\n" for name, key in keys.items()))
+    field = "X-Relay-Key" if options else "X-Api-Key"
+    site = f"cors expose=*\n auth key {tmp_path}/keys{options}\n limit 3r/m burst=3 concurrent=5 by=$user"
+    with relay(names, site=site) as w:
+        r = preflight(w, "/" + url(target), headers=field.lower())
+        assert r.status in (200, 204) and field.lower() in r.get("Access-Control-Allow-Headers").lower()
+
+        def ask(*given):
+            return fetch(w, url(target, "/?a=b"), ["Origin: https://page.test"] + [f"{field}: {k}" for k in given])
+        assert [ask(keys["one"]).status for _ in range(4)] == [200, 200, 200, 429]
+        r = ask(keys["two"])
+        assert (r.status, r.get("Access-Control-Allow-Origin")) == (200, "*")
+        for bad in [()], [("three",)], [("one",)], [(keys["two"], keys["two"])]:
+            assert ask(*bad[0]).status == 401
+        if options:
+            path = "&key=" + keys["two"]
+            assert w.get("/" + url(target, "/?a=b") + path, "relay.test").text == "GET /?a=b"
+            assert w.get("/?url=" + quote(url(target, "/?a=b"), safe="") + path, "relay.test").text == "GET /?a=b"
+            assert w.get("/?url=" + quote(url(target, "/?a=b"), safe="") + path, "relay.test").status == 429
+        assert all(r.get(field) is None and r.target == "/?a=b" for r in target.requests)
+        wait_until(lambda: len(w.log_lines()) >= 10, 3, "the log")
+        assert "0123456789abcdef" not in "".join(w.log_lines())
 
 
 def test_keys_in_a_field(names, target):
