@@ -293,6 +293,28 @@ static void count(const struct exchange *x, enum auth_verdict v)
         counter_add(x->worker->counters, METRICS[v], 1);
 }
 
+/* By those demands that let them in. */
+static enum err settle(struct exchange *x, struct auth_state *s, const struct demand *d)
+{
+    if (s->findings[d->index].verdict != AUTH_GRANTED)
+        return ERR_OK;
+    if (d->kind == DEMAND_METHOD)
+        return d->method->settle ? d->method->settle(x, d->conf, state_of(s, d)) : ERR_OK;
+    for (const struct demand *it = d->first; it; it = it->next)
+        TRY(settle(x, s, it));
+    return ERR_OK;
+}
+
+/* By all, asked or not. */
+static enum err hide(struct exchange *x, const struct demand *d)
+{
+    if (d->kind == DEMAND_METHOD)
+        return d->method->hide ? d->method->hide(x, d->conf) : ERR_OK;
+    for (const struct demand *it = d->first; it; it = it->next)
+        TRY(hide(x, it));
+    return ERR_OK;
+}
+
 static enum verdict tell_origin(struct exchange *x, const struct auth_conf *c)
 {
     for (uint32_t i = 0; i < c->header_count; i++) {
@@ -309,6 +331,17 @@ static enum verdict tell_origin(struct exchange *x, const struct auth_conf *c)
     return PASS;
 }
 
+static enum verdict let_in(struct exchange *x, const struct auth_conf *c, struct auth_state *s)
+{
+    enum err e = settle(x, s, &c->root);
+    if (e == ERR_OK)
+        e = hide(x, &c->root);
+    if (e == ERR_OK)
+        return tell_origin(x, c);
+    x->err = e;
+    return FAILED;
+}
+
 static enum verdict auth_request(struct exchange *x, const void *conf, void *state)
 {
     const struct auth_conf *c = conf;
@@ -322,7 +355,7 @@ static enum verdict auth_request(struct exchange *x, const void *conf, void *sta
     count(x, v);
     if (v == AUTH_GRANTED) {
         x->err = ERR_OK; /* what another branch could not find out does not matter */
-        return tell_origin(x, c);
+        return let_in(x, c, s);
     }
     return v == AUTH_FAILED ? FAILED : refuse(x, c, s);
 }

@@ -135,21 +135,25 @@ static enum auth_verdict failed(struct exchange *x, enum err e)
     return AUTH_FAILED;
 }
 
-static enum auth_verdict grant(struct exchange *x, const struct basic_conf *c, struct slice user)
+static enum auth_verdict grant(struct exchange *x, struct slice user)
 {
     enum err e = identity_add(x, "basic", user, NULL, NULL);
-    if (e != ERR_OK)
-        return failed(x, e);
-    if (c->strip)
-        headers_del_id(&x->req.headers, FIELD_AUTHORIZATION);
-    return AUTH_GRANTED;
+    return e == ERR_OK ? AUTH_GRANTED : failed(x, e);
 }
 
-static enum auth_verdict verdict(struct exchange *x, const struct basic_conf *c,
-                                 const struct basic_state *s)
+static enum err basic_settle(struct exchange *x, const void *conf, void *state)
+{
+    const struct basic_conf *c = conf;
+    (void)state;
+    if (c->strip)
+        headers_del_id(&x->req.headers, FIELD_AUTHORIZATION);
+    return ERR_OK;
+}
+
+static enum auth_verdict verdict(struct exchange *x, const struct basic_state *s)
 {
     if (s->said == PASSWORD_GOOD)
-        return grant(x, c, s->user);
+        return grant(x, s->user);
     if (s->said == PASSWORD_BAD)
         return AUTH_REFUSED;
     counter_add(x->worker->counters, METRIC_AUTH_PASSWORDS_BUSY, 1);
@@ -175,7 +179,7 @@ static enum auth_verdict ask(struct exchange *x, const struct basic_conf *c, str
     if (said == PASSWORD_BEGUN || said == PASSWORD_JOINED)
         return AUTH_WAIT;
     s->said = (uint8_t)said;
-    return verdict(x, c, s);
+    return verdict(x, s);
 }
 
 static enum auth_verdict begin(struct exchange *x, const struct basic_conf *c,
@@ -206,7 +210,7 @@ static enum auth_verdict basic_check(struct exchange *x, const void *conf, void 
     if (s->wait)
         return AUTH_WAIT;
     if (s->asked)
-        return verdict(x, conf, s);
+        return verdict(x, s);
     s->asked = true;
     s->x = x;
     return begin(x, conf, s);
@@ -271,6 +275,7 @@ const struct auth_method auth_basic = {
     .state_bytes = sizeof(struct basic_state),
     .apply = basic_apply,
     .check = basic_check,
+    .settle = basic_settle,
     .challenge = basic_challenge,
     .on_finish = basic_finish,
     .explain = basic_explain,

@@ -7,6 +7,7 @@
  * auth_forward_conf.c reads the directive. */
 // SPDX-License-Identifier: Apache-2.0
 #include "filter/auth_forward_priv.h"
+#include "proxy/own_cookie.h"
 #include <stdlib.h>
 
 /* --- the answer ------------------------------------------------------------------------------- */
@@ -64,15 +65,13 @@ static enum err claim_add(struct exchange *x, struct claims *to, struct slice na
     return ERR_OK;
 }
 
-/* The server's field is the service's, and nobody else's; each member of a list is a claim. */
-static enum err copy_one(struct exchange *x, const struct forward_state *s,
-                         const struct forward_copy *copy, struct claims *claims)
+/* Each member of a list is one. */
+static enum err claims_of(struct exchange *x, const struct forward_state *s,
+                          const struct forward_copy *copy, struct claims *claims)
 {
     const struct header *h = headers_find_name(&s->headers, copy->name);
-    headers_del(&x->req.headers, copy->name);
     for (; h; h = headers_next(&s->headers, h)) {
         struct slice rest = h->value, member;
-        TRY(headers_add(&x->req.headers, &x->arena, copy->name, h->value));
         while (field_list_next(&rest, &member))
             TRY(claim_add(x, claims, copy->claim, member));
     }
@@ -96,7 +95,7 @@ static enum err grant(struct exchange *x, const struct forward_conf *c, struct f
 {
     struct claims claims = {0};
     for (uint32_t i = 0; i < c->copy_count; i++)
-        TRY(copy_one(x, s, &c->copies[i], &claims));
+        TRY(claims_of(x, s, &c->copies[i], &claims));
     s->granted = true;
     return identity_add(x, "forward", user_of(c, s), claims.first, claims.last);
 }
@@ -124,6 +123,26 @@ static enum auth_verdict forward_check(struct exchange *x, const void *conf, voi
     s->x = x;
     enum err e = forward_ask(x, conf, s, on_answer);
     return e == ERR_OK ? AUTH_WAIT : failed(x, e);
+}
+
+/* --- what the server gets --------------------------------------------------------------------- */
+
+/* Its field is the service's, and nobody else's. */
+static enum err copy_one(struct exchange *x, const struct forward_state *s, struct slice name)
+{
+    const struct header *h = headers_find_name(&s->headers, name);
+    headers_del(&x->req.headers, name);
+    for (; h; h = headers_next(&s->headers, h))
+        TRY(headers_add(&x->req.headers, &x->arena, name, h->value));
+    return ERR_OK;
+}
+
+static enum err forward_settle(struct exchange *x, const void *conf, void *state)
+{
+    const struct forward_conf *c = conf;
+    for (uint32_t i = 0; i < c->copy_count; i++)
+        TRY(copy_one(x, state, c->copies[i].name));
+    return ERR_OK;
 }
 
 /* --- what the client gets --------------------------------------------------------------------- */
@@ -157,14 +176,14 @@ static bool forward_answer(struct exchange *x, const void *conf, void *state)
     return true;
 }
 
-/* The service may renew its own cookies. */
+/* The service may renew its own cookies: an answer with one is for this client alone. */
 static enum err forward_response(struct exchange *x, const void *conf, void *state)
 {
     const struct forward_state *s = state;
     (void)conf;
     const struct header *h = s->granted ? headers_find(&s->headers, FIELD_SET_COOKIE) : NULL;
     for (; h; h = headers_next(&s->headers, h))
-        TRY(headers_add_id(&x->res.headers, &x->arena, FIELD_SET_COOKIE, h->value));
+        TRY(own_cookie_set(x, h->value));
     return ERR_OK;
 }
 
@@ -192,6 +211,7 @@ const struct auth_method auth_forward = {
     .state_bytes = sizeof(struct forward_state),
     .apply = forward_apply,
     .check = forward_check,
+    .settle = forward_settle,
     .answer = forward_answer,
     .on_response = forward_response,
     .on_finish = forward_finish,

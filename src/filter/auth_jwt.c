@@ -270,8 +270,6 @@ static enum auth_verdict granted(struct exchange *x, const struct jwt_conf *c,
         last = it;
     const struct claim *user = claim_find(first, c->user_claim);
     enum err e = identity_add(x, "jwt", user ? user->value : SLICE_NONE, first, last);
-    if (e == ERR_OK && c->strip)
-        e = token_strip(x, &c->places);
     if (e == ERR_OK)
         return AUTH_GRANTED;
     x->err = e; /* only then: another demand may have failed before, which has to be told */
@@ -366,6 +364,13 @@ static enum auth_verdict jwt_check(struct exchange *x, const void *conf, void *s
     return refused(x, state, "several_tokens", "there is more than one token");
 }
 
+static enum err jwt_settle(struct exchange *x, const void *conf, void *state)
+{
+    const struct jwt_conf *c = conf;
+    (void)state;
+    return c->strip ? token_strip(x, &c->places) : ERR_OK;
+}
+
 static void jwt_finish(struct exchange *x, const void *conf, void *state)
 {
     struct jwt_state *s = state;
@@ -418,6 +423,7 @@ const struct auth_method auth_jwt = {
     .state_bytes = sizeof(struct jwt_state),
     .apply = jwt_apply,
     .check = jwt_check,
+    .settle = jwt_settle,
     .challenge = jwt_challenge,
     .on_finish = jwt_finish,
     .explain = jwt_explain,

@@ -126,11 +126,17 @@ static enum err claims_copy(struct exchange *x, const struct claim *from, struct
     return ERR_OK;
 }
 
-static enum err grant(struct exchange *x, const struct key_conf *c, const struct api_key *k)
+static enum err grant(struct exchange *x, const struct api_key *k)
 {
     struct claim *first, *last;
     TRY(claims_copy(x, k->claims, &first, &last));
-    TRY(identity_add(x, "key", k->name, first, last));
+    return identity_add(x, "key", k->name, first, last);
+}
+
+static enum err key_settle(struct exchange *x, const void *conf, void *state)
+{
+    const struct key_conf *c = conf;
+    (void)state;
     return c->keep ? ERR_OK : token_strip(x, &c->places);
 }
 
@@ -167,7 +173,7 @@ static enum auth_verdict key_check(struct exchange *x, const void *conf, void *s
         return AUTH_REFUSED;
     if (is_over_limit(x, c, k, state))
         return failed(x, ERR_RATE_LIMITED);
-    enum err e = grant(x, c, k);
+    enum err e = grant(x, k);
     return e == ERR_OK ? AUTH_GRANTED : failed(x, e);
 }
 
@@ -240,6 +246,7 @@ const struct auth_method auth_key = {
     .state_bytes = sizeof(struct key_state),
     .apply = key_apply,
     .check = key_check,
+    .settle = key_settle,
     .challenge = key_challenge,
     .on_response = key_response,
     .on_finish = key_finish,

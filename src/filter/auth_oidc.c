@@ -54,12 +54,28 @@ static enum auth_verdict say(struct oidc_state *s, enum oidc_say what, enum auth
     return v;
 }
 
+/* A list of the identity's own, for it gets those of other methods behind it: they are no part of
+ * the session, which may be written into its cookie anew. */
+static enum err identify(struct oidc_state *s)
+{
+    struct claim *first = NULL, *last = NULL;
+    for (const struct claim *it = s->session.claims; it; it = it->next) {
+        struct claim *c = ARENA_NEW(&s->x->arena, struct claim);
+        if (!c)
+            return ERR_OVER_BUDGET;
+        *c = (struct claim){.name = it->name, .value = it->value};
+        if (last)
+            last->next = c;
+        else
+            first = c;
+        last = c;
+    }
+    return identity_add(s->x, "oidc", s->session.user, first, last);
+}
+
 static enum auth_verdict granted(struct oidc_state *s)
 {
-    struct claim *first = (struct claim *)s->session.claims, *last = first;
-    while (last && last->next)
-        last = (struct claim *)last->next;
-    enum err e = identity_add(s->x, "oidc", s->session.user, first, last);
+    enum err e = identify(s);
     s->step = OIDC_END;
     if (e == ERR_OK)
         return AUTH_GRANTED;
@@ -79,9 +95,6 @@ static enum auth_verdict step_begin(const struct oidc_conf *c, struct oidc_state
     bool has = oidc_session_get(c, s);
     if (slice_eq(x->path, c->callback_path))
         return go_to(s, OIDC_CALLBACK);
-    x->err = oidc_cookies_strip(c, x);
-    if (x->err != ERR_OK)
-        return AUTH_FAILED;
     if (slice_eq(x->path, c->logout_path))
         return go_to(s, OIDC_LOGOUT);
     if (has && now_s < s->session.fresh_until_s)
@@ -254,6 +267,11 @@ static void oidc_tell(struct exchange *x, const void *conf, void *state, struct 
     text_addf(out, "OpenIDConnect realm=\"%.*s\"", SLICE_ARG(c->issuer));
 }
 
+static enum err oidc_hide(struct exchange *x, const void *conf)
+{
+    return oidc_cookies_strip(conf, x);
+}
+
 static enum err oidc_response(struct exchange *x, const void *conf, void *state)
 {
     struct oidc_state *s = state;
@@ -288,6 +306,7 @@ const struct auth_method auth_oidc = {
     .state_bytes = sizeof(struct oidc_state),
     .apply = auth_oidc_apply,
     .check = oidc_check,
+    .hide = oidc_hide,
     .challenge = oidc_tell,
     .answer = auth_oidc_answer,
     .on_response = oidc_response,

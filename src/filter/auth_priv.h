@@ -29,7 +29,12 @@ struct auth_method {
     void (*apply)(struct conf_build *b, void *conf, const struct conf_node *n);
     /* With x->dry (tests, explain) nothing may be waited for: AUTH_NONE, then. */
     enum auth_verdict (*check)(struct exchange *x, const void *conf, void *state);
-    /* May be NULL, as all below. Adds one value for WWW-Authenticate, or nothing. */
+    /* May be NULL, as all below. All is decided, and it had a part in letting them in: now it may
+     * change what the server gets. (A branch of `any` may be granted, and fail in the end.) */
+    enum err (*settle)(struct exchange *x, const void *conf, void *state);
+    /* They were let in, by whatever it was: what servers never get is taken out. */
+    enum err (*hide)(struct exchange *x, const void *conf);
+    /* Adds one value for WWW-Authenticate, or nothing. */
     void (*challenge)(struct exchange *x, const void *conf, void *state, struct text *out);
     /* Makes the response in the place of a 401 or 403. False: it has none. After an error x->err is
      * set. */

@@ -253,10 +253,12 @@ static enum err verify(struct exchange *x, const struct url_conf *c, const struc
     return ERR_OK;
 }
 
-static enum err url_strip(struct exchange *x, const struct url_conf *c)
+static enum err url_settle(struct exchange *x, const void *conf, void *state)
 {
+    const struct url_conf *c = conf;
+    (void)state;
     const struct slice names[] = {c->signature, c->expires, c->key};
-    for (int i = 0; i < 3 && x->forward_has_query; i++) {
+    for (int i = 0; i < 3 && c->strip && x->forward_has_query; i++) {
         if (!names[i].at)
             continue;
         TRY(query_without(&x->arena, x->forward_query, names[i], &x->forward_query));
@@ -282,8 +284,6 @@ static enum auth_verdict url_check(struct exchange *x, const void *conf, void *s
     enum err e = verify(x, c, &f, &key, &v);
     if (e == ERR_OK && v != SIGNED_GOOD)
         return signed_refuse(x, v);
-    if (e == ERR_OK && c->strip)
-        e = url_strip(x, c);
     if (e == ERR_OK)
         return signed_grant(x, "signed", key);
     x->err = e;
@@ -314,4 +314,5 @@ const struct auth_method auth_signed = {
     .conf_bytes = sizeof(struct url_conf),
     .apply = url_apply,
     .check = url_check,
+    .settle = url_settle,
 };

@@ -7,6 +7,7 @@ import pytest
 
 from kit import CLOSE, answer, wait_until, weir_cli
 from kit.h2raw import H2Raw
+from kit.tokens import secret
 
 LOGIN = answer("go and log in", "302 Found", ["Location: https://login.test/?rd=x", "Set-Cookie: state=1; Path=/",
                                               "Content-Type: text/plain", "Connection: X-Hop", "X-Hop: 1"])
@@ -187,3 +188,24 @@ def test_mistakes(tmp_path, line, says):
     conf.write_text(f"site * {{\n respond 200 ok\n auth {line}\n}}\n")
     done = weir_cli("check", "-c", conf)
     assert done.returncode == 3 and says in done.stderr
+
+
+def test_cookies_are_kept_by_no_cache(weir, origin):
+    app = origin(answer("x", headers=["Cache-Control: public, max-age=60"]))
+    w = weir(f"site * {{ proxy {app.address}\n auth forward {origin(service).address} }}")
+    r = w.get(headers=[GOOD])
+    assert r.all("Set-Cookie") == ["session=renewed"] and "private" in ",".join(r.all("Cache-Control"))
+
+
+def test_servers_hear_nothing_of_a_branch_that_failed(weir, origin):
+    app, token = origin(), secret("a-secret-of-more-than-thirty-two-bytes").token()
+    w = weir(f"""site * {{ proxy {app.address}
+        auth {{
+            any {{
+                all {{ forward {origin(service).address} {{ copy Remote-User Remote-Groups }}
+                       require claim.remote-groups == admin }}
+                jwt secret=a-secret-of-more-than-thirty-two-bytes }}
+            header X-Who $user }} }}""")
+    assert w.get(headers=[GOOD, f"Authorization: Bearer {token}"]).status == 200
+    seen = app.requests[-1]
+    assert seen.get("X-Who") == "ann" and not seen.get("Remote-User") and not seen.get("Remote-Groups")

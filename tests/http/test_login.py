@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`auth oidc` with a real provider (npm's oidc-provider): people log in, come back, stay, and leave."""
+import hashlib
 import html
 import http.cookiejar
 import re
@@ -72,7 +73,7 @@ class Browser:
 def place(weir, origin):
     made = []
 
-    def start(ttl=3600, more="", inner="", session="1h", **kw):
+    def start(ttl=3600, more="", inner="", session="1h", before="", **kw):
         o = origin(lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")
         port = free_port()
         p = Provider(port, ttl)
@@ -85,6 +86,7 @@ def place(weir, origin):
             site * {{
                 proxy {o.address}
                 auth {{
+                    {before}
                     oidc {p.issuer} client_id=weir client_secret="not+so/secret:at all" session={session} {more} \\
                         scopes="openid profile email offline_access" secret=0123456789abcdef0123
                     header Remote-User $user
@@ -241,3 +243,32 @@ def test_sessions_outlive_a_restart_and_end_in_time(place):
     assert 50 <= cookie.expires - time.time() <= 61
     w.reload()
     assert b.open(w.url("/x")).status == 200
+
+
+def test_claims_of_others_are_no_part_of_a_session(place, tmp_path):
+    """What another method said once would be believed for as long as the session lasts."""
+    key = "k" * 40
+    (tmp_path / "keys").write_text(f"robot {hashlib.sha256(key.encode()).hexdigest()} groups=wheel\n")
+    w, o, p = place(ttl=31, before=f"any {{ key {tmp_path}/keys; require ip in 127.0.0.0/8 }}")
+    b = Browser().log_in(w.url("/"))
+    time.sleep(31.5)
+    b.opener.addheaders.append(("X-Api-Key", key))
+    assert b.open(w.url("/a")).status == 200 and told(o, "Remote-Groups") == "staff,alice-friends,wheel"
+    b.opener.addheaders.pop()
+    assert b.open(w.url("/b")).status == 200 and told(o, "Remote-Groups") == "staff,alice-friends"
+
+
+def test_servers_never_get_a_session(place):
+    """Also where somebody is let in by something else, before or after."""
+    w, o, p = place(ttl=3600, inner="")
+    good = Browser().log_in(w.url("/")).cookies()["weir_session"]
+    line = f"oidc {p.issuer} client_id=weir secret=0123456789abcdef0123"
+    for order in ("require ip in 127.0.0.0/8", line), (line, "require ip in 127.0.0.0/8"):
+        w.reload(f"""workers 1
+            listen @listen@
+            listen 127.0.0.1:{w.port}
+            admin @admin@
+            site * {{ proxy {o.address}\n auth any {{\n {order[0]}\n {order[1]}\n }} }}""")
+        for path in ("/", "/.weir/login?state=x&code=y"):
+            assert w.get(path, headers=[f"Cookie: a=b; weir_session={good}; weir_session-x=1"]).status == 200
+            assert told(o, "Cookie") == "a=b"
