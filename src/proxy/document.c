@@ -249,6 +249,8 @@ enum err document_get(const struct document_source *s, enum document_want want,
                       struct document_wait *w, struct exchange *x, void **made)
 {
     struct document_shared *d = s->document;
+    if (w->waits) /* something else has woken it: bytes of its body, a client that half-closes */
+        return ERR_HOLD;
     struct known k = look(d, x->worker->loop.now_ms);
     if (want == DOCUMENT_ANY && k.made) {
         if (k.due && !k.failed && !fetch_find(x->worker, d))

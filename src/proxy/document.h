@@ -43,7 +43,8 @@ enum document_want {
                       s */
 };
 
-/* *made gets a count, the caller's. ERR_HOLD: `w` waits, x is woken, ask again with DOCUMENT_ANY.
+/* *made gets a count, the caller's. ERR_HOLD: `w` waits, x is woken, ask again with DOCUMENT_ANY;
+ * whoever asks too early, because something else woke x, waits on.
  * ERR_AUTH_UNAVAILABLE: it can not be had now; with DOCUMENT_NEWER also: not yet again. */
 enum err document_get(const struct document_source *s, enum document_want want,
                       struct document_wait *w, struct exchange *x, void **made) MUST_CHECK;

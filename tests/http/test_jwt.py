@@ -432,3 +432,42 @@ def test_file_beside_a_url_that_is_down(weir, origin, tmp_path):
         w = weir(site(order))
         assert w.get("/", headers=bearer(key.token())).status == 200
         assert w.get("/", headers=bearer(KEY.token())).status == 503
+
+
+def test_bodies_that_come_while_keys_are_fetched(weir, origin):
+    """Each piece of a body wakes the request, which waits on all the same."""
+    key, app = Key("P-256", kid="1"), origin()
+    body = jwks(key).encode()
+    o = origin(lambda r: [0.6, b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body])
+    w = weir(f"workers 1\nlisten @listen@\nadmin @admin@\n{site(f'http://{o.address}/', proxy=f'proxy {app.address}')}")
+    with w.client() as a, w.client() as b:
+        for c in (a, b):
+            c.send(f"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 6\r\n{bearer(key.token())[0]}\r\n\r\n".encode())
+        for _ in range(6):
+            time.sleep(0.05)
+            a.send(b"x")
+            b.send(b"y")
+        assert a.response().status == b.response().status == 200
+    assert len(o.requests) == 1 and w.get("/", headers=bearer(key.token())).status == 200
+
+
+def test_bodies_that_come_while_newer_keys_are_fetched(weir, origin):
+    old, new, app = Key("P-256", kid="1"), Key("P-256", kid="2"), origin()
+    bodies = [jwks(old).encode(), jwks(old, new).encode()]
+    o = origin(lambda r: [0.4, b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(bodies[0]) + bodies.pop(0)])
+    w = weir(site(f"http://{o.address}/", proxy=f"proxy {app.address}"))
+    assert w.get("/", headers=bearer(old.token())).status == 200
+    time.sleep(10.1)
+    with w.client() as c:
+        c.send(f"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n{bearer(new.token())[0]}\r\n\r\n".encode(),
+               0.1, b"x", 0.1, b"y")
+        assert c.response().status == 200
+
+
+def test_a_branch_that_failed_takes_no_token_away(weir):
+    w = weir(f"""site * {{ respond 200 ok
+        auth any {{
+            all {{ jwt secret={SECRET} strip=on
+                   require claim.groups == wheel }}
+            jwt secret={SECRET} }} }}""")
+    assert w.get("/", headers=bearer(KEY.token())).status == 200
