@@ -105,7 +105,7 @@ static enum err host_read(struct exchange *x)
 static enum err head_admit(struct exchange *x)
 {
     named_hops_drop(&x->req.headers);
-    identity_strip(x);
+    identity_strip(x, &x->req.headers);
     TRY(method_check(x));
     TRY(target_read(x));
     TRY(host_read(x));

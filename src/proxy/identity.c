@@ -122,12 +122,12 @@ void identity_reserve_name(struct conf_build *b, struct slice name)
     name_add(b, name);
 }
 
-void identity_strip(struct exchange *x)
+void identity_strip(const struct exchange *x, struct headers *from)
 {
     const struct identity_fields *f = &x->view->conf->proxy->identity_fields;
     if (f->count == 0)
         return;
-    HEADER_EACH (h, &x->req.headers)
+    HEADER_EACH (h, from)
         if (is_reserved(f, h->name))
             h->dead = true;
 }

@@ -11,6 +11,7 @@
 #include "conf/directive.h"
 
 struct exchange;
+struct headers;
 
 /* Owner: the exchange's arena. */
 struct identity {
@@ -36,5 +37,6 @@ struct identity_fields {
 void identity_reserve(struct conf_build *b);
 /* And this one, beside them. */
 void identity_reserve_name(struct conf_build *b, struct slice name);
-/* Takes the reserved fields of the client out, however they spell '-' and '_'. */
-void identity_strip(struct exchange *x);
+/* Takes the reserved fields out of what the client sent, its head or its trailers, however they
+ * spell '-' and '_'. */
+void identity_strip(const struct exchange *x, struct headers *from);

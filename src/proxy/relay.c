@@ -7,6 +7,7 @@
 #include "io/pipe.h"
 #include "net/conn.h"
 #include "proxy/exchange_priv.h"
+#include "proxy/identity.h"
 #include "proxy/mirror.h"
 #include "proxy/transform.h"
 
@@ -33,6 +34,8 @@ enum err relay_request(struct exchange *x)
     struct body *b = request_body(x);
     if (x->mirror)
         mirror_feed(x);
+    if (b->trailers) /* some servers add them to the head's fields */
+        identity_strip(x, b->trailers);
     enum err e = body_move(b, x->origin);
     x->request_bytes = b->taken_bytes;
     return e;

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kit import wait_until, weir_cli
-from kit.h2raw import H2Raw
+from kit.h2raw import DATA, H2Raw
 from kit.tokens import secret
 
 
@@ -96,6 +96,25 @@ def test_clients_can_not_say_who_they_are(weir, origin, path):
     w.get(path, host=host, headers=[f"{n}: root" for n in IDENTITY_NAMES])
     seen = {n.lower().replace("_", "-") for n, _ in o.requests[-1].headers}
     assert not seen & {n.lower().replace("_", "-") for n in IDENTITY_NAMES}
+
+
+@pytest.mark.parametrize("name", ["Remote-User", "x_staff"])
+def test_nor_behind_a_body(weir, origin, name):
+    """Some servers add trailers to the fields of the head."""
+    o = origin()
+    w = weir(f"site * {{ proxy {o.address}\n auth {{ require method == POST; header X-Staff yes }} }}")
+    with w.client() as c:
+        c.send(f"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: {name}\r\n\r\n"
+               f"1\r\nx\r\n0\r\n{name}: root\r\nX-Sum: 1\r\n\r\n".encode())
+        assert c.response().status == 200
+    with H2Raw(w.port) as c:
+        c.request(1, end=False, method="POST")
+        c.say(DATA, 0, 1, b"x")
+        c.fields(1, [(name.lower(), "root"), ("x-sum", "1")])
+        assert c.response(1)[0] == 200
+    for seen in o.requests:
+        assert seen.get("X-Staff") == "yes" and [(n.lower(), v) for n, v in seen.trailers] == [("x-sum", "1")]
+    assert len(o.requests) == 2
 
 
 def test_server_is_told(weir, origin):
