@@ -99,6 +99,8 @@ void worker_install(struct worker *w, struct conf *c)
         point_rebind(w, LIST_ENTRY(l, struct listen_point, link));
     if (old)
         view_replace(old);
+    if (w->names) /* whoever waits for a resolver that is named no more is asked for anew */
+        (void)worker_names(w);
 }
 
 void worker_point_add(struct worker *w, struct listen_point *p, struct slice key)

@@ -661,6 +661,50 @@ def test_names_are_asked_of_one_worker_at_most_128_at_once(names):
             c.close()
 
 
+def test_another_resolver_while_names_are_looked_up(names, target):
+    """Whoever waits for the old one gets the answer of the new one, and who has left nothing."""
+    names.silent.update(("a.ok.test", "b.ok.test"))
+    text = ("workers 1\nlisten @listen@\nadmin @admin@\nresolver @names@\n"
+            "site * { relay *.ok.test:* { " + LOCAL + " }\n timeout connect=10s half_close=100ms }\n")
+    with Names(HOSTS) as other, Weir(text, names=names.address) as w:
+        clients = [w.client(timeout=10) for _ in range(12)]
+        for i, c in enumerate(clients):
+            c.send(f"GET /{url(target, f'/{i}', host='ab'[i % 2] + '.ok.test')} HTTP/1.1\r\nHost: relay.test\r\n\r\n".encode())
+        wait_until(lambda: names.count("b.ok.test") > 0 and w.metric("weir_relays_active") == 12, 5, "the questions")
+        for c in clients[8:10]:
+            c.close()
+        w.reload(text, names=other.address)
+        for c in clients[10:]:
+            c.close()
+        for i, c in enumerate(clients[:8]):
+            assert c.response().text == f"GET /{i}"
+            c.close()
+        w.reload(text, names=names.address)  # and back: what the other one said is forgotten
+        names.silent.clear()
+        names.hosts["a.ok.test"] = "127.0.0.2"
+        assert fetch(w, url(target)).status == 403
+        wait_until(lambda: w.metric("weir_relays_active") == 0, 5, "all have ended")
+
+
+def test_stale_answers_are_fetched_again_behind_a_clients_back(names):
+    with Origin(lambda r: answer("x", headers=["Cache-Control: max-age=0, stale-while-revalidate=60", 'ETag: "1"'])) as o, \
+            Weir("cache_store memory size=16M\nworkers 1\nlisten @listen@\nadmin @admin@\nresolver @names@\nsite * { cache\n relay *.ok.test:* { "
+                 + LOCAL + "\n origins https://app.test } }", names=names.address) as w:
+        for n in range(1, 4):
+            r = fetch(w, url(o), ["Origin: https://app.test"])
+            assert (r.status, r.text, r.all("Access-Control-Allow-Origin")) == (200, "x", ["https://app.test"])
+            wait_until(lambda: len(o.requests) >= n, 5, "the answer")
+            time.sleep(0.1)
+        assert o.requests[-1].get("If-None-Match") == '"1"' and o.requests[-1].get("Origin") is None
+        names.hosts["a.ok.test"] = "127.0.0.2"  # a name that leads elsewhere by now is judged anew
+        time.sleep(1.1)
+        count = len(o.requests)
+        fetch(w, url(o), ["Origin: https://app.test"])
+        wait_until(lambda: w.metric("weir_relay_refused_total") >= 1, 5, "the refusal")
+        assert len(o.requests) == count
+        wait_until(lambda: w.metric("weir_relays_active") == 0, 5, "all have ended")
+
+
 def test_chromium_reads_a_relayed_answer(names, target, tmp_path):
     """A page of one origin reads what another one says, by way of the relay; what it relays runs nothing."""
     if not pathlib.Path("/usr/bin/chromium").exists():
