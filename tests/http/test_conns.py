@@ -2,6 +2,7 @@
 """`connections`: how many may be open, of one address and in sum, and who goes when there is no place."""
 import socket
 import ssl
+import struct
 import time
 
 import pytest
@@ -357,3 +358,84 @@ def test_explain_says_what_is_configured(tmp_path):
                         ("per_ip=7", "connections: 7 of one address, the default in sum")):
         conf.write_text(f"listen 127.0.0.1:1\nconnections {words}\n{SITE}")
         assert text in weir_cli("explain", "http://a.test/", "-c", conf).stdout
+
+
+def reset(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+WAYS_TO_END = ["garbage", "half a hello", "a hello and a reset", "TLS, then a reset", "h2 over TLS", "h2 and a reset", "h2 preface cut",
+               "a request and a reset", "half a head", "pipelined", "a tunnel", "a tunnel and a reset", "an answer nobody reads"]
+
+
+def end_by(w, way, context):
+    """Opens one or two connections of BAD and leaves in this way; what the server ends stays open here."""
+    def plain(data=b""):
+        return open_from(w, BAD, 1, data)[0]
+
+    def tls(data=b""):
+        c = Client(("127.0.0.1", w.tls_port), source=BAD)
+        c.send(data)
+        return c
+    head = HEAD + b"\r\n"
+    if way == "garbage":
+        return [plain(b"\0\1\2\r\n\r\n"), tls(b"GET / HTTP/1.1\r\n\r\n")]
+    if way == "half a hello":
+        return [tls(b"\x16\x03\x01\x02\x00\x01\0").close()]
+    if way == "a hello and a reset":
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        try:
+            context.wrap_bio(incoming, outgoing, server_hostname="a.test").do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        c = tls(outgoing.read())
+        time.sleep(0.05)
+        return [reset(c.sock)]
+    if way in ("TLS, then a reset", "h2 over TLS"):
+        c = context.wrap_socket(tls().sock, server_hostname="a.test")
+        if c.selected_alpn_protocol() == "h2":
+            c.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        return [reset(c) if way != "h2 over TLS" else c.close()]
+    if way == "h2 and a reset":
+        return [reset(plain(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0").sock)]
+    if way == "h2 preface cut":
+        return [plain(b"PRI * HTTP/2.0\r\n\r\nS").close(), plain(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"x" * 40)]
+    if way == "a request and a reset":
+        return [reset(plain(head).sock), reset(plain(head.replace(b"/", b"/slow", 1)).sock)]
+    if way == "half a head":
+        return [reset(plain(HEAD).sock), plain(HEAD).close()]
+    if way == "pipelined":
+        return [plain(head * 20).close()]
+    if way.startswith("a tunnel"):
+        c = plain(b"GET /tunnel HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        assert c.response(body=False).status == 101
+        return [reset(c.sock) if way.endswith("reset") else c.close()]
+    c = Client(w.port, source=BAD, rcvbuf=4096)
+    c.send(HEAD.replace(b"/", b"/large", 1) + b"\r\n")
+    time.sleep(0.1)
+    return [reset(c.sock)]
+
+
+def test_every_way_to_end_gives_the_place_back(weir, origin, cert):
+    tunnel = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+    replies = {"/tunnel": [tunnel, 0.5], "/slow": [0.5, answer("late")], "/large": answer(b"x" * (4 << 20))}
+    o = origin(lambda r: replies.get(r.target, answer("ok")))
+    text = TLS.format(bounds="per_ip=100").replace("respond 200 ok", f"proxy {o.address}")
+    w = start(weir, text, crt=cert.crt, key=cert.key)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    kept = []
+    for turn in range(2):
+        for protocols in ["h2", "http/1.1"], ["http/1.1"]:
+            context.set_alpn_protocols(protocols)
+            for way in WAYS_TO_END:
+                kept += end_by(w, way, context)
+        if turn == 0:  # and while a reload takes a listener away and brings it back
+            kept += open_from(w, BAD, 3) + [Client(("127.0.0.1", w.tls_port), source=BAD)]
+            w.reload(text.replace("listen @tls@ tls\n", "").replace("tls cert=@crt@ key=@key@", ""))
+            w.reload(text)
+    close_all([c for c in kept if c])
+    counted(w, 0)
+    assert w.status()["connections"]["addresses"] <= 1  # this question's own, if at all
+    assert serves(w, GOOD)

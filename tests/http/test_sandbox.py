@@ -239,7 +239,9 @@ def test_a_worker_of_another_user_does_all_of_it(weir, origin):
         wait_until((logs / "access").exists, 5, "the next log")
         before = w.worker_pid
         w.reload(text.replace(str(one), str(two)), by="cli")
-        assert w.get("/f/page.txt").text == "two" and w.worker_pid != before
+        assert w.get("/f/page.txt").text == "two"
+        wait_until(lambda: has_ended(before), 10, "the end of the old process")
+        assert w.worker_pid != before
         assert (cache / "journal").exists()
         w.stop()
 
