@@ -112,7 +112,7 @@ static void the_most_come_first(void **state)
     static const uint32_t counts[ALL] = {3, 1, 7, 2, 5, 4};
     struct conns_shared *all[ALL];
     struct conns_row rows[TOP];
-    char text[16];
+    char text[24];
     (void)state;
     for (int i = 0; i < ALL; i++) {
         snprintf(text, sizeof text, "192.0.2.%d", i);

@@ -345,7 +345,7 @@ def test_server_ends_its_direction_first(way):
         t.client.say(b"still ")
         t.client.say(b"here")
         t.client.end()
-    assert b"".join(heard) == b"still here"
+        wait_until(lambda: b"".join(heard) == b"still here", 5, "what the client says")
     assert "error" not in t.logged
 
 
