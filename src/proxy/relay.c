@@ -34,6 +34,8 @@ enum err relay_request(struct exchange *x)
     struct body *b = request_body(x);
     if (x->mirror)
         mirror_feed(x);
+    if (x->outbound) /* a target gets of the client's fields what its head may have, and no more */
+        b->trailers = NULL;
     if (b->trailers) /* some servers add them to the head's fields */
         identity_strip(x, b->trailers);
     enum err e = body_move(b, x->origin);
@@ -43,6 +45,8 @@ enum err relay_request(struct exchange *x)
 
 static enum err relay_response(struct exchange *x)
 {
+    if (x->outbound)
+        x->res_body.trailers = NULL;
     struct body *b = transform_body(x->res_transform, &x->res_body);
     enum err e = body_move(b, x->client);
     x->response_bytes = b->taken_bytes;

@@ -661,6 +661,17 @@ def test_names_are_asked_of_one_worker_at_most_128_at_once(names):
             c.close()
 
 
+def test_trailers_stay_where_they_are(names):
+    """Some programs add them to the fields of the head, where they would not have been let through."""
+    end = b"0\r\nX-Any: 1\r\nX-HTTP-Method: DELETE\r\nX-Api-Key: k\r\nAccess-Control-Allow-Origin: evil\r\nNo-Vary-Search: params\r\n\r\n"
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + end
+    with Origin([b"HTTP/1.1 200 OK\r\n" + chunks]) as o, relay(names, LOCAL + "\n methods POST") as w, w.client() as c:
+        c.send(f"POST /{url(o)} HTTP/1.1\r\nHost: relay.test\r\nTE: trailers\r\nConnection: te\r\n".encode() + chunks)
+        assert c.take_until(b"1\r\na\r\n0\r\n").startswith(b"HTTP/1.1 200") and c.take(2) == b"\r\n"
+        wait_until(lambda: o.requests and o.requests[0].body == b"a", 3, "the request")
+        assert o.requests[0].trailers == []
+
+
 def test_another_resolver_while_names_are_looked_up(names, target):
     """Whoever waits for the old one gets the answer of the new one, and who has left nothing."""
     names.silent.update(("a.ok.test", "b.ok.test"))
