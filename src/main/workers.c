@@ -28,6 +28,8 @@ enum {
     SWEEP_MS = 5000,
     LEAVE_MS = 500,   /* for handshakes of TCP that were under way when a listener was removed */
     SETTLE_MS = 3000, /* for the last bytes of answers after the last session ended */
+    MANAGERS_MAX = 64,
+    CROWD_SAID_MS = 1000,
 };
 
 /* A listening socket of one worker. Freed when it is closed and no session has it. */
@@ -37,6 +39,7 @@ struct worker_listen {
     struct worker_thread *thread;
     struct list link;
     struct timer leave_by; /* its address was removed */
+    int64_t crowd_said_ms;
     bool closing, closed;
 };
 
@@ -60,13 +63,42 @@ static void on_paused(struct listener *ln)
         shed_no_fds(&t->worker);
 }
 
+static uint32_t session_count(const struct worker_listen *wl)
+{
+    uint32_t count = 0;
+    LIST_EACH (l, &wl->thread->worker.acceptor.sessions)
+        count += LIST_ENTRY(l, struct session_link, link)->listener == &wl->point;
+    return count;
+}
+
+static void crowd_say(struct worker_listen *wl, int64_t now_ms)
+{
+    char at[ADDR_TEXT_BYTES];
+    if (now_ms < wl->crowd_said_ms)
+        return;
+    wl->crowd_said_ms = now_ms + CROWD_SAID_MS;
+    log_write(LOG_WARN_, "admin: %d connections are open at %.*s: newcomers are closed",
+              MANAGERS_MAX, (int)addr_write(at, &wl->listener.addr), at);
+}
+
+/* Those who manage weir are few, and no client's connection has to go for theirs: each of their
+ * listeners has a bound of its own, or whoever reaches one could take all descriptors. */
+static struct conn *manager_let_in(struct worker_listen *wl, int fd)
+{
+    struct loop *l = &wl->thread->worker.loop;
+    if (session_count(wl) < MANAGERS_MAX)
+        return conn_accept(l, fd, NULL, NULL);
+    crowd_say(wl, l->now_ms);
+    io_discard(l, fd);
+    return NULL;
+}
+
 static void on_accept(struct listener *ln, int fd)
 {
     struct worker_listen *wl = CONTAINER_OF(ln, struct worker_listen, listener);
     struct worker *w = &wl->thread->worker;
     counter_add(w->counters, METRIC_CONNECTIONS_ACCEPTED, 1);
-    struct conn *c =
-        wl->thread->is_main ? conn_accept(&w->loop, fd, NULL, NULL) : gate_let_in(w, fd);
+    struct conn *c = wl->thread->is_main ? manager_let_in(wl, fd) : gate_let_in(w, fd);
     if (!c)
         return;
     if (wl->point.conf->tls)

@@ -4,6 +4,7 @@ by another way."""
 import grp
 import os
 import pathlib
+import socket
 import ssl
 import stat
 import tempfile
@@ -397,3 +398,21 @@ def test_loopback_without_a_token_is_for_looking(weir):
         assert ask(w, path, method="POST") == 403
     time.sleep(0.1)
     assert w.get().status == 200
+
+
+def test_a_crowd_at_one_listener_is_bounded(weir):
+    """Whoever reaches it and says nothing takes neither the clients' descriptors nor the way in by another one."""
+    w = weir("site * { respond 200 ok }", nofile=300)
+    held = [socket.create_connection(("127.0.0.1", w.admin_port), 2) for _ in range(400)]
+    w.wait_stderr("admin: 64 connections are open at 127.0.0.1")
+    assert w.get("/").status == 200
+    assert weir_cli("status", "-c", w.config).returncode == 0
+    for s in held:
+        s.close()
+
+    def is_let_in():
+        try:
+            return w.metric("weir_connections_open") == 0
+        except (OSError, Closed):
+            return False
+    wait_until(is_let_in, 5, "room for those who ask")
