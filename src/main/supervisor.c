@@ -197,7 +197,7 @@ static void reload_for_certificates(struct supervisor *s, enum watch_news news)
     if (news == WATCH_NOTHING)
         return;
     log_write(LOG_NOTICE_, news == WATCH_CHANGED
-                               ? "certificate files have changed: the configuration is read again"
+                               ? "files that it names have changed: the configuration is read again"
                                : "certificates of the local CA are looked at again: the "
                                  "configuration is read again");
     keeper_reload(s);
