@@ -811,10 +811,20 @@ def test_keys_of_a_file(names, target, tmp_path, options):
             path = "&key=" + keys["two"]
             assert w.get("/" + url(target, "/?a=b") + path, "relay.test").text == "GET /?a=b"
             assert w.get("/?url=" + quote(url(target, "/?a=b"), safe="") + path, "relay.test").text == "GET /?a=b"
-            assert w.get("/?url=" + quote(url(target, "/?a=b"), safe="") + path, "relay.test").status == 429
+            assert w.get("/" + url(target, "/x?key=" + keys["two"]), "relay.test").status == 429
         assert all(r.get(field) is None and r.target == "/?a=b" for r in target.requests)
         wait_until(lambda: len(w.log_lines()) >= 10, 3, "the log")
         assert "0123456789abcdef" not in "".join(w.log_lines())
+
+
+@pytest.mark.parametrize("given,sent", [("?key=K", ""), ("?key=K&a=b", "?a=b"), ("?a=b&%6bey=K&c", "?a=b&c"), ("?a=b&key=K&", "?a=b&")])
+def test_a_key_among_the_query_of_a_target(names, target, tmp_path, given, sent):
+    key = "one-0123456789abcdef"
+    (tmp_path / "keys").write_text(f"one {hashlib.sha256(key.encode()).hexdigest()}\n")
+    with relay(names, site=f"auth key {tmp_path}/keys query=key") as w:
+        r = w.get("/" + url(target, "/x" + given.replace("K", key)), "relay.test")
+        assert r.text == "GET /x" + sent and key not in (r.get("X-Final-Url") or "")
+        assert w.get("/" + url(target, "/x" + given.replace("K", key + "&key=" + key)), "relay.test").status == 401
 
 
 def test_keys_in_a_field(names, target):
