@@ -73,11 +73,44 @@ static void seen_let_go(void *seen)
     meters_drop(seen);
 }
 
+/* The words that say which block it is; of a line its name alone, for others may be secrets. */
+static uint32_t naming_words(const struct conf_node *n)
+{
+    return n->has_block ? n->word_count : 1;
+}
+
+static bool named_alike(const struct conf_node *a, const struct conf_node *b)
+{
+    bool alike = naming_words(a) == naming_words(b);
+    for (uint32_t i = 0; alike && i < naming_words(a); i++)
+        alike = slice_eq(a->words[i].text, b->words[i].text);
+    return alike;
+}
+
+/* "site a.test 0/route /x 0/auth 0/hmac 1/": what is written above it makes no other of it. */
+static void place_add(struct text *t, const struct conf_node *n)
+{
+    uint32_t before = 0;
+    if (!n->parent)
+        return;
+    place_add(t, n->parent);
+    for (const struct conf_node *it = n->parent->children; it && it != n; it = it->next)
+        before += named_alike(it, n);
+    for (uint32_t i = 0; i < naming_words(n); i++)
+        text_addf(t, "%.*s ", SLICE_ARG(n->words[i].text));
+    text_addf(t, "%u/", before);
+}
+
 /* Found again by where the line stands. */
 static void seen_find(struct conf_build *b, struct request_conf *c, const struct conf_node *n,
                       const struct request_terms *t)
 {
-    struct slice identity = arena_printf(b->arena, "hmac %s:%u", n->pos.file->path, n->pos.line);
+    struct text place;
+    text_init(&place);
+    text_add(&place, SLICE("hmac "));
+    place_add(&place, n);
+    struct slice identity = arena_dup(b->arena, text_slice(&place));
+    text_release(&place);
     if (!identity.at) {
         diag_error(b->diag, n->pos, "the configuration is too large");
         return;

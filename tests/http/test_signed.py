@@ -332,3 +332,14 @@ def test_secrets_are_not_shown(weir):
     done = weir_cli("explain", "-c", w.config, "http://a.test/")
     assert "signed" in done.stdout and SECRET not in done.stdout
     assert SECRET not in w.admin("/config").text
+
+
+@pytest.mark.parametrize("form", ["auth hmac k1:{s}", "auth {{ hmac k1:{s} }}", "auth any {{ require ip in 10.0.0.0/8; hmac k1:{s} }}"])
+def test_a_configuration_that_is_edited_forgets_no_request(weir, form):
+    def text(more=""):
+        return f"{more}\nsite * {{\n respond 200 $user\n {form.format(s=SECRET)} }}\n"
+    w = weir(text())
+    header = signed()
+    assert w.get("/a", headers=header).status == 200
+    w.reload(text("# one line more\nsite other.test { respond 200 ok }\n"))
+    assert w.get("/a", headers=header).status == 401
