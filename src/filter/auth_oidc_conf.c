@@ -259,8 +259,9 @@ void auth_oidc_apply(struct conf_build *b, void *conf, const struct conf_node *n
     if (!endpoint_add(b, c, &n->args[0]) || !options_read(b, c, n) || !terms_check(b, c, n))
         return;
     issuer_host_set(c);
-    struct slice purpose =
-        arena_printf(b->arena, "oidc %.*s %.*s", SLICE_ARG(c->issuer), SLICE_ARG(c->client_id));
+    /* Who it is by one claim may look like somebody else by another. */
+    struct slice purpose = arena_printf(b->arena, "oidc %.*s %.*s %.*s", SLICE_ARG(c->issuer),
+                                        SLICE_ARG(c->client_id), SLICE_ARG(c->user_claim));
     if (!own_cookie_key(b, n->pos, c->secret, purpose, c->key))
         return;
     c->callback_path = c->path;

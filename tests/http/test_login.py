@@ -272,3 +272,17 @@ def test_servers_never_get_a_session(place):
         for path in ("/", "/.weir/login?state=x&code=y"):
             assert w.get(path, headers=[f"Cookie: a=b; weir_session={good}; weir_session-x=1"]).status == 200
             assert told(o, "Cookie") == "a=b"
+
+
+def test_a_session_says_who_by_one_claim(place):
+    """Names that people choose themselves may look like another's `sub` (same client, another site)."""
+    w, o, p = place(more="user=email")
+    good = Browser().log_in(w.url("/")).cookies()["weir_session"]
+    for user, status in ("email", 200), ("sub", 401):
+        w.reload(f"""workers 1
+            listen @listen@
+            listen 127.0.0.1:{w.port}
+            admin @admin@
+            site * {{ proxy {o.address}
+                auth oidc {p.issuer} client_id=weir user={user} secret=0123456789abcdef0123 }}""")
+        assert w.get("/", headers=[f"Cookie: weir_session={good}"]).status == status, user
