@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configurations for reloads: what the clients rely on stays, everything else changes by dice."""
+"""Configurations for reloads: what the clients rely on stays, everything else changes by dice. Logs come and go within
+a folder that the sandbox has from the start: else such a reload would replace the worker process, as an upgrade does."""
 import random
 
 TEXT = """workers 2
+sandbox on write=@dir@
 stop_timeout 10m
 listen @listen@
 listen @tls@ tls
