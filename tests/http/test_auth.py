@@ -6,7 +6,7 @@ import pytest
 
 from kit import wait_until, weir_cli
 from kit.h2raw import DATA, H2Raw
-from kit.tokens import secret
+from kit.tokens import Key, jwks, secret
 
 
 def site(lines):
@@ -182,3 +182,28 @@ def test_explain_says_what_is_demanded(tmp_path):
     assert "tells the server Remote-User" in told
     assert "thirty-two-bytes" not in told and "0123456789abcdef" not in told
     assert weir_cli("check", "-c", conf).returncode == 0
+
+
+def test_clients_that_leave_while_it_is_found_out(weir, origin):
+    """Keys, services and passwords are waited for; who has asked for them may be gone when they come."""
+    key, app = Key("P-256", kid="1"), origin()
+    body = jwks(key).encode()
+    o = origin(lambda r: [0.5, b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body])
+    w = weir(f"""workers 1
+        listen @listen@
+        admin @admin@
+        site * {{ proxy {app.address}
+            route /keys {{ auth jwt http://{o.address}/ }}
+            route /service {{ auth forward {o.address} }}
+            route /password {{ auth basic {{ user alice $2y$12$0AWnCdPgHYRTgwg/XourDeCx8IJ1kotL92xCa1T8kEMk0Y/pRcPb2 }} }}
+        }}""")
+    good = f"Bearer {key.token()}"
+    for path, shown in ("/keys", good), ("/service", "x"), ("/password", "Basic YWxpY2U6eA=="):
+        for pause in (0.02, 0.1):
+            with w.client() as c:
+                c.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nAuthorization: {shown}\r\n\r\nab".encode(), pause)
+            with w.client() as c:
+                c.send(f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {shown}\r\n\r\n".encode(), pause)
+                c.half_close()
+    w.reload()
+    wait_until(lambda: w.get("/keys", headers=[f"Authorization: {good}"]).status == 200, 5, "the keys")
