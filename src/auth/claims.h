@@ -22,6 +22,14 @@ const struct claim *claim_find(const struct claim *first, struct slice name);
 /* The next one with the name of c. */
 const struct claim *claim_next(const struct claim *c);
 
+/* A list that is being made; zeroed: empty. */
+struct claim_list {
+    struct claim *first, *last;
+};
+
+/* At its end; the texts are borrowed. False: the arena is spent. */
+bool claim_add(struct claim_list *to, struct arena *a, struct slice name, struct slice value);
+
 struct json_t; /* of jansson */
 /* The claims of a JSON object. What is nested deeper than CLAIM_DEPTH_MAX names is left out. False:
  * there are more than CLAIMS_MAX, or the arena is spent; *first is untouched then. */

@@ -137,7 +137,7 @@ static enum auth_verdict failed(struct exchange *x, enum err e)
 
 static enum auth_verdict grant(struct exchange *x, struct slice user)
 {
-    enum err e = identity_add(x, "basic", user, NULL, NULL);
+    enum err e = identity_add(x, "basic", user, NULL);
     return e == ERR_OK ? AUTH_GRANTED : failed(x, e);
 }
 

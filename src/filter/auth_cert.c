@@ -106,29 +106,20 @@ static void cert_apply(struct conf_build *b, void *conf, const struct conf_node 
 
 struct names {
     struct exchange *x;
-    struct claim *first, *last;
+    struct claim_list claims;
     struct slice user;
     uint32_t users; /* how many there are of the kind that it is chosen by */
     int64_t wanted; /* enum user_from */
     bool spent;     /* memory is */
 };
 
-static void claim_add(struct names *n, struct slice name, struct slice value)
+static void name_add(struct names *n, struct slice name, struct slice value)
 {
     if (value.len == 0)
         return;
-    struct claim *c = ARENA_NEW(&n->x->arena, struct claim);
     struct slice copy = arena_dup(&n->x->arena, value);
-    if (!c || !copy.at) {
+    if (!copy.at || !claim_add(&n->claims, &n->x->arena, name, copy))
         n->spent = true;
-        return;
-    }
-    *c = (struct claim){.name = name, .value = copy};
-    if (n->last)
-        n->last->next = c;
-    else
-        n->first = c;
-    n->last = c;
 }
 
 static void on_name(void *ctx, enum cert_name kind, struct slice name)
@@ -140,17 +131,17 @@ static void on_name(void *ctx, enum cert_name kind, struct slice name)
         [CERT_URI] = SLICE_INIT("cert.uri"),
     };
     struct names *n = ctx;
-    claim_add(n, words[kind], name);
+    name_add(n, words[kind], name);
     if (n->wanted != (int64_t)kind || n->spent)
         return;
     n->users++;
-    n->user = n->last->value;
+    n->user = n->claims.last->value;
 }
 
 static void fact_add(struct names *n, struct slice name, enum cert_fact fact, enum user_from as)
 {
     struct slice value = client_cert_fact(n->x, fact);
-    claim_add(n, name, value);
+    name_add(n, name, value);
     if (n->wanted != (int64_t)as || n->spent)
         return;
     n->users = value.len > 0;
@@ -177,7 +168,7 @@ static enum auth_verdict cert_check(struct exchange *x, const void *conf, void *
         return failed(x, ERR_OVER_BUDGET);
     if (n.users != 1)
         return AUTH_REFUSED;
-    enum err e = identity_add(x, "cert", n.user, n.first, n.last);
+    enum err e = identity_add(x, "cert", n.user, n.claims.first);
     return e == ERR_OK ? AUTH_GRANTED : failed(x, e);
 }
 

@@ -46,34 +46,16 @@ static enum auth_verdict failed(struct exchange *x, enum err why)
 
 /* --- who it is -------------------------------------------------------------------------------- */
 
-struct claims {
-    struct claim *first, *last;
-};
-
-static enum err claim_add(struct exchange *x, struct claims *to, struct slice name,
-                          struct slice value)
-{
-    struct claim *c = ARENA_NEW(&x->arena, struct claim);
-    if (!c)
-        return ERR_OVER_BUDGET;
-    *c = (struct claim){.name = name, .value = value};
-    if (to->last)
-        to->last->next = c;
-    else
-        to->first = c;
-    to->last = c;
-    return ERR_OK;
-}
-
 /* Each member of a list is one. */
 static enum err claims_of(struct exchange *x, const struct forward_state *s,
-                          const struct forward_copy *copy, struct claims *claims)
+                          const struct forward_copy *copy, struct claim_list *claims)
 {
     const struct header *h = headers_find_name(&s->headers, copy->name);
     for (; h; h = headers_next(&s->headers, h)) {
         struct slice rest = h->value, member;
         while (field_list_next(&rest, &member))
-            TRY(claim_add(x, claims, copy->claim, member));
+            if (!claim_add(claims, &x->arena, copy->claim, member))
+                return ERR_OVER_BUDGET;
     }
     return ERR_OK;
 }
@@ -93,11 +75,11 @@ static struct slice user_of(const struct forward_conf *c, const struct forward_s
 
 static enum err grant(struct exchange *x, const struct forward_conf *c, struct forward_state *s)
 {
-    struct claims claims = {0};
+    struct claim_list claims = {0};
     for (uint32_t i = 0; i < c->copy_count; i++)
         TRY(claims_of(x, s, &c->copies[i], &claims));
     s->granted = true;
-    return identity_add(x, "forward", user_of(c, s), claims.first, claims.last);
+    return identity_add(x, "forward", user_of(c, s), claims.first);
 }
 
 static enum auth_verdict verdict(struct exchange *x, const struct forward_conf *c,

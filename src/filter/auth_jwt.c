@@ -265,11 +265,8 @@ static enum auth_verdict refused(struct exchange *x, struct jwt_state *s, const 
 static enum auth_verdict granted(struct exchange *x, const struct jwt_conf *c,
                                  const struct jwt *jwt)
 {
-    struct claim *last = NULL, *first = (struct claim *)jwt->claims; /* the exchange's own */
-    for (struct claim *it = first; it; it = (struct claim *)it->next)
-        last = it;
-    const struct claim *user = claim_find(first, c->user_claim);
-    enum err e = identity_add(x, "jwt", user ? user->value : SLICE_NONE, first, last);
+    const struct claim *user = claim_find(jwt->claims, c->user_claim);
+    enum err e = identity_add(x, "jwt", user ? user->value : SLICE_NONE, jwt->claims);
     if (e == ERR_OK)
         return AUTH_GRANTED;
     x->err = e; /* only then: another demand may have failed before, which has to be told */

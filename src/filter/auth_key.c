@@ -107,30 +107,9 @@ static void key_apply(struct conf_build *b, void *conf, const struct conf_node *
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-/* A list of the exchange's own: an identity adds to its end. */
-static enum err claims_copy(struct exchange *x, const struct claim *from, struct claim **first,
-                            struct claim **last)
-{
-    *first = *last = NULL;
-    for (; from; from = from->next) {
-        struct claim *c = ARENA_NEW(&x->arena, struct claim);
-        if (!c)
-            return ERR_OVER_BUDGET;
-        *c = (struct claim){.name = from->name, .value = from->value};
-        if (*last)
-            (*last)->next = c;
-        else
-            *first = c;
-        *last = c;
-    }
-    return ERR_OK;
-}
-
 static enum err grant(struct exchange *x, const struct api_key *k)
 {
-    struct claim *first, *last;
-    TRY(claims_copy(x, k->claims, &first, &last));
-    return identity_add(x, "key", k->name, first, last);
+    return identity_add(x, "key", k->name, k->claims);
 }
 
 static enum err key_settle(struct exchange *x, const void *conf, void *state)

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "filter/auth_oidc_priv.h"
 #include "http/query.h"
+#include "proxy/navigation.h"
 
 enum { OTHERS_MS = 25, GRACE_S = 300 };
 
@@ -24,21 +25,6 @@ static struct slice field_of(const struct exchange *x, const char *name)
 {
     const struct header *h = headers_find_name(&x->req.headers, slice_of(name));
     return h ? h->value : SLICE_NONE;
-}
-
-static bool accepts_html(const struct exchange *x)
-{
-    struct slice accept = headers_get(&x->req.headers, FIELD_ACCEPT);
-    return accept.len >= 9 && memmem(accept.at, accept.len, "text/html", 9) != NULL;
-}
-
-/* Somebody opens a page: only then is another page of use. */
-static bool is_navigation(const struct exchange *x)
-{
-    struct slice mode = field_of(x, "Sec-Fetch-Mode");
-    if ((x->req.method != METHOD_GET && x->req.method != METHOD_HEAD) || x->req.upgrade)
-        return false;
-    return mode.at ? slice_eq(mode, SLICE("navigate")) : accepts_html(x);
 }
 
 static enum auth_verdict go_to(struct oidc_state *s, enum oidc_step step)
@@ -54,28 +40,9 @@ static enum auth_verdict say(struct oidc_state *s, enum oidc_say what, enum auth
     return v;
 }
 
-/* A list of the identity's own, for it gets those of other methods behind it: they are no part of
- * the session, which may be written into its cookie anew. */
-static enum err identify(struct oidc_state *s)
-{
-    struct claim *first = NULL, *last = NULL;
-    for (const struct claim *it = s->session.claims; it; it = it->next) {
-        struct claim *c = ARENA_NEW(&s->x->arena, struct claim);
-        if (!c)
-            return ERR_OVER_BUDGET;
-        *c = (struct claim){.name = it->name, .value = it->value};
-        if (last)
-            last->next = c;
-        else
-            first = c;
-        last = c;
-    }
-    return identity_add(s->x, "oidc", s->session.user, first, last);
-}
-
 static enum auth_verdict granted(struct oidc_state *s)
 {
-    enum err e = identify(s);
+    enum err e = identity_add(s->x, "oidc", s->session.user, s->session.claims);
     s->step = OIDC_END;
     if (e == ERR_OK)
         return AUTH_GRANTED;
@@ -101,7 +68,7 @@ static enum auth_verdict step_begin(const struct oidc_conf *c, struct oidc_state
         return granted(s);
     if (has && s->session.refresh_token.at)
         return go_to(s, OIDC_RENEW);
-    return is_navigation(x) ? go_to(s, OIDC_LOGIN) : say(s, OIDC_NOTHING, AUTH_NONE);
+    return request_opens_page(x) ? go_to(s, OIDC_LOGIN) : say(s, OIDC_NOTHING, AUTH_NONE);
 }
 
 static enum auth_verdict step_login(const struct oidc_conf *c, struct oidc_state *s)
@@ -227,7 +194,7 @@ static enum auth_verdict step_renew(const struct oidc_conf *c, struct oidc_state
         return granted(s);
     if (v == AUTH_FAILED)
         return unrenewed(s);
-    return is_navigation(s->x) ? go_to(s, OIDC_LOGIN) : say(s, OIDC_NOTHING, AUTH_REFUSED);
+    return request_opens_page(s->x) ? go_to(s, OIDC_LOGIN) : say(s, OIDC_NOTHING, AUTH_REFUSED);
 }
 
 /* Another site may not log anybody out; without the provider at least the session is over. */

@@ -151,8 +151,8 @@ static bool option_is(const struct conf_option *o, const char *name)
     return strcmp(o->row->name, name) == 0;
 }
 
-static void claim_add(struct conf_build *b, struct oidc_conf *c, struct slice name,
-                      struct conf_pos pos)
+static void kept_claim_add(struct conf_build *b, struct oidc_conf *c, struct slice name,
+                           struct conf_pos pos)
 {
     if (c->claim_count < OIDC_CLAIMS_MAX)
         c->claims[c->claim_count++] = name;
@@ -163,11 +163,11 @@ static void claim_add(struct conf_build *b, struct oidc_conf *c, struct slice na
 static bool options_read(struct conf_build *b, struct oidc_conf *c, const struct conf_node *n)
 {
     for (size_t i = 0; i < sizeof claims_usual / sizeof *claims_usual; i++)
-        claim_add(b, c, slice_of(claims_usual[i]), n->pos);
+        kept_claim_add(b, c, slice_of(claims_usual[i]), n->pos);
     for (uint32_t i = 0; i < n->option_count; i++) {
         const struct conf_option *o = &n->options[i];
         if (option_is(o, "claims"))
-            claim_add(b, c, o->value.text, o->value.pos);
+            kept_claim_add(b, c, o->value.text, o->value.pos);
         else if (option_is(o, "endpoint") && !endpoint_add(b, c, &o->value))
             return false;
         else if (option_is(o, "via") && !ask_url_read(b, &o->value, &c->endpoints[0].url))

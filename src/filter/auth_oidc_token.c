@@ -199,16 +199,11 @@ static bool is_kept(const struct oidc_conf *c, struct slice name)
 
 static bool claims_keep(const struct oidc_conf *c, struct oidc_state *s, const struct claim *all)
 {
-    const struct claim **end = &s->session.claims;
-    *end = NULL;
-    for (; all; all = all->next) {
-        struct claim *kept = is_kept(c, all->name) ? ARENA_NEW(&s->x->arena, struct claim) : NULL;
-        if (!kept)
-            continue;
-        *kept = (struct claim){.name = all->name, .value = all->value};
-        *end = kept;
-        end = &kept->next;
-    }
+    struct claim_list kept = {0};
+    for (; all; all = all->next)
+        if (is_kept(c, all->name) && !claim_add(&kept, &s->x->arena, all->name, all->value))
+            return false;
+    s->session.claims = kept.first;
     const struct claim *sub = claim_find(s->session.claims, SLICE("sub"));
     const struct claim *user = claim_find(s->session.claims, c->user_claim);
     if (!sub || !user)

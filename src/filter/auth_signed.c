@@ -37,7 +37,7 @@ enum auth_verdict signed_grant(struct exchange *x, const char *method, const str
 {
     /* The key goes with the snapshot, which the exchange holds. */
     struct slice user = key->kid.at ? key->kid : SLICE("");
-    enum err e = identity_add(x, method, user, NULL, NULL);
+    enum err e = identity_add(x, method, user, NULL);
     if (e == ERR_OK)
         return AUTH_GRANTED;
     x->err = e;

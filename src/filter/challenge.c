@@ -9,6 +9,7 @@
  * challenge_page.c shows the page, challenge_crawlers.c verifies crawlers. */
 // SPDX-License-Identifier: Apache-2.0
 #include "filter/challenge_priv.h"
+#include "proxy/navigation.h"
 #include "proxy/strain.h"
 
 enum { COOKIES_MAX = 4 }; /* of one name that are looked at */
@@ -114,26 +115,6 @@ static enum err cookies_strip(struct exchange *x, const struct challenge_conf *c
 
 /* --- what the client gets --------------------------------------------------------------------- */
 
-/* Does it load a page? Not so what a page loads, and what only does not care what it gets. */
-static bool is_navigation(const struct exchange *x)
-{
-    static const struct slice mode_name = SLICE_INIT("Sec-Fetch-Mode");
-    const struct header *mode = headers_find_name(&x->req.headers, mode_name);
-    const struct header *h = headers_find(&x->req.headers, FIELD_ACCEPT);
-    if ((x->req.method != METHOD_GET && x->req.method != METHOD_HEAD) || x->req.upgrade ||
-        (mode && !slice_eq(mode->value, SLICE("navigate"))))
-        return false;
-    for (; h; h = headers_next(&x->req.headers, h)) {
-        struct slice rest = h->value, member;
-        while (field_list_next(&rest, &member)) {
-            struct slice type = slice_trim(slice_head(member, slice_find(member, ';')));
-            if (slice_eq_nocase(type, SLICE("text/html")))
-                return true;
-        }
-    }
-    return false;
-}
-
 static enum verdict pass(struct exchange *x, const struct challenge_conf *c,
                          enum challenge_status status)
 {
@@ -153,7 +134,7 @@ static enum verdict pass(struct exchange *x, const struct challenge_conf *c,
 static enum verdict stop(struct exchange *x, const struct challenge_conf *c,
                          const struct challenge_state *s)
 {
-    bool shows = is_navigation(x);
+    bool shows = request_opens_page(x);
     x->challenge_status = shows ? CHALLENGE_SHOWN : CHALLENGE_REFUSED;
     count(x, shows ? METRIC_CHALLENGE_SHOWN : METRIC_CHALLENGE_REFUSED);
     if (!shows)

@@ -9,20 +9,25 @@
 /* --- who it is ---------------------------------------------------------------------------------
  */
 
+/* An older identity may still be gone back to: its list stays as it is, behind the new one. */
 enum err identity_add(struct exchange *x, const char *method, struct slice user,
-                      struct claim *claims, struct claim *last)
+                      const struct claim *claims)
 {
     const struct identity *before = x->identity;
     struct identity *i = ARENA_NEW(&x->arena, struct identity);
+    struct claim_list list = {0};
     if (!i)
         return ERR_OVER_BUDGET;
-    *i = (struct identity){.user = user, .method = method, .claims = claims};
+    for (; claims; claims = claims->next)
+        if (!claim_add(&list, &x->arena, claims->name, claims->value))
+            return ERR_OVER_BUDGET;
+    *i = (struct identity){.user = user, .method = method, .claims = list.first};
     if (before && before->user.len > 0)
         i->user = before->user;
     if (before)
         i->method = before->method;
-    if (last)
-        last->next = before ? before->claims : NULL;
+    if (before && list.last)
+        list.last->next = before->claims;
     else if (before)
         i->claims = before->claims;
     x->identity = i;

@@ -20,10 +20,10 @@ struct identity {
     const struct claim *claims; /* of all that did */
 };
 
-/* What `method` has found out is added to x->identity; a user that is known already stays. `last`
- * is the last of the list that begins with `claims`, both NULL: none. ERR_OVER_BUDGET. */
+/* What `method` has found out is added to x->identity; a user that is known already stays. The list
+ * is copied, its texts are borrowed. ERR_OVER_BUDGET. */
 enum err identity_add(struct exchange *x, const char *method, struct slice user,
-                      struct claim *claims, struct claim *last) MUST_CHECK;
+                      const struct claim *claims) MUST_CHECK;
 /* The first claim with that name, .at NULL: there is none. Several of one name: joined by ",". */
 struct slice identity_claim(struct exchange *x, struct slice name);
 
